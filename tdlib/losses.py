@@ -1,0 +1,94 @@
+"""The two patterns that a teacher hands to a student (TimeDistill, section 4; arXiv 2502.15016).
+
+    multi-scale    x^0 = x,  x^m = down(x^(m-1)),          S(a, b) = 1/(M+1) * sum_m MSE(a^m, b^m)
+    multi-period   Q(x) = softmax(|rfft(x)| / tau),        P(a, b) = KL(Q(b) || Q(a))
+
+Both work along one dimension `dim`: time for forecasts [B, H, C], the feature axis for features
+[B, C, D]. The first argument is the student's, the second the teacher's.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+DOWNSAMPLINGS = ("avg", "max", "min", "conv")
+REDUCTIONS = ("code", "kl")
+
+
+def downsample(x: Float[Tensor, "*axes length"], how: str = "avg") -> Float[Tensor, "*axes half"]:
+    """Halve the last dimension; an odd length drops its last element, as pooling does."""
+    even, odd = x[..., : x.shape[-1] // 2 * 2].unflatten(-1, (-1, 2)).unbind(-1)
+    if how == "avg":
+        return (even + odd) / 2
+    if how == "max":
+        return torch.maximum(even, odd)
+    if how == "min":
+        return torch.minimum(even, odd)
+    if how == "conv":  # stride 2, fixed kernel (1/4, 1/2, 1/4) around every even element
+        before = torch.cat([even[..., :1], odd[..., :-1]], dim=-1)
+        return before / 4 + even / 2 + odd / 4
+    raise ValueError(f"unknown downsampling {how!r}; known: {', '.join(DOWNSAMPLINGS)}")
+
+
+def multi_scale(
+    student: Float[Tensor, "*shape"],
+    teacher: Float[Tensor, "*shape"],
+    *,
+    dim: int,
+    scales: int = 3,
+    downsample: str = "avg",
+) -> Float[Tensor, ""]:
+    """Mean over the scales 0..M of the MSE between student and teacher (eq. 4 and 6).
+
+    `scales` is M, the number of coarser scales. ValueError where `dim` is shorter than 2^M.
+    """
+    check_scales(student.shape[dim], scales)
+    a, b = student.movedim(dim, -1), teacher.movedim(dim, -1)
+    total = F.mse_loss(a, b)
+    for _ in range(scales):
+        a, b = _downsample(a, downsample), _downsample(b, downsample)
+        total = total + F.mse_loss(a, b)
+    return total / (scales + 1)
+
+
+_downsample = downsample  # `multi_scale` has an argument of that name
+
+
+def check_scales(length: int, scales: int) -> None:
+    """ValueError where `length` cannot be halved `scales` times."""
+    if length < 2**scales:
+        raise ValueError(f"a length of {length} cannot be halved {scales} times: it must be at least {2**scales}")
+
+
+def log_period_distribution(x: Tensor, *, dim: int, temperature: float = 0.5) -> Tensor:
+    """log Q: log-softmax over frequency of the amplitudes; bin 0, the mean, is left out (eq. 5).
+
+    Entry i - 1 of `dim` stands for the period length / i. In log space nothing underflows, where
+    log(softmax) of large amplitudes gives -inf and, for the teacher's side, NaN gradients.
+    """
+    if x.shape[dim] < 2:
+        raise ValueError(f"a length of {x.shape[dim]} has no period: it must be at least 2")
+    amplitude = torch.fft.rfft(x, dim=dim).abs().narrow(dim, 1, x.shape[dim] // 2)
+    return F.log_softmax(amplitude / temperature, dim=dim)
+
+
+def multi_period(
+    student: Float[Tensor, "*shape"],
+    teacher: Float[Tensor, "*shape"],
+    *,
+    dim: int,
+    temperature: float = 0.5,
+    reduction: str = "code",
+) -> Float[Tensor, ""]:
+    """KL(Q_teacher || Q_student) of the period distributions (eq. 5 and 7), mean over the other axes.
+
+    `reduction="kl"` sums over frequency, the textbook KL; `"code"`, as the public code, also
+    divides by the number of frequencies: 1/48 of it at a horizon of 96.
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"unknown reduction {reduction!r}; known: {', '.join(REDUCTIONS)}")
+    log_s = log_period_distribution(student, dim=dim, temperature=temperature)
+    log_t = log_period_distribution(teacher, dim=dim, temperature=temperature)
+    divergence = F.kl_div(log_s, log_t, log_target=True, reduction="none")
+    return divergence.mean() if reduction == "code" else divergence.sum(dim).mean()

@@ -1,0 +1,44 @@
+"""Linear forecasters: the baseline that a distilled MLP has to beat (Zeng et al., arXiv 2205.13504).
+
+    DLinear   y = W_s (x - trend) + W_t trend     trend = moving average of x over 25 steps
+    NLinear   y = W (x - x_last) + x_last         x_last = last value of the window
+
+One matrix [H, L] for all channels. A linear model has no hidden layer: its feature is its own
+output [B, C, H], for NLinear before the last value is added back.
+Shapes: B batch, L look-back, H horizon, C channels.
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tdlib.models.layers import Forecast, moving_average, require
+
+
+class DLinear(nn.Module):
+    role = "student"
+
+    def __init__(self, *, lookback: int, horizon: int, channels: int, average: int = 25):
+        super().__init__()
+        require(average >= 1, f"dlinear: average must be at least 1, got {average}")
+        self.feature_width, self.average = horizon, average
+        self.seasonal, self.trend = nn.Linear(lookback, horizon), nn.Linear(lookback, horizon)
+
+    def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Forecast:
+        x = x.transpose(1, 2)  # [B, C, L]
+        trend = moving_average(x, self.average)
+        y = self.seasonal(x - trend) + self.trend(trend)  # [B, C, H]
+        return Forecast(y.transpose(1, 2), y)
+
+
+class NLinear(nn.Module):
+    role = "student"
+
+    def __init__(self, *, lookback: int, horizon: int, channels: int):
+        super().__init__()
+        self.feature_width = horizon
+        self.linear = nn.Linear(lookback, horizon)
+
+    def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Forecast:
+        last = x[:, -1:]  # [B, 1, C]
+        y = self.linear((x - last).transpose(1, 2))  # [B, C, H]
+        return Forecast(y.transpose(1, 2) + last, y)

@@ -1,0 +1,49 @@
+"""The student of TimeDistill: two small MLPs, one for the trend and one for the rest.
+
+    z = x - mean(x)                                          window mean, added back at the end
+    trend = moving average of z over 25 steps,   seasonal = z - trend
+    h_k = W_k k + b_k            k in {seasonal, trend}      [B, C, D]
+    y = scale * sum_k V_k relu(BatchNorm_k(h_k)) + shift + mean(x)      [B, H, C]
+
+Its feature is h_seasonal + h_trend: the first layer before BatchNorm and ReLU. All channels share
+the weights; BatchNorm keeps a scale and a shift per channel. `norm="revin"` also divides each window
+by its deviation (Kim et al. 2022), as the paper does for Traffic. A last scale and shift per channel
+acts on the output: the public code counts these 2 C weights too, as RevIN's pair, and leaves them idle
+unless RevIN is on. (An input-side pair would change little, since BatchNorm follows.)
+
+Source: Ni et al., arXiv 2502.15016, appendix on implementation.
+Shapes: B batch, L look-back, H horizon, C channels, D width.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tdlib.models.layers import Forecast, denormalize, moving_average, normalize, require
+
+
+class MLP(nn.Module):
+    role = "student"
+
+    def __init__(
+        self, *, lookback: int, horizon: int, channels: int, width: int = 512, average: int = 25, norm: str = "mean"
+    ):
+        super().__init__()
+        require(width >= 1, f"mlp: width must be at least 1, got {width}")
+        require(average >= 1, f"mlp: average must be at least 1, got {average}")
+        require(norm in ("mean", "revin"), f"mlp: norm must be 'mean' or 'revin', got {norm!r}")
+        self.feature_width, self.average, self.norm = width, average, norm
+        self.scale, self.shift = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.seasonal_in, self.trend_in = nn.Linear(lookback, width), nn.Linear(lookback, width)
+        self.seasonal_norm, self.trend_norm = nn.BatchNorm1d(channels), nn.BatchNorm1d(channels)
+        self.seasonal_out, self.trend_out = nn.Linear(width, horizon), nn.Linear(width, horizon)
+
+    def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Forecast:
+        z, stats = normalize(x, scale=self.norm == "revin")
+        z = z.transpose(1, 2)  # [B, C, L]
+        trend = moving_average(z, self.average)
+        h_seasonal, h_trend = self.seasonal_in(z - trend), self.trend_in(trend)  # [B, C, D]
+        y = self.seasonal_out(self.seasonal_norm(h_seasonal).relu())
+        y = y + self.trend_out(self.trend_norm(h_trend).relu())  # [B, C, H]
+        y = y.transpose(1, 2) * self.scale + self.shift
+        return Forecast(denormalize(y, stats), h_seasonal + h_trend)

@@ -1,0 +1,102 @@
+"""ModernTCN: a convolution with a very large kernel along time, then two small networks
+(Luo and Wang, ICLR 2024, "ModernTCN: a modern pure convolution structure").
+
+    z = normalise(x);   patches = BatchNorm(Conv(z))       patch 8, stride 4:   [B, C, D, N]
+    block: h = BatchNorm(DWConv_51(h) + DWConv_5(h))       each channel and feature by itself
+           h = FFN over the D features of each channel     (grouped by channel)
+           h = FFN over the C channels of each feature     (grouped by feature)
+           h = h + input
+    y_c = V flatten(h_c) + v,   de-normalised              [B, H, C]
+
+Its feature is h flattened, [B, C, D N]: 64 x 180 = 11,520 at L = 720. Parameters at 720 -> 96 with
+seven channels: 1,199,136. The public code counts 1,249,668; the 4% are layers for further stages,
+for time-of-day features and for its normalisation that a single stage never uses.
+Shapes: B batch, L look-back, H horizon, C channels, D dim, N patches.
+"""
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tdlib.models.layers import Dropout, Forecast, denormalize, normalize, require
+
+
+class ModernTCN(nn.Module):
+    role = "teacher"
+
+    def __init__(
+        self,
+        *,
+        lookback: int,
+        horizon: int,
+        channels: int,
+        patch: int = 8,
+        stride: int = 4,
+        dim: int = 64,
+        ratio: int = 1,
+        blocks: int = 1,
+        large_kernel: int = 51,
+        small_kernel: int = 5,
+        dropout: float = 0.3,
+        head_dropout: float = 0.0,
+    ):
+        super().__init__()
+        require(1 <= patch <= lookback, f"moderntcn: patch must lie in 1..{lookback}, the look-back, got {patch}")
+        require(1 <= stride <= patch, f"moderntcn: stride must lie in 1..{patch}, the patch, got {stride}")
+        require(small_kernel % 2 == 1 and large_kernel % 2 == 1,
+                f"moderntcn: kernels must be odd, got {large_kernel} and {small_kernel}")  # fmt: skip
+        require(dim >= 1 and ratio >= 1 and blocks >= 1, "moderntcn: dim, ratio and blocks must be at least 1")
+        require(0 <= dropout < 1, f"moderntcn: dropout must lie in [0, 1), got {dropout}")
+        self.overhang = patch - stride  # the last value is repeated so that the last patch is whole
+        patches = (lookback + self.overhang - patch) // stride + 1
+        self.feature_width = dim * patches
+        self.stem = nn.Sequential(nn.Conv1d(1, dim, patch, stride), nn.BatchNorm1d(dim))
+        self.blocks = nn.Sequential(
+            *(_Block(channels, dim, ratio, large_kernel, small_kernel, dropout) for _ in range(blocks))
+        )
+        self.head = nn.Sequential(nn.Linear(self.feature_width, horizon), Dropout(head_dropout))
+
+    def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Forecast:
+        z, stats = normalize(x)
+        z = z.transpose(1, 2).flatten(0, 1).unsqueeze(1)  # [B C, 1, L]
+        z = F.pad(z, (0, self.overhang), mode="replicate")
+        h = self.stem(z).unflatten(0, (x.shape[0], x.shape[2]))  # [B, C, D, N]
+        h = self.blocks(h).flatten(2)  # [B, C, D N]
+        y = self.head(h).transpose(1, 2)  # [B, H, C]
+        return Forecast(denormalize(y, stats), h)
+
+
+class _Block(nn.Module):
+    """One block on [B, C, D, N]."""
+
+    def __init__(self, channels: int, dim: int, ratio: int, large: int, small: int, dropout: float):
+        super().__init__()
+        self.large, self.small = _depthwise(channels * dim, large), _depthwise(channels * dim, small)
+        self.norm = nn.BatchNorm1d(dim)
+        self.features = _feed_forward(channels * dim, ratio, groups=channels, dropout=dropout)
+        self.channels = _feed_forward(channels * dim, ratio, groups=dim, dropout=dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, channels, dim, _ = x.shape
+        h = x.flatten(1, 2)  # [B, C D, N]
+        h = self.large(h) + self.small(h)
+        h = self.norm(h.unflatten(1, (channels, dim)).flatten(0, 1))  # [B C, D, N]
+        h = self.features(h.unflatten(0, x.shape[:2]).flatten(1, 2))  # [B, C D, N]
+        h = h.unflatten(1, (channels, dim)).transpose(1, 2).flatten(1, 2)  # [B, D C, N]
+        h = self.channels(h).unflatten(1, (dim, channels)).transpose(1, 2)  # [B, C, D, N]
+        return x + h
+
+
+def _depthwise(width: int, kernel: int) -> nn.Sequential:
+    conv = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm1d(width))
+
+
+def _feed_forward(width: int, ratio: int, *, groups: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv1d(width, width * ratio, 1, groups=groups),
+        Dropout(dropout),
+        nn.GELU(),
+        nn.Conv1d(width * ratio, width, 1, groups=groups),
+        Dropout(dropout),
+    )

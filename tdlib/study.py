@@ -1,0 +1,189 @@
+"""A study is a list of runs: `ensure` trains those whose rows are missing and reads the others.
+
+    RunConfig --train--> row in the store;   a distilled student needs its teacher's run first
+
+Runs are independent and idempotent, each on one thread with its own seed, so that a sweep may be
+killed and started again, or spread over processes, and ends with the same rows.
+"""
+
+import contextlib
+import functools
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from tdlib import data, models
+from tdlib.config import RunConfig
+from tdlib.distill import Distillation, LiveTeacher, StoredTeacher, outputs_size, store_outputs
+from tdlib.evaluate import evaluate
+from tdlib.store import Store
+from tdlib.sweep import Job, SweepFailed, sweep
+from tdlib.train import Supervised, fit
+from tdlib.windows import Splits, split
+
+__all__ = ["RunConfig", "SweepFailed", "ensure", "load_model", "train_run"]
+
+OUTPUTS_BUDGET = 20e9  # bytes that one teacher's stored outputs may take; above it the teacher runs live
+
+
+def ensure(
+    configs: Iterable[RunConfig],
+    *,
+    store: str | Path | Store,
+    executor: Executor | None = None,
+    train_missing: bool = True,
+) -> pd.DataFrame:
+    """The rows of `configs`, one line each, in their order; what is missing is trained first.
+
+    Teachers that missing students need are trained with them. `executor` is anything with
+    `submit(fn, *args) -> Future`; by default a pool of one process a core. With `train_missing=False`
+    nothing is trained, and the rows that are not there are left out.
+    Raises SweepFailed, after all other runs are done, if a run failed.
+    """
+    store = store if isinstance(store, Store) else Store(store)
+    rows = {config: store.read(config.id) for config in configs}
+    missing = [config for config, row in rows.items() if row is None]
+    if missing and train_missing:
+        sweep(_jobs(missing, store), executor)
+        rows |= {config: store.read(config.id) for config in missing}
+    return pd.DataFrame([_line(row) for row in rows.values() if row is not None])
+
+
+def _line(row: dict) -> dict:
+    kept = {"id": row["id"], "parameters": row["parameters"], "seconds": row["seconds"]}
+    return {**row["config"], **row["metrics"], **kept, "epochs_run": len(row["epochs"])}
+
+
+def _jobs(missing: list[RunConfig], store: Store) -> list[Job]:
+    """Teachers first: each is trained, and its outputs stored, before the students that learn from it."""
+    teachers = dict.fromkeys(config.teacher_config for config in missing if config.teacher)
+    jobs = [Job(config.id, prepare_teacher, (config, store)) for config in teachers]
+    for config in missing:
+        if config not in teachers:
+            after = config.teacher_config.id if config.teacher else None
+            jobs.append(Job(config.id, train_run, (config, store), after))
+    return sorted(jobs, key=lambda job: models.role(job.arguments[0].model) == "student")
+
+
+def prepare_teacher(config: RunConfig, store: Store) -> None:
+    """Train a teacher where its row or its weights are missing, and store its outputs."""
+    if store.read(config.id) is None or store.read_weights(config.id) is None:
+        train_run(config, store)
+    with _one_thread():
+        _teacher(config, split(data.load(config.dataset), config.lookback, config.horizon), store)
+
+
+def train_run(config: RunConfig, store: Store) -> None:
+    """Train one run and write its weights and its row; the same config gives the same bits again."""
+    splits = split(data.load(config.dataset), config.lookback, config.horizon)
+    started = time.perf_counter()
+    with _one_thread(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = _build(config, splits)
+        objective = _objective(config, model, splits, store)
+        history = fit(
+            model,
+            objective,
+            splits,
+            learning_rate=config.learning_rate,
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            patience=config.patience,
+        )
+        seconds = time.perf_counter() - started
+        result = evaluate(model, splits.test)
+    about = {"config": config.to_dict(), "mean": splits.mean.tolist(), "deviation": splits.deviation.tolist()}
+    store.write_weights(config.id, model.state_dict(), about)
+    shutil.rmtree(store.outputs(config.id), ignore_errors=True)  # they belonged to earlier weights
+    row = {
+        "id": config.id,
+        "config": config.to_dict(),
+        "metrics": {
+            "val_mse": min(epoch["val_mse"] for epoch in history),
+            "test_mse": result.mse,
+            "test_mae": result.mae,
+            "test_scale_mse": result.scale_mse,
+            "test_period_kl": result.period_kl,
+        },
+        "epochs": history,
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "seconds": round(seconds, 1),
+        "provenance": provenance(),
+    }
+    store.write(row, result.arrays())
+
+
+def _build(config: RunConfig, splits: Splits) -> nn.Module:
+    shape = {"lookback": config.lookback, "horizon": config.horizon, "channels": len(splits.mean)}
+    return models.build(config.model, **shape, **config.settings)
+
+
+def _objective(config: RunConfig, model: nn.Module, splits: Splits, store: Store) -> nn.Module:
+    if not config.distilled:
+        return Supervised()
+    teacher, width = None, 0
+    if config.teacher:
+        teacher, width = _teacher(config.teacher_config, splits, store)
+    names = ("alpha", "beta", "terms", "scales", "downsample", "temperature", "reduction")
+    return Distillation(teacher, width, model.feature_width, **{name: getattr(config, name) for name in names})
+
+
+def _teacher(config: RunConfig, splits: Splits, store: Store) -> tuple[StoredTeacher | LiveTeacher, int]:
+    """The teacher's outputs over the training windows, stored once, and its feature width."""
+    model = load_model(config, store) or train_run(config, store) or load_model(config, store)
+    folder = store.outputs(config.id)
+    with contextlib.suppress(OSError, ValueError):  # not there, or not whole
+        return StoredTeacher(folder), model.feature_width
+    if outputs_size(model, splits.train, len(splits.mean)) > OUTPUTS_BUDGET:
+        return LiveTeacher(model, splits.train), model.feature_width
+    shutil.rmtree(folder, ignore_errors=True)
+    store_outputs(model, splits.train, folder)
+    return StoredTeacher(folder), model.feature_width
+
+
+def load_model(config: RunConfig, store: Store) -> nn.Module | None:
+    """The trained model of a run, in evaluation mode, or None where its weights are not in the store."""
+    found = store.read_weights(config.id)
+    if found is None:
+        return None
+    tensors, about = found
+    with torch.random.fork_rng(devices=[]):
+        model = models.build(config.model, lookback=config.lookback, horizon=config.horizon,
+                             channels=len(about["mean"]), **config.settings)  # fmt: skip
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+@contextlib.contextmanager
+def _one_thread():
+    """Sums do not depend on how many cores there are, and parallel runs do not fight for them."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@functools.cache
+def provenance() -> dict:
+    """What a row's figures may depend on beside its config."""
+    here = Path(__file__).parent
+    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "processor": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
+        "threads": 1,
+        "git": git.stdout.strip() or None,
+    }

@@ -1,0 +1,100 @@
+"""The one training loop: teachers, plain students and distilled students differ in their objective only.
+
+An objective maps (forecast, truth, window index) to named parts; the loss is their weighted sum.
+Shapes: B batch, H horizon, C channels, N windows.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tdlib.models import Forecast
+from tdlib.windows import Splits, Windows
+
+
+class Diverged(RuntimeError):
+    """A part of the loss is no longer finite."""
+
+
+class Supervised(nn.Module):
+    """The plain objective: the MSE between forecast and truth."""
+
+    weights: Mapping[str, float] = {"supervised": 1.0}
+
+    def forward(self, forecast: Forecast, y: Tensor, index: Tensor) -> dict[str, Tensor]:
+        return {"supervised": F.mse_loss(forecast.prediction, y)}
+
+
+def fit(
+    model: nn.Module,
+    objective: nn.Module,
+    splits: Splits,
+    *,
+    learning_rate: float,
+    batch_size: int,
+    epochs: int,
+    patience: int,
+) -> list[dict[str, float]]:
+    """Train `model` (and the objective's own weights) in place; returns the named parts of each epoch.
+
+    Adam; the rate holds for two epochs and then halves with each. Stops after `patience` epochs
+    without a better validation MSE and restores the best weights. Draws from torch's generator, so
+    `torch.manual_seed` fixes the result. Raises Diverged, naming the part, on a loss that is not finite.
+    """
+    weights = [*model.parameters(), *objective.parameters()]
+    optimizer = torch.optim.Adam(weights, lr=learning_rate, fused=True)
+    history, best, best_state = [], float("inf"), None
+    for epoch in range(1, epochs + 1):
+        optimizer.param_groups[0]["lr"] = learning_rate * 0.5 ** max(0, epoch - 2)
+        parts = _epoch(model, objective, splits.train, optimizer, batch_size)
+        val_mse = float(window_errors(model, splits.val).mean(dtype=torch.float64))
+        _require_finite("the validation MSE", val_mse)
+        history.append({"epoch": epoch, **parts, "val_mse": val_mse})
+        if val_mse < best:
+            best, best_epoch = val_mse, epoch
+            best_state = {name: value.clone() for name, value in model.state_dict().items()}
+        elif epoch - best_epoch >= patience:
+            break
+    model.load_state_dict(best_state)
+    return history
+
+
+def _epoch(model, objective, windows: Windows, optimizer, batch_size: int) -> dict[str, float]:
+    model.train()
+    sums: dict[str, float] = {}
+    for index in torch.randperm(len(windows)).split(batch_size):
+        x, y = windows.batch(index)
+        parts = objective(model(x), y, index)
+        loss = sum(objective.weights[name] * part for name, part in parts.items())
+        for name, part in parts.items():
+            value = part.item()
+            _require_finite(name, value)
+            sums[name] = sums.get(name, 0.0) + value * len(index) / len(windows)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return sums
+
+
+def _require_finite(name: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise Diverged(f"training stopped: {name} is {value}")
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module, windows: Windows, batch_size: int = 256
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Forecast]]:
+    """Yield (index, x, y, Forecast) over all windows in order, in evaluation mode."""
+    model.eval()
+    for index in torch.arange(len(windows)).split(batch_size):
+        x, y = windows.batch(index)
+        yield index, x, y, model(x)
+
+
+def window_errors(model: nn.Module, windows: Windows) -> Tensor:
+    """The mean squared error of each window [N], over all steps and channels, in scaled units."""
+    return torch.cat([(f.prediction - y).square().mean((1, 2)) for _, _, y, f in predict(model, windows)])

@@ -1,0 +1,83 @@
+"""Splits, scaling and windows of a series, as the published protocol draws them.
+
+    series --borders--> train | val | test --strided views--> Windows.batch(index) -> x, y
+
+Windows are never copied one by one: a split is one tensor [C, rows], and all its windows are a
+strided view of it. No window is ever dropped.
+Shapes: T rows, C channels, N windows, B batch, L look-back, H horizon.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tdlib.data import Series
+
+
+class Windows:
+    """All windows of one split, stride 1, as strided views of one tensor [C, rows]."""
+
+    def __init__(self, values: Tensor, lookback: int, horizon: int):
+        self.lookback, self.horizon = lookback, horizon
+        self._all = values.unfold(1, lookback + horizon, 1).transpose(0, 1)  # [N, C, L + H], a view
+
+    def __len__(self) -> int:
+        return self._all.shape[0]
+
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """The windows of `index`: x [B, L, C] and y [B, H, C], gathered in one operation."""
+        block = self._all.index_select(0, index).transpose(1, 2)
+        return block[:, : self.lookback], block[:, self.lookback :]
+
+
+class Splits(NamedTuple):
+    """Scaled windows of the three segments, and the scaling: unit = (value - mean) / deviation, each [C]."""
+
+    train: Windows
+    val: Windows
+    test: Windows
+    mean: np.ndarray
+    deviation: np.ndarray
+
+
+def borders(name: str, rows: int) -> tuple[int, int, int]:
+    """Rows at which the training, validation and test segments end (the published protocol)."""
+    if name in ("ETTh1", "ETTh2") and rows == 17420:
+        return 8640, 11520, 14400  # 12, 4 and 4 months of 30 days
+    if name in ("ETTm1", "ETTm2") and rows == 69680:
+        return 34560, 46080, 57600
+    return int(0.7 * rows), rows - int(0.2 * rows), rows
+
+
+def split(series: Series, lookback: int, horizon: int) -> Splits:
+    """Windows of the three segments, scaled per channel by the training rows alone.
+
+    Validation and test begin `lookback` rows early: their first target is their first own row.
+    ValueError where a segment is shorter than one window, with the number of rows needed.
+    """
+    if lookback < 1 or horizon < 1:
+        raise ValueError(f"look-back and horizon must be at least 1, got {lookback} and {horizon}")
+    rows = len(series.values)
+    if not _long_enough(series.name, rows, lookback, horizon):
+        needed = next(n for n in range(rows, 10**9) if _long_enough(series.name, n, lookback, horizon))
+        raise ValueError(f"{series.name} has {rows} rows, too few for look-back {lookback} and horizon {horizon}: "
+                         f"each segment must hold a window, which takes {needed} rows")  # fmt: skip
+    train_end, val_end, test_end = borders(series.name, rows)
+    train = series.values[:train_end].astype(np.float64)
+    mean, deviation = train.mean(0), train.std(0)
+    deviation[deviation == 0] = 1  # a constant channel stays where it is
+    scaled = torch.from_numpy(((series.values - mean) / deviation).astype(np.float32).T.copy())  # [C, T]
+    return Splits(
+        Windows(scaled[:, :train_end], lookback, horizon),
+        Windows(scaled[:, train_end - lookback : val_end], lookback, horizon),
+        Windows(scaled[:, val_end - lookback : test_end], lookback, horizon),
+        mean.astype(np.float32),
+        deviation.astype(np.float32),
+    )
+
+
+def _long_enough(name: str, rows: int, lookback: int, horizon: int) -> bool:
+    train_end, val_end, test_end = borders(name, rows)
+    return train_end >= lookback + horizon and val_end - train_end >= horizon and test_end - val_end >= horizon
