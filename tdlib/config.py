@@ -119,7 +119,7 @@ class RunConfig:
     @functools.cached_property
     def id(self) -> str:
         """The name of this run's row; it covers the data's checksum."""
-        return run_id(self._identity(), data.load(self.dataset).sha256)
+        return run_id(self._identity(), data.checksum(self.dataset))
 
     def _identity(self) -> dict:
         """What differs from the defaults: a field added later leaves the names of earlier rows alone."""

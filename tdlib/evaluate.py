@@ -1,6 +1,6 @@
 """What a run keeps of the test windows: errors of every window, patterns, a few whole forecasts."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,74 +13,66 @@ from tdlib.windows import Windows
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a run keeps of the test windows, in scaled units.
+    """Means over the test windows, in scaled units, and what a row keeps beside them.
 
-    `errors` [N]; `scale_mse`, the MSE at scales 0, 1, ... (each half as long); `period_kl`, the textbook
-    KL(truth || forecast) of the period distributions; `periods` and `periods_true` [C, H // 2], their
-    means over the windows; `channel_mse` [C] and `step_mse` [H]; `sample_*`, a few whole windows spread evenly over the test segment.
+    `scale_mse` [M + 1]: the MSE at scales 0, 1, ..., each half as long. `period_kl`: the textbook
+    KL(truth || forecast) of the period distributions, mean over channels. `arrays`: `errors` [N], the MSE
+    of each window; `channel_mse` [C]; `step_mse` [H]; `periods` and `periods_true` [C, H // 2], mean
+    period distributions; `sample_index`, `sample_x`, `sample_y`, `sample_prediction`, a few whole windows
+    spread evenly, half precision.
     """
 
     mse: float
     mae: float
     scale_mse: list[float]
     period_kl: float
-    errors: Tensor
-    channel_mse: Tensor
-    step_mse: Tensor
-    periods: Tensor
-    periods_true: Tensor
-    sample_index: Tensor
-    sample_x: Tensor
-    sample_y: Tensor
-    sample_prediction: Tensor
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The tensors, as a store keeps them: samples in half precision, since they are only drawn."""
-        tensors = {entry.name: getattr(self, entry.name) for entry in fields(self)}
-        arrays = {name: value.numpy() for name, value in tensors.items() if isinstance(value, Tensor)}
-        half = ("sample_x", "sample_y", "sample_prediction")
-        return {name: value.astype(np.float16) if name in half else value for name, value in arrays.items()}
+    arrays: dict[str, np.ndarray]
 
 
 def evaluate(model: nn.Module, windows: Windows, *, samples: int = 4) -> Evaluation:
     """Read every test window once. No figure depends on the batch size."""
-    count, horizon = len(windows), windows.horizon
-    chosen = torch.linspace(0, count - 1, min(samples, count)).long()
-    scales = min(3, horizon.bit_length() - 1)
-    errors, absolute, scale_sums, kl_sum = [], 0.0, torch.zeros(scales + 1, dtype=torch.float64), 0.0
-    channels = steps = periods = periods_true = torch.zeros(())
-    kept: list[tuple[Tensor, Tensor, Tensor]] = []
+    chosen = torch.linspace(0, len(windows) - 1, min(samples, len(windows))).long()
+    errors, kept, sums = [], [], {}
     for index, x, y, forecast in predict(model, windows):
-        prediction = forecast.prediction
-        squares = (prediction - y).square()
-        errors.append(squares.mean((1, 2)))
-        channels, steps = channels + squares.mean(1).sum(0), steps + squares.mean(2).sum(0)
-        absolute += float((prediction - y).abs().mean((1, 2)).sum(dtype=torch.float64))
-        a, b = prediction.transpose(1, 2), y.transpose(1, 2)  # [B, C, H]
-        for m in range(scales + 1):
-            scale_sums[m] += (a - b).square().mean((1, 2)).sum(dtype=torch.float64)
-            a, b = (downsample(a), downsample(b)) if m < scales else (a, b)
-        if horizon > 1:
-            log_p = log_period_distribution(prediction, dim=1)  # [B, H // 2, C]
-            log_q = log_period_distribution(y, dim=1)
-            kl_sum += float((log_q.exp() * (log_q - log_p)).sum(1).mean(1).sum(dtype=torch.float64))
-            periods, periods_true = periods + log_p.exp().sum(0).T, periods_true + log_q.exp().sum(0).T
+        for name, value in _readings(forecast.prediction, y).items():
+            sums[name] = sums.get(name, 0) + value.sum(0, dtype=torch.float64)
+            if name == "mse":
+                errors.append(value)
         here = chosen[(chosen >= index[0]) & (chosen <= index[-1])] - index[0]
-        kept.append((x[here, -2 * horizon :], y[here], prediction[here]))
-    errors = torch.cat(errors)
-    sample_x, sample_y, sample_prediction = (torch.cat(part) for part in zip(*kept, strict=True))
+        kept.append((x[here, -2 * windows.horizon :], y[here], forecast.prediction[here]))
+    means = {name: value / len(windows) for name, value in sums.items()}
+    arrays = {name: means[name].float().numpy() for name in ("channel_mse", "step_mse", "periods", "periods_true")}
+    arrays |= {"errors": torch.cat(errors).numpy(), "sample_index": chosen.numpy()}
+    for name, parts in zip(("sample_x", "sample_y", "sample_prediction"), zip(*kept, strict=True), strict=True):
+        arrays[name] = torch.cat(parts).half().numpy()
     return Evaluation(
-        mse=float(errors.mean(dtype=torch.float64)),
-        mae=absolute / count,
-        scale_mse=(scale_sums / count).tolist(),
-        period_kl=kl_sum / count,
-        errors=errors,
-        channel_mse=channels / count,
-        step_mse=steps / count,
-        periods=periods / count,
-        periods_true=periods_true / count,
-        sample_index=chosen,
-        sample_x=sample_x,
-        sample_y=sample_y,
-        sample_prediction=sample_prediction,
+        mse=means["mse"].item(),
+        mae=means["mae"].item(),
+        scale_mse=means["scale_mse"].tolist(),
+        period_kl=means["period_kl"].item(),
+        arrays=arrays,
     )
+
+
+def _readings(prediction: Tensor, y: Tensor) -> dict[str, Tensor]:
+    """Of each window [B, ...], from forecast and truth [B, H, C]."""
+    squares = (prediction - y).square()
+    a, b = prediction.transpose(1, 2), y.transpose(1, 2)  # [B, C, H]
+    scales = [(a - b).square().mean((1, 2))]
+    while len(scales) <= 3 and a.shape[-1] > 1:
+        a, b = downsample(a), downsample(b)
+        scales.append((a - b).square().mean((1, 2)))
+    readings = {
+        "mse": squares.mean((1, 2)),
+        "mae": (prediction - y).abs().mean((1, 2)),
+        "scale_mse": torch.stack(scales, dim=1),
+        "channel_mse": squares.mean(1),
+        "step_mse": squares.mean(2),
+    }
+    if y.shape[1] > 1:
+        log_p = log_period_distribution(prediction, dim=1).transpose(1, 2)  # [B, C, H // 2]
+        log_q = log_period_distribution(y, dim=1).transpose(1, 2)
+    else:  # one step has no period
+        log_p = log_q = y.new_zeros(len(y), y.shape[2], 0)
+    kl = (log_q.exp() * (log_q - log_p)).sum(2).mean(1)
+    return readings | {"period_kl": kl, "periods": log_p.exp(), "periods_true": log_q.exp()}

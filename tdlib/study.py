@@ -119,7 +119,7 @@ def train_run(config: RunConfig, store: Store) -> None:
         "seconds": round(seconds, 1),
         "provenance": provenance(),
     }
-    store.write(row, result.arrays())
+    store.write(row, result.arrays)
 
 
 def _build(config: RunConfig, splits: Splits) -> nn.Module:
