@@ -6,7 +6,12 @@ Errors are the mean squared errors of the test windows, [N], as the store keeps 
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
+
+from tdlib.models import role
+from tdlib.store import Store
+from tdlib.tables import NAMES, with_systems
 
 
 def win_rate(student_errors: ArrayLike, teacher_errors: ArrayLike) -> float:
@@ -70,3 +75,79 @@ def block_interval(
     tail = 100 * (1 - level) / 2
     low, high = np.nanpercentile(values, [tail, 100 - tail])
     return float(low), float(high)
+
+
+def wins(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """Every student, plain and distilled, against every teacher of its data set and horizon.
+
+    One line each, the mean over the students' seeds: `estimate` is the win rate in percent, `low` and
+    `high` its 95% interval from blocks of look-back + horizon windows, `ties` in percent.
+    """
+    lines = []
+    for (dataset, horizon), group in with_systems(runs).groupby(["dataset", "horizon"], sort=False):
+        teachers = group[group["model"].map(role) == "teacher"]
+        for system, students in group[group["model"] == "mlp"].groupby("system", sort=False):
+            errors = [store.arrays(id)["errors"] for id in students["id"]]
+            for _, teacher in teachers.iterrows():
+                learned_from = students["teacher"].iloc[0]
+                if pd.isna(learned_from) or learned_from == teacher["model"]:
+                    against = store.arrays(teacher["id"])["errors"]
+                    lines.append(_win_line(errors, against, int(teacher["lookback"]) + horizon)
+                                 | {"dataset": dataset, "horizon": horizon, "system": system,
+                                    "teacher": NAMES[teacher["model"]]})  # fmt: skip
+    return pd.DataFrame(lines).set_index(["dataset", "horizon", "teacher", "system"])
+
+
+def _win_line(students: list[np.ndarray], teacher: np.ndarray, block: int) -> dict[str, float]:
+    def mean_rate(teacher: np.ndarray, *students: np.ndarray) -> float:
+        return float(np.mean([win_rate(student, teacher) for student in students]))
+
+    low, high = block_interval(mean_rate, teacher, *students, block=block)
+    ties = float(np.mean([tie_rate(student, teacher) for student in students]))
+    return {"estimate": mean_rate(teacher, *students), "low": low, "high": high, "ties": ties, "seeds": len(students)}
+
+
+def keeps(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """Win keep of every distilled student, seed by seed against the plain one of the same seed; then as `wins`."""
+    lines = []
+    students = runs[runs["model"] == "mlp"]
+    for (dataset, horizon, teacher), group in students.groupby(["dataset", "horizon", "teacher"], sort=False):
+        here = (runs["dataset"] == dataset) & (runs["horizon"] == horizon)
+        plain = runs[here & (runs["model"] == "mlp") & runs["teacher"].isna()].set_index("seed")["id"]
+        against = store.arrays(runs[here & (runs["model"] == teacher)]["id"].iloc[0])["errors"]
+        paired = [(store.arrays(plain[seed])["errors"], store.arrays(id)["errors"])
+                  for seed, id in zip(group["seed"], group["id"], strict=True) if seed in plain]  # fmt: skip
+        lines.append(_keep_line(paired, against, int(group["lookback"].iloc[0]) + horizon)
+                     | {"dataset": dataset, "horizon": horizon, "teacher": NAMES[teacher]})  # fmt: skip
+    return pd.DataFrame(lines).set_index(["dataset", "horizon", "teacher"])
+
+
+def _keep_line(paired: list[tuple[np.ndarray, np.ndarray]], teacher: np.ndarray, block: int) -> dict[str, float]:
+    def mean_keep(teacher: np.ndarray, *errors: np.ndarray) -> float:
+        return float(np.mean([win_keep(*pair, teacher) for pair in zip(errors[::2], errors[1::2], strict=True)]))
+
+    flat = [errors for pair in paired for errors in pair]
+    low, high = block_interval(mean_keep, teacher, *flat, block=block)
+    return {"estimate": mean_keep(teacher, *flat), "low": low, "high": high, "seeds": len(paired)}
+
+
+def scale_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """MSE at each scale, one line a run and scale: `setting`, `system`, `scale`, `MSE`."""
+    runs = with_systems(runs)
+    runs["setting"] = runs["dataset"] + ", " + runs["horizon"].astype(str)
+    lines = runs[["setting", "system", "seed", "test_scale_mse"]].explode("test_scale_mse", ignore_index=True)
+    lines["scale"] = lines.groupby(["setting", "system", "seed"]).cumcount()
+    lines["MSE"] = lines.pop("test_scale_mse").astype(float)
+    return lines
+
+
+def telling_sample(plain: dict[str, np.ndarray], distilled: dict[str, np.ndarray]) -> tuple[int, int]:
+    """(sample, channel) of the kept windows on which the distilled forecast improves most on the plain one."""
+    gain = _sample_errors(plain) - _sample_errors(distilled)
+    sample, channel = np.unravel_index(np.argmax(gain), gain.shape)
+    return int(sample), int(channel)
+
+
+def _sample_errors(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Mean squared error [samples, C] of the kept windows."""
+    return np.square(arrays["sample_prediction"].astype(float) - arrays["sample_y"]).mean(1)

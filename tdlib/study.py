@@ -30,7 +30,7 @@ from tdlib.sweep import Job, SweepFailed, sweep
 from tdlib.train import Supervised, fit
 from tdlib.windows import Splits, split
 
-__all__ = ["RunConfig", "SweepFailed", "ensure", "load_model", "train_run"]
+__all__ = ["RunConfig", "SweepFailed", "ensure", "forecast", "load_model", "prepare_teacher", "train_run"]
 
 OUTPUTS_BUDGET = 20e9  # bytes that one teacher's stored outputs may take; above it the teacher runs live
 
@@ -53,6 +53,8 @@ def ensure(
     rows = {config: store.read(config.id) for config in configs}
     missing = [config for config, row in rows.items() if row is None]
     if missing and train_missing:
+        for config in missing:
+            _check(config)
         sweep(_jobs(missing, store), executor)
         rows |= {config: store.read(config.id) for config in missing}
     return pd.DataFrame([_line(row) for row in rows.values() if row is not None])
@@ -61,6 +63,15 @@ def ensure(
 def _line(row: dict) -> dict:
     kept = {"id": row["id"], "parameters": row["parameters"], "seconds": row["seconds"]}
     return {**row["config"], **row["metrics"], **kept, "epochs_run": len(row["epochs"])}
+
+
+def _check(config: RunConfig) -> None:
+    """ValueError, before anything is trained, for data too short or settings that do not fit together."""
+    series = data.load(config.dataset)
+    split(series, config.lookback, config.horizon)
+    with torch.device("meta"):  # shapes without numbers
+        for part in filter(None, (config, config.teacher_config)):
+            _build(part, len(series.channels))
 
 
 def _jobs(missing: list[RunConfig], store: Store) -> list[Job]:
@@ -84,11 +95,12 @@ def prepare_teacher(config: RunConfig, store: Store) -> None:
 
 def train_run(config: RunConfig, store: Store) -> None:
     """Train one run and write its weights and its row; the same config gives the same bits again."""
-    splits = split(data.load(config.dataset), config.lookback, config.horizon)
+    series = data.load(config.dataset)
+    splits = split(series, config.lookback, config.horizon)
     started = time.perf_counter()
     with _one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = _build(config, splits)
+        model = _build(config, len(series.channels))
         objective = _objective(config, model, splits, store)
         history = fit(
             model,
@@ -101,7 +113,8 @@ def train_run(config: RunConfig, store: Store) -> None:
         )
         seconds = time.perf_counter() - started
         result = evaluate(model, splits.test)
-    about = {"config": config.to_dict(), "mean": splits.mean.tolist(), "deviation": splits.deviation.tolist()}
+    scaling = {"mean": splits.mean.tolist(), "deviation": splits.deviation.tolist()}
+    about = {"config": config.to_dict(), "channels": list(series.channels), **scaling}
     store.write_weights(config.id, model.state_dict(), about)
     shutil.rmtree(store.outputs(config.id), ignore_errors=True)  # they belonged to earlier weights
     row = {
@@ -122,8 +135,8 @@ def train_run(config: RunConfig, store: Store) -> None:
     store.write(row, result.arrays)
 
 
-def _build(config: RunConfig, splits: Splits) -> nn.Module:
-    shape = {"lookback": config.lookback, "horizon": config.horizon, "channels": len(splits.mean)}
+def _build(config: RunConfig, channels: int) -> nn.Module:
+    shape = {"lookback": config.lookback, "horizon": config.horizon, "channels": channels}
     return models.build(config.model, **shape, **config.settings)
 
 
@@ -139,7 +152,11 @@ def _objective(config: RunConfig, model: nn.Module, splits: Splits, store: Store
 
 def _teacher(config: RunConfig, splits: Splits, store: Store) -> tuple[StoredTeacher | LiveTeacher, int]:
     """The teacher's outputs over the training windows, stored once, and its feature width."""
-    model = load_model(config, store) or train_run(config, store) or load_model(config, store)
+    found = load_model(config.id, store)
+    if found is None:
+        train_run(config, store)
+        found = load_model(config.id, store)
+    model = found[0]
     folder = store.outputs(config.id)
     with contextlib.suppress(OSError, ValueError):  # not there, or not whole
         return StoredTeacher(folder), model.feature_width
@@ -150,17 +167,35 @@ def _teacher(config: RunConfig, splits: Splits, store: Store) -> tuple[StoredTea
     return StoredTeacher(folder), model.feature_width
 
 
-def load_model(config: RunConfig, store: Store) -> nn.Module | None:
-    """The trained model of a run, in evaluation mode, or None where its weights are not in the store."""
-    found = store.read_weights(config.id)
+def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:
+    """The trained model of a run, in evaluation mode, and what describes it; None where its weights are not there.
+
+    The description holds `config`, `channels`, and the scaling `mean` and `deviation` [C].
+    """
+    found = store.read_weights(id)
     if found is None:
         return None
     tensors, about = found
+    config = RunConfig.from_dict(about["config"])
     with torch.random.fork_rng(devices=[]):
-        model = models.build(config.model, lookback=config.lookback, horizon=config.horizon,
-                             channels=len(about["mean"]), **config.settings)  # fmt: skip
+        model = _build(config, len(about["channels"]))
     model.load_state_dict(tensors)
-    return model.eval()
+    return model.eval(), about
+
+
+@torch.no_grad()
+def forecast(id: str, store: Store, values: np.ndarray) -> np.ndarray:
+    """What follows `values` [T, C], in their own units: [H, C]. ValueError without weights or with too few rows."""
+    found = load_model(id, store)
+    if found is None:
+        raise ValueError(f"{store.place} has no weights of a run {id!r}; `python -m tdlib distill` trains one")
+    model, about = found
+    lookback = about["config"]["lookback"]
+    if len(values) < lookback:
+        raise ValueError(f"{len(values)} rows are too few: the run looks back {lookback}")
+    mean, deviation = np.array(about["mean"]), np.array(about["deviation"])
+    scaled = torch.from_numpy(((values[-lookback:] - mean) / deviation).astype(np.float32))
+    return model(scaled[None]).prediction[0].numpy() * deviation + mean
 
 
 @contextlib.contextmanager

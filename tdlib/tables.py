@@ -11,7 +11,7 @@ NAMES = {
     "itransformer": "iTransformer",
     "moderntcn": "ModernTCN",
 }
-METRICS = {"test_mse": "MSE", "test_mae": "MAE"}
+METRICS = {"test_mse": "MSE", "test_mae": "MAE", "test_period_kl": "KL"}
 
 
 def system(model: str, teacher: str | None = None) -> str:
@@ -23,6 +23,17 @@ def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with a column `system`."""
     names = [system(model, teacher) for model, teacher in zip(runs["model"], runs["teacher"], strict=True)]
     return runs.assign(system=names)
+
+
+def select(runs: pd.DataFrame, **chosen: str | int) -> pd.DataFrame:
+    """The runs of, say, `dataset="ETTh1", horizon=96`; ValueError, with the valid ones, where there is none."""
+    for column, value in chosen.items():
+        valid = list(dict.fromkeys(runs[column])) if len(runs) else []
+        if value not in valid:
+            there = ", ".join(map(str, valid)) or "nothing yet; `python -m tdlib runs` trains what is missing"
+            raise ValueError(f"no run has {column} {value!r} here; there is: {there}")
+        runs = runs[runs[column] == value]
+    return runs
 
 
 def by_system(runs: pd.DataFrame) -> pd.DataFrame:
@@ -54,3 +65,49 @@ def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3)
     (folder / f"{name}.md").write_text(flat.to_markdown(index=False) + "\n")
     (folder / f"{name}.tex").write_text(flat.to_latex(index=False, float_format=f"%.{digits}f", na_rep="-"))
     return rounded
+
+
+def gains(main: pd.DataFrame) -> pd.DataFrame:
+    """MSE of each distilled student against the plain one, its teacher and the best linear layer, in percent.
+
+    `main` is `by_system`'s table; negative is better.
+    """
+    lines = []
+    for (dataset, horizon), group in main["MSE"].groupby(["dataset", "horizon"], sort=False):
+        mse = group.droplevel(["dataset", "horizon"])
+        linear = [name for name in ("DLinear", "NLinear") if name in mse]
+        for name in mse.index[mse.index.str.contains(" from ")]:
+            student, teacher = name.split(" from ")
+            others = {"plain": mse.get(student), "teacher": mse.get(teacher), "best linear": mse[linear].min()}
+            line = {f"against {label}": 100 * (mse[name] / other - 1) for label, other in others.items() if other}
+            lines.append({"dataset": dataset, "horizon": horizon, "system": name, **line})
+    return pd.DataFrame(lines).set_index(["dataset", "horizon", "system"])
+
+
+def beside_published(main: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    """Our MSE and MAE beside published ones of the same data set, look-back 720, horizon and system.
+
+    Published means over the four horizons are compared once all four are among ours.
+    """
+    ours = main.reset_index()[["dataset", "horizon", "system", "MSE", "MAE"]]
+    whole = ours.groupby(["dataset", "system"], sort=False).filter(lambda group: len(group) == 4)
+    means = whole.groupby(["dataset", "system"], sort=False)[["MSE", "MAE"]].mean().reset_index()
+    ours = pd.concat([ours.astype({"horizon": str}), means.assign(horizon="mean")])
+    ours = ours.melt(["dataset", "horizon", "system"], var_name="metric", value_name="ours")
+    theirs = published(path)
+    theirs = theirs[theirs["metric"].isin(["MSE", "MAE"])]
+    distilled = theirs["model"] == "TimeDistill"
+    names = theirs["model"].where(~distilled, "MLP from " + theirs["teacher"].fillna(""))
+    theirs = theirs.assign(system=names).rename(columns={"value": "published"})
+    columns = ["dataset", "horizon", "system", "metric", "ours", "published", "source"]
+    return ours.merge(theirs, on=["dataset", "horizon", "system", "metric"])[columns]
+
+
+def relative_to_full(runs: pd.DataFrame) -> pd.DataFrame:
+    """Ablation runs (columns `variant`, `MSE`): the mean over seeds, its deviation, and the change in percent."""
+    groups = runs.groupby(["dataset", "horizon", "variant"], sort=False)["MSE"]
+    table = groups.agg(["mean", "std", "count"]).rename(columns={"mean": "MSE", "std": "deviation", "count": "seeds"})
+    full = table["MSE"].xs("full", level="variant")
+    level = full.reindex(table.index.droplevel("variant")).to_numpy()
+    table["% against full"] = 100 * (table["MSE"] / level - 1)
+    return table

@@ -49,7 +49,7 @@ def fit(
     history, best, best_state = [], float("inf"), None
     for epoch in range(1, epochs + 1):
         optimizer.param_groups[0]["lr"] = learning_rate * 0.5 ** max(0, epoch - 2)
-        parts = _epoch(model, objective, splits.train, optimizer, batch_size)
+        parts = train_epoch(model, objective, splits.train, optimizer, batch_size)
         val_mse = float(window_errors(model, splits.val).mean(dtype=torch.float64))
         _require_finite("the validation MSE", val_mse)
         history.append({"epoch": epoch, **parts, "val_mse": val_mse})
@@ -62,7 +62,7 @@ def fit(
     return history
 
 
-def _epoch(model, objective, windows: Windows, optimizer, batch_size: int) -> dict[str, float]:
+def train_epoch(model, objective, windows: Windows, optimizer, batch_size: int) -> dict[str, float]:
     model.train()
     sums: dict[str, float] = {}
     for index in torch.randperm(len(windows)).split(batch_size):

@@ -47,6 +47,8 @@ class Profile:
 
     def config(self, dataset: str, horizon: int, model: str, teacher: str | None = None, **changes) -> RunConfig:
         """One run with this profile's sizes and weights; `changes` go on top."""
+        if dataset not in self.datasets:
+            raise ValueError(f"profile {self.name} has no data set {dataset!r}; it has: {', '.join(self.datasets)}")
         fields = self._fields(dataset, model)
         if teacher:
             alpha, beta = self.table["datasets"][dataset].get("weights", {}).get(teacher, (1.0, 1.0))

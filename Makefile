@@ -1,0 +1,50 @@
+# Every target sets up what it needs. `make help` lists them.
+PROFILE ?= demo
+PYTHON  ?= python3
+BIN     := .venv/bin
+export MPLBACKEND := agg
+
+.DEFAULT_GOAL := help
+.PHONY: help env reproduce test test-fast lint figures pages compare runs bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+env: .venv/ready ## set up .venv with the pinned packages
+
+# The stamp comes last: an environment that was cut off half-way is made again.
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.11")'
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+reproduce: env ## train a profile, execute every page, print the results [PROFILE=demo]
+	$(BIN)/python -m tdlib reproduce --profile $(PROFILE)
+
+runs: env ## train what a profile lacks into results/, resumable [PROFILE=laptop]
+	$(BIN)/python -m tdlib runs --profile $(PROFILE) --store results
+
+figures: env ## draw every figure and table again from the committed rows, no training
+	$(BIN)/python -m tdlib figures
+
+pages: env ## execute the committed pages again from the committed rows
+	$(BIN)/python -m tdlib pages
+
+compare: env ## set a fresh reproduction against the committed rows [PROFILE=demo]
+	$(BIN)/python -m tdlib compare --profile $(PROFILE)
+
+lint: env ## check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+test: lint ## every check that CI runs
+	$(BIN)/pytest -n 2 --dist loadscope --cov --cov-report=term --cov-fail-under=90
+
+bench: env ## measure the ratios that the README quotes
+	$(BIN)/python benchmarks/epoch.py
+
+clean: ## remove the environment and everything that was built
+	rm -rf .venv build results/cache .pytest_cache .ruff_cache .coverage*

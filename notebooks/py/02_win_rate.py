@@ -1,0 +1,85 @@
+# %% [markdown]
+# # Who wins where?
+# On average the teachers beat the plain MLP. An average hides how: is the MLP a little worse on every
+# window, or better on many and much worse on a few? If it wins somewhere, it knows something its teacher
+# does not, and a good distillation should keep that while it learns the rest.
+#
+# **Win rate**: the share of test windows on which the student's error is strictly smaller than the
+# teacher's. **Win keep**: of the windows that the plain MLP wins, the share that the distilled one still wins.
+
+# %% tags=["parameters"]
+profile = "demo+laptop"
+store = "../results"
+figures = "../figures"
+dataset = "nyc_weather"
+horizon = 96
+teacher = "itransformer"
+train_missing = False
+
+# %%
+from tdlib import analysis, plots, profiles, study, tables
+from tdlib.store import Store
+
+configs = [config for entry in profiles.load(profile) for config in entry.main()]
+runs = study.ensure(configs, store=store, train_missing=train_missing)
+print(len(runs), "of", len(configs), "runs are in the store")
+
+# %% [markdown]
+# ## The plain MLP wins more often than its average says
+# Each number is a share of test windows, averaged over the students' seeds; 50 means a draw.
+
+# %%
+wins = analysis.wins(runs, Store(store))
+tables.save(wins.reset_index(), "02_win_rate", f"{store}/tables", digits=1)
+
+# %%
+grid = wins["estimate"].unstack("system", sort=False).rename_axis(columns=None)
+grid.index = [f"{data}, {steps}, against {name}" for data, steps, name in grid.index]
+distilled = [name for name in grid if name != "MLP"]
+grid["distilled MLP"] = grid[distilled].bfill(axis=1).iloc[:, 0]
+plots.save(plots.heat_map(grid[["MLP", "distilled MLP"]], label="win rate [%]"), "02_win_rate", figures)
+
+# %% [markdown]
+# ## How sure is that?
+# Two neighbouring windows share all but one of their steps, so the number of windows says little about
+# certainty. The intervals come from a bootstrap over blocks of look-back + horizon windows: a test segment
+# holds only three or four such blocks, and the intervals are wide. The published figures (one run each,
+# Figure 3 of the paper) are the diamonds.
+
+# %%
+published = tables.published("../results/published.csv", table="win rate (F3)", model="MLP")
+published = published.assign(horizon=published["horizon"].astype(int)).set_index(["dataset", "horizon", "teacher"])
+plain = wins.xs("MLP", level="system")
+plain = plain.assign(published=published["value"].reindex(plain.index))
+shown = plain.set_axis([f"{data}, {steps}, {name}" for data, steps, name in plain.index])
+plots.save(plots.intervals(shown, label="win rate of the plain MLP [%]", reference=50), "02_intervals", figures)
+
+# %% [markdown]
+# ## Does the distilled student keep what the MLP was good at?
+
+# %%
+keeps = analysis.keeps(runs, Store(store))
+published = tables.published("../results/published.csv", table="win keep (T5)")
+print("published, mean of the 8 data sets, ModernTCN:", published["value"].iloc[0])
+tables.save(keeps.reset_index(), "02_win_keep", f"{store}/tables", digits=1)
+
+# %%
+shown = keeps.set_axis([f"{data}, {steps}, {name}" for data, steps, name in keeps.index])
+plots.save(plots.intervals(shown, label="win keep [%]"), "02_win_keep", figures)
+
+# %% [markdown]
+# ## Where along the test segment?
+# The error of each student minus its teacher's, window by window, smoothed over one horizon. Below the
+# line the student wins.
+
+# %%
+here = tables.select(tables.with_systems(runs), dataset=dataset, horizon=horizon)
+first = here.drop_duplicates("system").set_index("system")["id"]
+names = ["MLP", tables.system("mlp", teacher)]
+errors = {name: Store(store).arrays(first[name])["errors"] for name in names}
+against = Store(store).arrays(first[tables.system(teacher)])["errors"]
+figure = plots.differences(errors, against, smooth=horizon, title=f"{dataset}, {horizon} steps, against {teacher}")
+plots.save(figure, "02_where", figures)
+
+# %% [markdown]
+# ## What we see

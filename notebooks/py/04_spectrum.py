@@ -1,0 +1,72 @@
+# %% [markdown]
+# # Which periods does the student hear?
+# A forecast of H steps is a sum of waves with periods H, H/2, H/3, ... The **period distribution** is the
+# softmax of their amplitudes: where the forecast puts its weight. The multi-period part of the loss asks the
+# student to put it where the teacher does. The question: does that bring the student closer to the **truth**?
+
+# %% tags=["parameters"]
+profile = "demo+laptop"
+store = "../results"
+figures = "../figures"
+dataset = "nyc_weather"
+horizon = 96
+teacher = "itransformer"
+train_missing = False
+
+# %%
+import numpy as np
+
+from tdlib import analysis, plots, profiles, study, tables
+from tdlib.store import Store
+
+configs = [config for entry in profiles.load(profile) for config in entry.main()]
+runs = tables.with_systems(study.ensure(configs, store=store, train_missing=train_missing))
+print(len(runs), "of", len(configs), "runs are in the store")
+
+# %% [markdown]
+# ## One window: history and forecast in time and frequency
+# Short-time spectrograms; right of the dotted line the forecast begins. The daily wave is the bright
+# horizontal line at 1/24.
+
+# %%
+names = [tables.system(teacher), "MLP", tables.system("mlp", teacher)]
+here = tables.select(runs, dataset=dataset, horizon=horizon).drop_duplicates("system").set_index("system")
+arrays = {name: Store(store).arrays(here["id"][name]) for name in names}
+sample, channel = analysis.telling_sample(arrays["MLP"], arrays[names[2]])
+
+# %%
+history = arrays["MLP"]["sample_x"][sample, :, channel].astype(float)
+futures = {"truth": arrays["MLP"]["sample_y"][sample, :, channel]}
+futures |= {name: entry["sample_prediction"][sample, :, channel] for name, entry in arrays.items()}
+whole = {name: np.concatenate([history, future]) for name, future in futures.items()}
+figure = plots.spectrograms(whole, split=len(history), title=f"{dataset}, channel {channel + 1}: log amplitude")
+plots.save(figure, "04_spectrograms", figures)
+
+# %% [markdown]
+# ## All test windows: the period distribution
+# Mean over windows and channels; the truth's six strongest periods.
+
+# %%
+distributions = {"truth": arrays["MLP"]["periods_true"].mean(0)}
+distributions |= {name: entry["periods"].mean(0) for name, entry in arrays.items()}
+figure = plots.periods(distributions, horizon=horizon, top=6, title=f"{dataset}, {horizon} steps")
+plots.save(figure, "04_periods", figures)
+
+# %% [markdown]
+# ## How far from the truth?
+# KL(truth || forecast) of the period distributions, the textbook sum over frequencies, mean over channels,
+# windows and seeds, in nats. Smaller is closer.
+
+# %%
+chosen = runs[runs["system"].isin(names)]
+groups = chosen.groupby(["dataset", "horizon", "system"], sort=False)["test_period_kl"]
+distance = groups.agg(["mean", "std"]).rename(columns={"mean": "KL to the truth", "std": "deviation over seeds"})
+tables.save(distance.reset_index(), "04_period_kl", f"{store}/tables")
+
+# %%
+chosen = chosen.assign(run=chosen["system"] + " (" + chosen["dataset"] + ", " + chosen["horizon"].astype(str) + ")")
+figure = plots.points(chosen, x="test_period_kl", y="run", label="KL to the truth [nats]", systems="system")
+plots.save(figure, "04_period_kl", figures)
+
+# %% [markdown]
+# ## What we see

@@ -1,0 +1,67 @@
+# %% [markdown]
+# # Is the distilled student the best of them?
+# The main table: every teacher, the plain MLP, the MLP distilled from each teacher, and the baseline that
+# the paper leaves out: one linear layer. Means over seeds, with their deviation, and the published figures
+# beside ours.
+
+# %% tags=["parameters"]
+profile = "demo+laptop"
+store = "../results"
+figures = "../figures"
+dataset = "nyc_weather"
+horizon = 96
+train_missing = False
+
+# %%
+from tdlib import plots, profiles, study, tables
+
+configs = [config for entry in profiles.load(profile) for config in entry.main()]
+runs = tables.with_systems(study.ensure(configs, store=store, train_missing=train_missing))
+print(len(runs), "of", len(configs), "runs are in the store")
+
+# %% [markdown]
+# ## The table
+# Errors in scaled units; `KL` is the distance of the period distributions from the truth (page 04);
+# `deviation of MSE` is over the seeds, empty where there is one.
+
+# %%
+main = tables.by_system(runs)
+tables.save(main.reset_index(), "05_main", f"{store}/tables", digits=4)
+
+# %% [markdown]
+# ## Every run as a dot
+
+# %%
+chosen = tables.select(runs, dataset=dataset, horizon=horizon).rename(columns=tables.METRICS)
+chosen = chosen.sort_values("MSE")
+figure = plots.points(chosen, x="MSE", y="system", label="test MSE [scaled units]", systems="system")
+plots.save(figure, "05_runs", figures)
+
+# %% [markdown]
+# ## All settings at once
+# An axis per data set, horizon and measure; the rim is the best system of that axis, and further in is worse.
+
+# %%
+long = main[["MSE", "MAE", "KL"]].stack().rename_axis([*main.index.names, "measure"]).unstack("system")
+long.index = [f"{data}\n{steps}, {measure}" for data, steps, measure in long.index]
+plots.save(plots.radar(long), "05_radar", figures)
+
+# %% [markdown]
+# ## What distillation changes
+# The MSE of the distilled student relative to the plain one, to its teacher and to the best linear layer,
+# in percent; negative is better.
+
+# %%
+tables.save(tables.gains(main).reset_index(), "05_gains", f"{store}/tables", digits=1)
+
+# %% [markdown]
+# ## Ours beside published
+# Where a figure is published for the same data set, look-back and horizon. The paper's own tables give
+# means over four horizons only, so its distilled student appears once all four are in the store.
+
+# %%
+beside = tables.beside_published(main, "../results/published.csv")
+tables.save(beside, "05_published", f"{store}/tables")
+
+# %% [markdown]
+# ## What we see

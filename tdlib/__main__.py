@@ -1,0 +1,209 @@
+"""The command line: `python -m tdlib COMMAND --help`. Bad input is one sentence and exit code 2."""
+
+import argparse
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tdlib import data, models, pages, profiles, study, tables
+from tdlib.config import RunConfig
+from tdlib.store import Store
+from tdlib.sweep import SweepFailed
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    warnings.showwarning = lambda message, *_: print(f"tdlib: {message}", file=sys.stderr)
+    try:
+        options = _parser().parse_args(arguments)
+        options.run(options)
+    except ValueError as error:
+        print(f"tdlib: {error}", file=sys.stderr)
+        return 2
+    except SweepFailed as error:
+        print(f"tdlib: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("tdlib: stopped; what was finished is kept, the same command goes on from there", file=sys.stderr)
+        return 130
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise ValueError(f"{message} (see python -m tdlib --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m tdlib", description="TimeDistill: train, distil, analyse, forecast.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, run, help: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.set_defaults(run=run)
+        return sub
+
+    def profile_options(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--profile", default="demo", help=f"one of {', '.join(profiles.names())} (default: demo)")
+        sub.add_argument("--store", type=Path, help="folder of the rows (default: build/PROFILE)")
+
+    sub = command("reproduce", _reproduce, "train what a profile lacks, execute every page, print the results")
+    profile_options(sub)
+    sub = command("runs", _runs, "train what a profile lacks")
+    profile_options(sub)
+    sub.add_argument("--dataset", action="append", help="only this data set; may be repeated")
+    sub.add_argument("--horizon", action="append", type=int, help="only this horizon; may be repeated")
+    sub = command("pages", _pages, "execute pages from the rows that are there")
+    sub.add_argument("page", nargs="*", help="such as 02_win_rate (default: all)")
+    sub.add_argument("--out", type=Path, default=Path("notebooks"), help="folder for the executed pages")
+    sub.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    sub = command("figures", _figures, "draw every figure and table again from the committed rows; trains nothing")
+    sub.add_argument("page", nargs="*", help="such as 02_win_rate (default: all)")
+    sub = command(
+        "compare", _compare, "set a fresh reproduction against the committed rows; exit code 1 if they differ"
+    )
+    profile_options(sub)
+    sub.add_argument("--committed", type=Path, default=Path("results"), help="the store to compare with")
+    sub.add_argument("--tolerance", type=float, default=0.03, help="largest relative difference in MSE (default: 0.03)")
+    sub = command("distill", _distill, "teacher, plain student and distilled student for a CSV of your own")
+    sub.add_argument("csv", type=Path)
+    sub.add_argument("--lookback", type=int, default=336)
+    sub.add_argument("--horizon", type=int, default=96)
+    sub.add_argument("--teacher", default="itransformer", help=f"one of {', '.join(models.names('teacher'))}")
+    sub.add_argument("--student", default="mlp", help=f"one of {', '.join(models.names('student'))}")
+    sub.add_argument("--seed", type=int, default=2021)
+    sub.add_argument("--epochs", type=int, help="at most this many for each model (default: the protocol's)")
+    sub.add_argument("--store", type=Path, default=Path("build/own"))
+    sub = command("forecast", _forecast, "forecast what follows a CSV with a model that `distill` trained")
+    sub.add_argument("id", help="the run, as `distill` printed it")
+    sub.add_argument("csv", type=Path)
+    sub.add_argument("--store", type=Path, default=Path("build/own"))
+    sub.add_argument("--out", type=Path, default=Path("forecast.csv"))
+    sub = command("data", _data, "list the data sets, or load one and describe it")
+    sub.add_argument("name", nargs="?")
+    return parser
+
+
+def _reproduce(options: argparse.Namespace) -> None:
+    profile = profiles.Profile(options.profile)
+    place = options.store or Path("build") / profile.name
+    runs = study.ensure(profile.runs(), store=place)
+    up = Path("..")  # pages run in notebooks/
+    parameters = {
+        "profile": profile.name,
+        "store": str(up / place),
+        "figures": str(up / place / "figures"),
+        "dataset": profile.datasets[0],
+        "horizon": profile.horizons[0],
+        "teacher": profile.teachers[0],
+    }
+    pages.execute_all(place / "pages", parameters)
+    main = runs[runs["id"].isin([config.id for config in profile.main()])]
+    table = tables.by_system(main).reset_index().round(3)
+    print(f"\nProfile {profile.name}: {len(runs)} runs; errors in scaled units, means over seeds\n")
+    print(table.drop(columns="horizon" if table["horizon"].nunique() == 1 else []).to_string(index=False))
+    for kind in ("pages", "figures", "tables"):
+        print(f"{kind:8} {place / kind}")
+
+
+def _runs(options: argparse.Namespace) -> None:
+    profile = profiles.Profile(options.profile)
+    for wanted, valid in ((options.dataset, profile.datasets), (options.horizon, profile.horizons)):
+        for value in wanted or []:
+            if value not in valid:
+                raise ValueError(f"profile {profile.name} has no {value!r}; it has: {', '.join(map(str, valid))}")
+    configs = [
+        config
+        for config in profile.runs()
+        if config.dataset in (options.dataset or profile.datasets)
+        and config.horizon in (options.horizon or profile.horizons)
+    ]
+    place = options.store or Path("build") / profile.name
+    study.ensure(configs, store=place)
+    print(f"{len(configs)} runs are in {place}")
+
+
+def _pages(options: argparse.Namespace) -> None:
+    parameters = {name: _literal(value) for name, value in options.parameter}
+    for name in pages.names(options.page):
+        print(pages.execute(name, options.out, parameters))
+
+
+def _literal(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _figures(options: argparse.Namespace) -> None:
+    pages.figures(options.page)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    configs = profiles.Profile(options.profile).main()
+    place = options.store or Path("build") / options.profile
+    both = [
+        tables.by_system(found)["MSE"]
+        for store in (options.committed, place)
+        if len(found := study.ensure(configs, store=store, train_missing=False))
+    ]
+    if len(both) < 2:
+        raise ValueError(f"both {options.committed} and {place} must hold rows of profile {options.profile}")
+    table = pd.concat(both, axis=1, keys=["committed", "fresh"]).dropna()
+    table["difference"] = table["fresh"] / table["committed"] - 1
+    print(table.round(4).to_string())
+    worst = table["difference"].abs().max()
+    if not worst <= options.tolerance:
+        raise SweepFailed(f"the largest difference is {worst:.1%}, more than {options.tolerance:.1%}")
+    print(f"{len(table)} systems agree within {options.tolerance:.1%}; the largest difference is {worst:.2%}")
+
+
+def _distill(options: argparse.Namespace) -> None:
+    data.read_csv(options.csv)  # its faults are told before anything else
+    shape = {"dataset": str(options.csv), "lookback": options.lookback, "horizon": options.horizon}
+    limit = {"epochs": options.epochs} if options.epochs is not None else {}
+    teacher = RunConfig(**shape, model=options.teacher, seed=options.seed, **limit)
+    student = {"model": options.student, "seed": options.seed, **limit}
+    taught = {"teacher": options.teacher, "teacher_options": {"seed": options.seed, **limit}}
+    configs = [teacher, RunConfig(**shape, **student), RunConfig(**shape, **student, **taught)]
+    runs = study.ensure(configs, store=options.store)
+    table = tables.with_systems(runs)[["system", "test_mse", "test_mae", "parameters", "seconds", "id"]]
+    print(table.round(3).to_string(index=False))
+    print(f"\nTo forecast: python -m tdlib forecast {configs[-1].id} {options.csv} --store {options.store}")
+
+
+def _forecast(options: argparse.Namespace) -> None:
+    store = Store(options.store)
+    series = data.read_csv(options.csv)
+    known = store.read_weights(options.id)
+    if known and list(series.channels) != known[1]["channels"]:
+        raise ValueError(f"the run knows the columns {', '.join(known[1]['channels'])}; "
+                         f"{options.csv} has {', '.join(series.channels)}")  # fmt: skip
+    values = study.forecast(options.id, store, series.values)
+    steps = pd.RangeIndex(1, len(values) + 1, name="step")
+    if series.index is not None:
+        step = series.index.to_series().diff().median()
+        steps = pd.DatetimeIndex(series.index[-1] + step * np.arange(1, len(values) + 1), name="date")
+    pd.DataFrame(values, steps, series.channels).to_csv(options.out, float_format="%.6g")
+    print(f"{len(values)} steps after row {len(series.values)} are in {options.out}")
+
+
+def _data(options: argparse.Namespace) -> None:
+    if options.name is None:
+        print("\n".join(data.names()))
+        return
+    series = data.load(options.name)
+    rows, channels = series.values.shape
+    print(f"{series.name}: {rows} rows, {channels} channels, sha256 {series.sha256}")
+    if series.index is not None:
+        print(f"from {series.index[0]} to {series.index[-1]}")
+    print(pd.DataFrame(series.values, columns=series.channels).describe().T.round(3).to_string())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""Frames and arrays in, figures out. One style, colours that colour-blind readers can tell apart.
+
+A colour stands for a role on every page: truth black, teacher orange, plain MLP blue, distilled green.
+"""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("agg")  # figures are saved, then shown as the saved picture
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import Image
+from matplotlib.figure import Figure
+from scipy import signal
+
+from tdlib.models import role
+
+COLOURS = {"truth": "#000000", "teacher": "#E69F00", "MLP": "#0072B2", "distilled": "#009E73", "linear": "#999999"}
+plt.style.use(Path(__file__).with_name("study.mplstyle"))
+
+
+def colour(system: str) -> str:
+    """The colour of a system's role, from its name in tables ("MLP from iTransformer" is distilled)."""
+    if " from " in system:
+        return COLOURS["distilled"]
+    if system in COLOURS:
+        return COLOURS[system]
+    name = system.lower()
+    return COLOURS["linear"] if role(name) == "student" else COLOURS["teacher"]
+
+
+def save(figure: Figure, name: str, folder: str | Path) -> Image:
+    """Write `name`.png and `name`.pdf; returns the picture, to be shown."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
+    figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+    plt.close(figure)
+    return Image(folder / f"{name}.png")
+
+
+def forecasts(arrays: dict[str, dict[str, np.ndarray]], *, sample: int, channel: int, title: str) -> Figure:
+    """One test window: history, truth and each system's forecast. `arrays`: a row's arrays by system."""
+    first = next(iter(arrays.values()))
+    history, truth = first["sample_x"][sample, :, channel], first["sample_y"][sample, :, channel]
+    figure, axis = plt.subplots()
+    axis.plot(np.arange(-len(history), 0), history, color="#777777", label="history")
+    axis.plot(np.arange(len(truth)), truth, color=COLOURS["truth"], label="truth")
+    for system, entry in arrays.items():
+        axis.plot(entry["sample_prediction"][sample, :, channel], color=colour(system), label=system)
+    axis.axvline(0, color="#777777", linewidth=0.8, linestyle=":")
+    axis.set(xlabel="steps from the forecast's start", ylabel="value [deviations]", title=title)
+    axis.legend(ncols=1, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def heat_map(table: pd.DataFrame, *, label: str) -> Figure:
+    """A table of percentages as colours, 50 neutral, with the numbers written in."""
+    height = 1.5 + 0.3 * len(table)
+    figure, axis = plt.subplots(figsize=(7.0, height))
+    sns.heatmap(table, annot=True, fmt=".1f", vmin=0, vmax=100, cmap="PuOr", ax=axis,
+                cbar_kws={"label": label, "ticks": [0, 50, 100]}, linewidths=1)  # fmt: skip
+    axis.set(xlabel="", ylabel="")
+    axis.tick_params(axis="y", rotation=0)
+    axis.grid(False)
+    return figure
+
+
+def intervals(table: pd.DataFrame, *, label: str, reference: float | None = None) -> Figure:
+    """Estimates with their intervals: columns `estimate`, `low`, `high` and, where known, `published`."""
+    figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.26 * len(table)))
+    places = np.arange(len(table))[::-1]
+    axis.hlines(places, table["low"], table["high"], color=COLOURS["distilled"], linewidth=2)
+    axis.plot(table["estimate"], places, "o", color=COLOURS["distilled"], label="ours, 95% interval")
+    if "published" in table and table["published"].notna().any():
+        axis.plot(table["published"], places, "D", color=COLOURS["teacher"], fillstyle="none", label="published")
+    if reference is not None:
+        axis.axvline(reference, color="#777777", linestyle=":")
+    axis.set_yticks(places, table.index)
+    axis.set(xlabel=label, ylim=(-0.6, len(table) - 0.4))
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def differences(errors: dict[str, np.ndarray], teacher: np.ndarray, *, smooth: int, title: str) -> Figure:
+    """Where along the test segment each system beats the teacher: its error minus the teacher's, smoothed."""
+    figure, axis = plt.subplots()
+    for system, entry in errors.items():
+        smoothed = pd.Series(entry - teacher).rolling(smooth, center=True, min_periods=1).mean()
+        axis.plot(smoothed, color=colour(system), label=system)
+    axis.axhline(0, color=COLOURS["teacher"], linewidth=1, label="teacher")
+    axis.set(xlabel="first step of the test window", ylabel="MSE − teacher's MSE", title=title)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def scales(parts: dict[int, dict[str, np.ndarray]], *, title: str) -> Figure:
+    """One window at several scales: by scale, the series of each system (truth among them)."""
+    figure, axes = plt.subplots(len(parts), 1, figsize=(7.0, 1.15 * len(parts) + 0.4), sharey=True)
+    for axis, (scale, series) in zip(axes, parts.items(), strict=True):
+        for system, values in series.items():
+            axis.plot(
+                np.arange(len(values)) * 2**scale, values, color=colour(system), label=system, marker="." * (scale > 1)
+            )
+        axis.set_ylabel(f"scale {scale}\n[deviations]")
+    axes[0].set_title(title)
+    axes[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axes[-1].set_xlabel("steps from the forecast's start")
+    return figure
+
+
+def scale_errors(table: pd.DataFrame) -> Figure:
+    """MSE by scale: columns `setting`, `scale`, `system`, `MSE` (several seeds become a band)."""
+    settings = list(dict.fromkeys(table["setting"]))
+    figure, axes = plt.subplots(1, len(settings), figsize=(7.0, 2.6), squeeze=False)
+    palette = {system: colour(system) for system in dict.fromkeys(table["system"])}
+    for axis, setting in zip(axes[0], settings, strict=True):
+        chosen = table[table["setting"] == setting]
+        sns.lineplot(chosen, x="scale", y="MSE", hue="system", style="system", palette=palette, markers=True,
+                     dashes=False, errorbar="sd", ax=axis)  # fmt: skip
+        axis.set(title=setting, xlabel="scale m (2^m steps averaged)", ylabel="MSE [scaled units]")
+        axis.set_xticks(sorted(chosen["scale"].unique()))
+        axis.get_legend().remove()
+    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def spectrograms(series: dict[str, np.ndarray], *, split: int, title: str) -> Figure:
+    """Short-time amplitude of history and forecast, one panel a system; the forecast begins at `split`."""
+    figure, axes = plt.subplots(1, len(series), figsize=(7.0, 2.4), sharey=True)
+    for axis, (system, values) in zip(axes, series.items(), strict=True):
+        window = max(8, min(48, len(values) // 4))
+        transform = signal.ShortTimeFFT(np.hanning(window), hop=max(1, window // 12), fs=1.0)
+        amplitude = np.abs(transform.stft(values - values.mean()))
+        extent = transform.extent(len(values))
+        axis.imshow(np.log1p(amplitude), origin="lower", aspect="auto", extent=extent, cmap="viridis", vmax=3)
+        axis.axvline(split, color="white", linestyle=":")
+        axis.set(title=system, xlabel="step", xlim=(0, len(values)))
+        axis.grid(False)
+    axes[0].set_ylabel("frequency [1/step]")
+    figure.suptitle(title, fontsize=9)
+    return figure
+
+
+def periods(distributions: dict[str, np.ndarray], *, horizon: int, top: int, title: str) -> Figure:
+    """Period distributions, as bars: the `top` periods of the truth, and each system's share of them."""
+    bins = np.sort(np.argsort(distributions["truth"])[::-1][:top])
+    labels = [f"{horizon / (bin + 1):.3g}" for bin in bins]
+    table = pd.DataFrame({system: values[bins] for system, values in distributions.items()}, index=labels)
+    figure, axis = plt.subplots()
+    table.plot.bar(ax=axis, color=[colour(system) for system in table], width=0.8, rot=0)
+    axis.set(xlabel="period [steps]", ylabel="share of the distribution Q", title=title)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def radar(table: pd.DataFrame) -> Figure:
+    """Systems on axes: a line a system (the columns), an axis a row; 1 is the best of the row, outside is better."""
+    share = table.rdiv(table.min(axis=1), axis=0)  # best / own
+    angles = np.linspace(0, 2 * np.pi, len(share), endpoint=False)
+    figure, axis = plt.subplots(figsize=(7.0, 3.6), subplot_kw={"projection": "polar"})
+    markers = dict(zip(share, "osD^vP*X", strict=False))
+    for system in share:
+        values = share[system].to_numpy()
+        axis.plot(
+            [*angles, angles[0]], [*values, values[0]], color=colour(system), marker=markers[system], label=system
+        )
+    axis.set_xticks(angles, share.index)
+    axis.set_ylim(min(0.95, float(share.min().min()) - 0.02), 1.0)
+    axis.legend(loc="center left", bbox_to_anchor=(1.25, 0.5))
+    return figure
+
+
+def points(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    label: str,
+    systems: str | None = None,
+    lines: dict[str, float] | None = None,
+) -> Figure:
+    """One dot a run, so that the spread over seeds is seen, and a bar at each mean.
+
+    `systems` names the column that gives the colours; `lines` draws systems' means as vertical lines.
+    """
+    groups = list(dict.fromkeys(table[y]))
+    figure, axis = plt.subplots(figsize=(7.0, 0.8 + 0.27 * len(groups)))
+    for place, group in enumerate(reversed(groups)):
+        chosen = table[table[y] == group]
+        shade = colour(chosen[systems].iloc[0]) if systems else COLOURS["distilled"]
+        axis.plot(chosen[x], [place] * len(chosen), "o", color=shade, alpha=0.6)
+        axis.plot(chosen[x].mean(), place, "|", color="black", markersize=13, label="mean" if place == 0 else None)
+    for (system, value), style in zip((lines or {}).items(), ("--", ":", "-."), strict=False):
+        axis.axvline(value, color=colour(system), linestyle=style, label=system)
+    axis.set_yticks(range(len(groups)), reversed(groups))
+    axis.set(xlabel=label, ylim=(-0.6, len(groups) - 0.4))
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def training(history: pd.DataFrame, *, title: str) -> Figure:
+    """Each part of the loss by epoch, on a log scale, and the validation MSE."""
+    figure, axis = plt.subplots()
+    parts = [name for name in history if name != "epoch"]
+    for part, style in zip(parts, ("-", "--", "-.", ":", (0, (3, 1, 1, 1)), "-"), strict=False):
+        axis.plot(history["epoch"], history[part], linestyle=style, marker=".", label=part.replace("_", ", "))
+    axis.set(xlabel="epoch", ylabel="part of the loss", yscale="log", title=title)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
