@@ -15,7 +15,11 @@ from pathlib import Path
 import jupytext
 import nbformat
 import papermill
+from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
+
+from tdlib.store import write_atomically
+from tdlib.sweep import Job, sweep
 
 SCRIPTS = Path("notebooks/py")
 PAGES = Path("notebooks")
@@ -36,6 +40,7 @@ def execute(name: str, out: Path, parameters: dict | None = None, *, shared: boo
     """Execute one page into the folder `out`; ValueError for a parameter it does not have.
 
     With `shared`, parameters that the page does not have are left out: one set for all pages.
+    Raises RuntimeError, naming page and error, when a cell fails.
     """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -44,33 +49,42 @@ def execute(name: str, out: Path, parameters: dict | None = None, *, shared: boo
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, source)
         known = papermill.inspect_notebook(source)
-        given = dict(parameters or {})
-        if shared:
-            given = {key: value for key, value in given.items() if key in known}
+        given = {key: value for key, value in (parameters or {}).items() if key in known or not shared}
         for key in given:
             if key not in known:
                 raise ValueError(f"page {name} has no parameter {key!r}; it has: {', '.join(known) or 'none'}")
-        with _quiet():
-            papermill.execute_notebook(source, done, given, cwd=PAGES, progress_bar=False, kernel_name="python3")
+        try:
+            with _quiet():
+                papermill.execute_notebook(
+                    source,
+                    done,
+                    given,
+                    cwd=PAGES,
+                    progress_bar=False,
+                    extra_arguments=["--log-level=ERROR"],  # it would warn that it listens on this machine
+                )
+        except PapermillExecutionError as error:
+            raise RuntimeError(f"page {name}, cell {error.cell_index}: {error.ename}: {error.evalue}") from None
         page = nbformat.read(done, as_version=4)
-        _strip(page)
-        target = out / f"{name}.ipynb"
-        unfinished = target.with_suffix(".part")
-        nbformat.write(page, unfinished)
-        unfinished.replace(target)
+    _strip(page)
+    target = out / f"{name}.ipynb"
+    write_atomically(target, nbformat.writes(page).encode() + b"\n")
     return target
 
 
-def execute_all(out: Path, parameters: dict | None = None, chosen: Iterable[str] = ()) -> list[Path]:
-    """Execute pages, with the parameters that each of them has."""
-    return [execute(name, out, parameters, shared=True) for name in tqdm(names(chosen), desc="pages", unit="page")]
+def execute_all(out: Path, parameters: dict | None = None, chosen: Iterable[str] = ()) -> None:
+    """Execute pages side by side, each with those of the parameters that it has."""
+    sweep([Job(name, _execute_shared, (name, out, parameters)) for name in names(chosen)], label="pages")
+
+
+def _execute_shared(name: str, out: Path, parameters: dict | None) -> None:
+    execute(name, out, parameters, shared=True)
 
 
 def figures(chosen: Iterable[str] = ()) -> None:
-    """Run the scripts of the pages that read rows, in this process: every figure and table is drawn again."""
-    selected = names(chosen)
+    """Run the scripts of pages in this process: every figure and table is drawn again."""
+    scripts = [(SCRIPTS / f"{name}.py").resolve() for name in names(chosen)]
     before = Path.cwd()
-    scripts = [before / SCRIPTS / f"{name}.py" for name in selected]
     try:
         os.chdir(PAGES)
         for script in tqdm(scripts, desc="figures", unit="page"):

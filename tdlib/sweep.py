@@ -30,12 +30,12 @@ class Job:
     after: str | None = None
 
 
-def sweep(jobs: list[Job], executor: Executor | None = None) -> None:
+def sweep(jobs: list[Job], executor: Executor | None = None, *, label: str = "runs") -> None:
     """Run all jobs, each after the one it names. Raises SweepFailed once the others are done, if one failed."""
     waiting = {job.name: job for job in jobs}
     running: dict[Future, Job] = {}
     failed: dict[str, str] = {}
-    with _executor(executor, len(jobs)) as pool, tqdm(total=len(jobs), desc="runs", unit="run") as bar:
+    with _executor(executor, len(jobs)) as pool, tqdm(total=len(jobs), desc=label) as bar:
         while waiting or running:
             for job in list(waiting.values()):
                 if job.after in failed:
@@ -52,7 +52,7 @@ def sweep(jobs: list[Job], executor: Executor | None = None) -> None:
                 bar.update()
     if failed:
         reasons = "; ".join(f"{name} ({reason})" for name, reason in failed.items())
-        raise SweepFailed(f"{len(failed)} of {len(jobs)} runs failed: {reasons}")
+        raise SweepFailed(f"{len(failed)} of {len(jobs)} {label} failed: {reasons}")
 
 
 @contextlib.contextmanager

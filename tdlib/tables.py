@@ -16,12 +16,13 @@ METRICS = {"test_mse": "MSE", "test_mae": "MAE", "test_period_kl": "KL"}
 
 def system(model: str, teacher: str | None = None) -> str:
     """What a table calls a run: its model, and whom it learned from."""
-    return f"{NAMES[model]} from {NAMES[teacher]}" if isinstance(teacher, str) else NAMES[model]
+    return f"{NAMES[model]} from {NAMES[teacher]}" if teacher else NAMES[model]
 
 
 def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with a column `system`."""
-    names = [system(model, teacher) for model, teacher in zip(runs["model"], runs["teacher"], strict=True)]
+    teachers = runs["teacher"].astype(object).where(runs["teacher"].notna(), None)
+    names = [system(model, teacher) for model, teacher in zip(runs["model"], teachers, strict=True)]
     return runs.assign(system=names)
 
 

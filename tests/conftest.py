@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook("tdlib", "beartype.beartype")
+install_import_hook(["tdlib.models", "tdlib.losses"], "beartype.beartype")
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 

@@ -9,13 +9,25 @@
 figures = "../figures"
 
 # %%
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
+from IPython.display import Image
 from torch import nn
 
 _ = torch.manual_seed(0)
 torch.set_num_threads(1)
+
+
+def keep(figure, name):
+    Path(figures).mkdir(parents=True, exist_ok=True)
+    figure.savefig(f"{figures}/{name}.pdf", metadata={"CreationDate": None})
+    figure.savefig(f"{figures}/{name}.png", dpi=110)
+    plt.close(figure)
+    return Image(f"{figures}/{name}.png")
+
 
 # %% [markdown]
 # ## A signal with two periods and noise
@@ -67,8 +79,7 @@ for scale in range(4):
     part = halve(part)
 _ = axis.set(xlabel="step of the horizon", ylabel="value")
 _ = axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-figure.savefig(f"{figures}/01_scales.png", dpi=110)
-figure.savefig(f"{figures}/01_scales.pdf", metadata={"CreationDate": None})
+keep(figure, "01_scales")
 
 # %% [markdown]
 # ## Pattern 2: many periods
@@ -99,8 +110,7 @@ shares = log_periods(y[:200]).exp().mean(0)
 figure, axis = plt.subplots(figsize=(7, 2.2), layout="constrained")
 _ = axis.bar([f"{horizon / i:.3g}" for i in range(1, 17)], shares, color="black")
 _ = axis.set(xlabel="period [steps]", ylabel="share of Q")
-figure.savefig(f"{figures}/01_periods.png", dpi=110)
-figure.savefig(f"{figures}/01_periods.pdf", metadata={"CreationDate": None})
+keep(figure, "01_periods")
 
 # %% [markdown]
 # ### Why the logarithm comes first
@@ -221,8 +231,7 @@ for (name, colour), model in zip(colours.items(), (teacher, plain, distilled), s
     _ = axis.plot(forward(model, x[4300:4301])[0][0].detach(), color=colour, label=name)
 _ = axis.set(xlabel="step of the horizon", ylabel="value")
 _ = axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-figure.savefig(f"{figures}/01_students.png", dpi=110)
-figure.savefig(f"{figures}/01_students.pdf", metadata={"CreationDate": None})
+keep(figure, "01_students")
 
 # %% [markdown]
 # ## The library computes the same
