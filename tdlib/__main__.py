@@ -131,6 +131,8 @@ def _pages(options: argparse.Namespace) -> None:
     parameters = {name: _literal(value) for name, value in options.parameter}
     for name in pages.names(options.page):
         print(pages.execute(name, options.out, parameters))
+    if options.out == pages.PAGES:
+        tables.update_readme(Path("README.md"), Path("results/tables"))
 
 
 def _literal(text: str) -> object:

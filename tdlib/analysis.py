@@ -134,7 +134,6 @@ def _keep_line(paired: list[tuple[np.ndarray, np.ndarray]], teacher: np.ndarray,
 def scale_table(runs: pd.DataFrame) -> pd.DataFrame:
     """MSE at each scale, one line a run and scale: `setting`, `system`, `scale`, `MSE`."""
     runs = with_systems(runs)
-    runs["setting"] = runs["dataset"] + ", " + runs["horizon"].astype(str)
     lines = runs[["setting", "system", "seed", "test_scale_mse"]].explode("test_scale_mse", ignore_index=True)
     lines["scale"] = lines.groupby(["setting", "system", "seed"]).cumcount()
     lines["MSE"] = lines.pop("test_scale_mse").astype(float)

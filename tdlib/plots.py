@@ -180,25 +180,32 @@ def points(
     x: str,
     y: str,
     label: str,
+    panels: str = "setting",
     systems: str | None = None,
-    lines: dict[str, float] | None = None,
+    lines: pd.DataFrame | None = None,
 ) -> Figure:
-    """One dot a run, so that the spread over seeds is seen, and a bar at each mean.
+    """One dot a run, so that the spread over seeds is seen, and a bar at each mean; one panel a setting.
 
-    `systems` names the column that gives the colours; `lines` draws systems' means as vertical lines.
+    `systems` names the column that gives the colours. `lines` has a column a panel: the mean of each
+    of its rows, systems, as a vertical line.
     """
-    groups = list(dict.fromkeys(table[y]))
-    figure, axis = plt.subplots(figsize=(7.0, 0.8 + 0.27 * len(groups)))
-    for place, group in enumerate(reversed(groups)):
-        chosen = table[table[y] == group]
-        shade = colour(chosen[systems].iloc[0]) if systems else COLOURS["distilled"]
-        axis.plot(chosen[x], [place] * len(chosen), "o", color=shade, alpha=0.6)
-        axis.plot(chosen[x].mean(), place, "|", color="black", markersize=13, label="mean" if place == 0 else None)
-    for (system, value), style in zip((lines or {}).items(), ("--", ":", "-."), strict=False):
-        axis.axvline(value, color=colour(system), linestyle=style, label=system)
-    axis.set_yticks(range(len(groups)), reversed(groups))
-    axis.set(xlabel=label, ylim=(-0.6, len(groups) - 0.4))
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    groups, settings = list(dict.fromkeys(table[y])), list(dict.fromkeys(table[panels]))
+    figure, axes = plt.subplots(1, len(settings), figsize=(7.0, 0.9 + 0.26 * len(groups)), sharey=True, squeeze=False)
+    for axis, setting in zip(axes[0], settings, strict=True):
+        here = table[table[panels] == setting]
+        for place, group in enumerate(reversed(groups)):
+            chosen = here[here[y] == group]
+            shade = colour(chosen[systems].iloc[0]) if systems and len(chosen) else COLOURS["distilled"]
+            axis.plot(chosen[x], [place] * len(chosen), "o", color=shade, alpha=0.6)
+            axis.plot(chosen[x].mean(), place, "|", color="black", markersize=13, label="mean" if place == 0 else None)
+        for (system, value), style in zip(
+            (lines[setting].items() if lines is not None else ()), ("--", ":"), strict=False
+        ):
+            axis.axvline(value, color=colour(system), linestyle=style, label=system)
+        axis.set(title=setting, xlabel=label)
+    axes[0, 0].set_yticks(range(len(groups)), reversed(groups))
+    axes[0, 0].set_ylim(-0.6, len(groups) - 0.4)
+    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

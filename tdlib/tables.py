@@ -1,5 +1,6 @@
 """Frames of rows in, tables out: CSV, Markdown and LaTeX."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -20,10 +21,10 @@ def system(model: str, teacher: str | None = None) -> str:
 
 
 def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with a column `system`."""
+    """The runs with the columns `system` and `setting`, the data set and horizon in words."""
     teachers = runs["teacher"].astype(object).where(runs["teacher"].notna(), None)
     names = [system(model, teacher) for model, teacher in zip(runs["model"], teachers, strict=True)]
-    return runs.assign(system=names)
+    return runs.assign(system=names, setting=runs["dataset"] + ", " + runs["horizon"].astype(str) + " steps")
 
 
 def select(runs: pd.DataFrame, **chosen: str | int) -> pd.DataFrame:
@@ -112,3 +113,14 @@ def relative_to_full(runs: pd.DataFrame) -> pd.DataFrame:
     level = full.reindex(table.index.droplevel("variant")).to_numpy()
     table["% against full"] = 100 * (table["MSE"] / level - 1)
     return table
+
+
+def update_readme(readme: Path, folder: Path) -> None:
+    """Put the committed tables into the README: what stands between `<!-- table: NAME -->` and `<!-- end -->`."""
+
+    def block(match: re.Match) -> str:
+        return f"{match[1]}\n{(folder / f'{match[2]}.md').read_text().strip()}\n{match[3]}"
+
+    text = readme.read_text()
+    fresh = re.sub(r"(<!-- table: (\S+) -->)\n.*?(<!-- end -->)", block, text, flags=re.DOTALL)
+    readme.write_text(fresh)

@@ -64,8 +64,7 @@ distance = groups.agg(["mean", "std"]).rename(columns={"mean": "KL to the truth"
 tables.save(distance.reset_index(), "04_period_kl", f"{store}/tables")
 
 # %%
-chosen = chosen.assign(run=chosen["system"] + " (" + chosen["dataset"] + ", " + chosen["horizon"].astype(str) + ")")
-figure = plots.points(chosen, x="test_period_kl", y="run", label="KL to the truth [nats]", systems="system")
+figure = plots.points(chosen, x="test_period_kl", y="system", label="KL [nats]", systems="system")
 plots.save(figure, "04_period_kl", figures)
 
 # %% [markdown]

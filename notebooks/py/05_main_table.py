@@ -8,8 +8,6 @@
 profile = "demo+laptop"
 store = "../results"
 figures = "../figures"
-dataset = "nyc_weather"
-horizon = 96
 train_missing = False
 
 # %%
@@ -32,9 +30,7 @@ tables.save(main.reset_index(), "05_main", f"{store}/tables", digits=4)
 # ## Every run as a dot
 
 # %%
-chosen = tables.select(runs, dataset=dataset, horizon=horizon).rename(columns=tables.METRICS)
-chosen = chosen.sort_values("MSE")
-figure = plots.points(chosen, x="MSE", y="system", label="test MSE [scaled units]", systems="system")
+figure = plots.points(runs, x="test_mse", y="system", label="test MSE", systems="system")
 plots.save(figure, "05_runs", figures)
 
 # %% [markdown]

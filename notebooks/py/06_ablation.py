@@ -10,7 +10,6 @@ store = "../results"
 figures = "../figures"
 dataset = "nyc_weather"
 horizon = 96
-teacher = "itransformer"
 train_missing = False
 
 # %%
@@ -22,7 +21,7 @@ from tdlib.store import Store
 variants = {run: name for entry in profiles.load(profile) for run, name in entry.ablation().items()}
 runs = study.ensure(variants, store=store, train_missing=train_missing)
 names = {run.id: name for run, name in variants.items()}
-runs = runs.assign(variant=runs["id"].map(names)).rename(columns=tables.METRICS)
+runs = tables.with_systems(runs.assign(variant=runs["id"].map(names))).rename(columns=tables.METRICS)
 print(len(runs), "of", len(variants), "runs are in the store")
 
 # %% [markdown]
@@ -30,15 +29,12 @@ print(len(runs), "of", len(variants), "runs are in the store")
 # Beside them, without any distillation: the plain MLP and the teacher.
 
 # %%
-table = next(entry for entry in profiles.load(profile) if dataset in entry.datasets)
-plain = [table.config(dataset, horizon, "mlp", seed=seed) for seed in table.table["ablation"]["seeds"]]
-taught_by = table.config(dataset, horizon, teacher)
-references = study.ensure([*plain, taught_by], store=store, train_missing=train_missing)
-references = tables.with_systems(references).groupby("system", sort=False)["test_mse"].mean().to_dict()
+references = [run for entry in profiles.load(profile) for run in entry.ablation_references()]
+references = tables.with_systems(study.ensure(references, store=store, train_missing=train_missing))
+references = references.pivot_table(index="system", columns="setting", values="test_mse", sort=False)
 
 # %%
-chosen = tables.select(runs, dataset=dataset, horizon=horizon)
-figure = plots.points(chosen, x="MSE", y="variant", label="test MSE [scaled units]", lines=references)
+figure = plots.points(runs, x="MSE", y="variant", label="test MSE", lines=references)
 plots.save(figure, "06_ablation", figures)
 
 # %% [markdown]
@@ -64,6 +60,7 @@ tables.save(published.reset_index(), "06_published", f"{store}/tables", digits=1
 # the full method shows what that means: each part by epoch, before its weight.
 
 # %%
+chosen = tables.select(runs, dataset=dataset, horizon=horizon)
 full = chosen.query("variant == 'full'").iloc[0]
 history = pd.DataFrame(Store(store).read(full["id"])["epochs"])
 plots.save(plots.training(history, title=f"{dataset}, {horizon} steps: the full method"), "06_training", figures)

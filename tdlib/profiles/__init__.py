@@ -85,6 +85,19 @@ class Profile:
             for seed in table["seeds"]
         }
 
+    def ablation_references(self) -> list[RunConfig]:
+        """What an ablation is read against: the plain student and the teacher, without any distillation."""
+        table = self.table["ablation"]
+        return [
+            run
+            for dataset in table.get("datasets", self.datasets)
+            for horizon in table["horizons"]
+            for run in [
+                *(self.config(dataset, horizon, "mlp", seed=seed) for seed in table["seeds"]),
+                self.config(dataset, horizon, table["teacher"]),
+            ]
+        ]
+
     def runs(self) -> list[RunConfig]:
         """All runs of the profile, each once."""
         return list(dict.fromkeys([*self.main(), *self.ablation()]))
