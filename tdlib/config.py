@@ -69,6 +69,7 @@ class RunConfig:
             set_("teacher_options", {name: getattr(teacher, name) for name in _TEACHER_FIELDS})
 
     def _check_values(self):
+        data.check_name(self.dataset)
         for name in ("lookback", "horizon", "batch_size", "epochs", "patience", "learning_rate", "temperature"):
             _require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
         for name in ("alpha", "beta", "scales", "seed"):

@@ -10,7 +10,6 @@ import importlib.metadata
 import io
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +64,12 @@ def names() -> list[str]:
     return ["nyc_weather", "synthetic", *_FILES]
 
 
-@lru_cache(maxsize=4)
+def check_name(name: str) -> None:
+    """ValueError, with the valid ones, for a name that `load` would not know."""
+    if name not in names() and not str(name).endswith(".csv"):
+        raise ValueError(f"unknown data set {name!r}; known: {', '.join(names())}, or a path that ends in .csv")
+
+
 def load(name: str, root: str | Path | None = None) -> Series:
     """A series by name, or from a CSV where `name` ends in `.csv`.
 
@@ -79,9 +83,8 @@ def load(name: str, root: str | Path | None = None) -> Series:
         return synthetic()
     if name in _FILES:
         return _published(name, root or os.environ.get("TDLIB_DATA"))
-    if str(name).endswith(".csv"):
-        return read_csv(name)
-    raise ValueError(f"unknown data set {name!r}; known: {', '.join(names())}, or a path that ends in .csv")
+    check_name(name)
+    return read_csv(name)
 
 
 def checksum(name: str) -> str:
@@ -112,7 +115,8 @@ def read_csv(path: str | Path) -> Series:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise ValueError(f"{path}: column {column!r}, row {row + 1} is not a number: {frame[column][row]!r}")
-    values = frame.to_numpy(np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold counts as infinite
+        values = frame.to_numpy(np.float32)
     bad = ~np.isfinite(values)
     if bad.any():
         row, column = np.argwhere(bad)[0]
@@ -171,6 +175,7 @@ def _published(name: str, root: str | Path | None) -> Series:
 def _fetch(name: str, known: _File, root: str | Path | None) -> bytes:
     if root is not None and (Path(root) / known.file).is_file():
         return (Path(root) / known.file).read_bytes()
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
     try:
         path = pooch.retrieve(known.url, known_hash=f"sha256:{known.sha256}", fname=known.file,
                               path=pooch.os_cache("tdlib"), progressbar=True)  # fmt: skip
