@@ -97,11 +97,11 @@ def train_run(config: RunConfig, store: Store) -> None:
     """Train one run and write its weights and its row; the same config gives the same bits again."""
     series = data.load(config.dataset)
     splits = split(series, config.lookback, config.horizon)
-    started = time.perf_counter()
     with _one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = _build(config, len(series.channels))
         objective = _objective(config, model, splits, store)
+        started = time.perf_counter()
         history = fit(
             model,
             objective,
@@ -212,13 +212,15 @@ def _one_thread():
 @functools.cache
 def provenance() -> dict:
     """What a row's figures may depend on beside its config."""
-    here = Path(__file__).parent
-    git = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True)
+    revision = ""
+    with contextlib.suppress(OSError):  # git need not be there
+        command = ["git", "describe", "--always", "--dirty"]
+        revision = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "processor": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
         "threads": 1,
-        "git": git.stdout.strip() or None,
+        "git": revision or None,
     }
