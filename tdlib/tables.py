@@ -65,7 +65,9 @@ def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3)
     table.to_csv(folder / f"{name}.csv", index=index)
     flat = rounded.reset_index() if index else rounded
     (folder / f"{name}.md").write_text(flat.to_markdown(index=False) + "\n")
-    (folder / f"{name}.tex").write_text(flat.to_latex(index=False, float_format=f"%.{digits}f", na_rep="-"))
+    (folder / f"{name}.tex").write_text(
+        flat.to_latex(index=False, float_format=f"%.{digits}f", na_rep="-", escape=True)
+    )
     return rounded
 
 
