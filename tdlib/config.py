@@ -7,8 +7,8 @@ import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tdlib import data, losses, models
-from tdlib.distill import TERMS
+from tdlib import data, losses, models, rivals
+from tdlib.distill import TERMS, WEIGHTINGS
 from tdlib.store import run_id
 
 TRAINING = {  # the published protocol
@@ -23,7 +23,9 @@ class RunConfig:
 
     With `teacher`, the student is distilled from that model, whose own run is `teacher_config`:
     its fields are this config's where they describe the data, the protocol's where they do not, and
-    `teacher_options` changes any of them. With `patterns="truth"` the truth takes the teacher's place.
+    `teacher_options` changes any of them. `co_teachers` are further teachers, each with options of its
+    own; the student then learns from the mean of their forecasts, weighted as `weighting` says (beta is 0).
+    With `patterns="truth"` the truth takes the teacher's place.
     Raises ValueError for a value of the wrong type, or one that no run can have.
     """
 
@@ -47,6 +49,8 @@ class RunConfig:
     temperature: float = 0.5
     reduction: str = "code"
     teacher_options: dict = field(default_factory=dict)
+    co_teachers: dict = field(default_factory=dict)
+    weighting: str = "mean"
 
     def __post_init__(self):
         set_ = functools.partial(object.__setattr__, self)
@@ -65,8 +69,9 @@ class RunConfig:
             for name in ("terms", "scales", "downsample", "temperature", "reduction"):
                 set_(name, RunConfig.__dataclass_fields__[name].default)
         if self.teacher:
-            teacher = _teacher_config(self)
-            set_("teacher_options", {name: getattr(teacher, name) for name in _TEACHER_FIELDS})
+            options = {name: _options(config) for name, config in self.teacher_configs.items()}
+            set_("teacher_options", options.pop(self.teacher))
+            set_("co_teachers", options)
 
     def _check_values(self):
         data.check_name(self.dataset)
@@ -77,16 +82,21 @@ class RunConfig:
         _one_of("downsample", self.downsample, losses.DOWNSAMPLINGS)
         _one_of("reduction", self.reduction, losses.REDUCTIONS)
         _one_of("patterns", self.patterns, ("teacher", "truth"))
+        _one_of("weighting", self.weighting, WEIGHTINGS)
         for term in self.terms:
-            _one_of("terms", term, TERMS)
+            _one_of("terms", term, _ALL_TERMS)
         _require(len(self.terms) > 0, "terms must name at least one part of the loss")
-        object.__setattr__(self, "terms", tuple(term for term in TERMS if term in self.terms))
+        object.__setattr__(self, "terms", tuple(term for term in _ALL_TERMS if term in self.terms))
         truth = self.patterns == "truth"
         _require(not (truth and self.teacher), 'patterns="truth" takes no teacher')
         _require(not (truth and self.beta), 'patterns="truth" has no features: beta must be 0')
         _require(bool(self.teacher) or truth or not (self.alpha or self.beta),
                  'alpha and beta need a teacher, or patterns="truth"')  # fmt: skip
-        _require(bool(self.teacher) or not self.teacher_options, "teacher_options need a teacher")
+        for name in ("teacher_options", "co_teachers"):
+            _require(bool(self.teacher) or not getattr(self, name), f"{name} need a teacher")
+        _require(self.teacher not in self.co_teachers, f"co_teachers name {self.teacher!r}, the teacher, again")
+        _require(not (self.co_teachers and self.beta), "the features of several teachers have no common width: "
+                 "with co_teachers beta must be 0")  # fmt: skip
         if self.distilled:
             losses.check_scales(self.horizon, self.scales)
 
@@ -96,9 +106,17 @@ class RunConfig:
         return self.teacher is not None or self.patterns == "truth"
 
     @property
+    def teacher_configs(self) -> "dict[str, RunConfig]":
+        """The runs of this student's teachers, by model."""
+        if not self.teacher:
+            return {}
+        options = {self.teacher: self.teacher_options, **self.co_teachers}
+        return {name: _teacher_config(self, name, given) for name, given in options.items()}
+
+    @property
     def teacher_config(self) -> "RunConfig | None":
-        """The run of this student's teacher."""
-        return _teacher_config(self) if self.teacher else None
+        """The run of this student's teacher, the first one where there are several."""
+        return self.teacher_configs[self.teacher] if self.teacher else None
 
     def to_dict(self) -> dict:
         """Plain JSON values, every field resolved."""
@@ -124,13 +142,17 @@ class RunConfig:
 
     def _identity(self) -> dict:
         """What differs from the defaults: a field added later leaves the names of earlier rows alone."""
-        defaults = {entry.name: entry.default for entry in dataclasses.fields(self)}
+        defaults = {entry.name: entry.default for entry in dataclasses.fields(self)} | {"co_teachers": {}}
         kept = {name: value for name, value in self.to_dict().items() if value != _plain(defaults[name])}
         usual = models.settings(self.model)
         kept["settings"] = {name: value for name, value in self.settings.items() if value != usual[name]}
         if self.teacher:
-            teacher = self.teacher_config._identity()
-            kept["teacher_options"] = {name: teacher.get(name) for name in _TEACHER_FIELDS}
+            whole = {name: config._identity() for name, config in self.teacher_configs.items()}
+            options = {
+                name: {field: teacher.get(field) for field in _TEACHER_FIELDS} for name, teacher in whole.items()
+            }
+            kept["teacher_options"] = options.pop(self.teacher)
+            kept |= {"co_teachers": options} if options else {}
         return kept
 
 
@@ -138,13 +160,18 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
+_ALL_TERMS = (*TERMS, *rivals.TERMS)
 _TEACHER_FIELDS = ("seed", "settings", "learning_rate", "batch_size", "epochs", "patience")
 
 
-def _teacher_config(student: RunConfig) -> RunConfig:
-    for key in student.teacher_options:
+def _teacher_config(student: RunConfig, model: str, options: dict) -> RunConfig:
+    for key in options:
         _one_of("teacher_options", key, _TEACHER_FIELDS)
-    return RunConfig(student.dataset, student.lookback, student.horizon, student.teacher, **student.teacher_options)
+    return RunConfig(student.dataset, student.lookback, student.horizon, model, **options)
+
+
+def _options(teacher: RunConfig) -> dict:
+    return {name: getattr(teacher, name) for name in _TEACHER_FIELDS}
 
 
 def _require(condition: bool, sentence: str) -> None:

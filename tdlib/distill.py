@@ -15,12 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tdlib import rivals
 from tdlib.losses import multi_period, multi_scale
 from tdlib.models import Forecast
-from tdlib.train import predict
-from tdlib.windows import Windows
+from tdlib.train import Objective, predict
+from tdlib.windows import Splits, Windows
 
 TERMS = ("supervised", "scale_forecast", "period_forecast", "scale_feature", "period_feature")
+WEIGHTINGS = ("mean", "adaptive")
 
 
 class StoredTeacher:
@@ -44,6 +46,37 @@ class LiveTeacher:
     def batch(self, index: Tensor) -> Forecast:
         forecast = self.teacher(self.windows.batch(index)[0])
         return Forecast(*(part.half().float() for part in forecast))  # rounded as the stored ones are
+
+
+class SeveralTeachers:
+    """Teachers as one: the weighted mean of their forecasts, and no features (they share no width).
+
+    The weights, equal at first, stay (`"mean"`) or follow the student's validation error (`"adaptive"`,
+    see `rivals.alignment`).
+    """
+
+    def __init__(self, teachers: dict[str, StoredTeacher | LiveTeacher], weighting: str, step: float = 0.5):
+        self.teachers, self.weighting, self.step = teachers, weighting, step
+        self.weights = torch.full((len(teachers),), 1 / len(teachers))
+
+    def batch(self, index: Tensor) -> Forecast:
+        predictions = torch.stack([teacher.batch(index).prediction for teacher in self.teachers.values()])
+        return Forecast(torch.einsum("k,kbhc->bhc", self.weights, predictions), predictions.new_empty(0))
+
+    def adapt(self, model: nn.Module, splits: Splits, count: int = 512) -> None:
+        """One step of the weights; gradients from windows spread evenly over validation and training."""
+        model.eval()  # the batch's own statistics are not part of the question
+        x, y = splits.val.batch(_spread(len(splits.val), count))
+        goal = F.mse_loss(model(x).prediction, y)
+        index = _spread(len(splits.train), count)
+        prediction = model(splits.train.batch(index)[0]).prediction
+        losses = [F.mse_loss(prediction, teacher.batch(index).prediction) for teacher in self.teachers.values()]
+        logits = self.weights.log() + self.step * rivals.alignment(model, goal, losses)
+        self.weights = logits.softmax(0)
+
+
+def _spread(length: int, count: int) -> Tensor:
+    return torch.linspace(0, length - 1, min(length, count)).long()
 
 
 def outputs_size(teacher: nn.Module, windows: Windows, channels: int) -> int:
@@ -81,8 +114,10 @@ class Projector(nn.Sequential):
         super().__init__(nn.Linear(teacher_width, student_width), nn.ReLU(), nn.Linear(student_width, student_width))
 
 
-class Distillation(nn.Module):
+class Distillation(Objective):
     """The objective of a distilled student: five named parts, each of which can be left out.
+
+    Two more parts (`rivals.TERMS`) belong to other methods and are there for comparison.
 
     With `teacher=None` the truth takes the teacher's place in the forecast parts (the paper's
     Table 10), and there are no feature parts.
@@ -90,7 +125,7 @@ class Distillation(nn.Module):
 
     def __init__(
         self,
-        teacher: StoredTeacher | LiveTeacher | None,
+        teacher: StoredTeacher | LiveTeacher | SeveralTeachers | None,
         teacher_width: int,
         student_width: int,
         *,
@@ -111,6 +146,8 @@ class Distillation(nn.Module):
         self.period = {"temperature": temperature, "reduction": reduction}
         if any(term.endswith("feature") for term in self.weights):
             self.projector = Projector(teacher_width, student_width)
+        if "adversarial_feature" in self.weights:
+            self.discriminator = rivals.Discriminator(student_width)
 
     def forward(self, forecast: Forecast, y: Tensor, index: Tensor) -> dict[str, Tensor]:
         student_y, student_f = forecast
@@ -123,5 +160,15 @@ class Distillation(nn.Module):
             "period_forecast": lambda: multi_period(student_y, teacher_y, dim=1, **self.period),
             "scale_feature": lambda: multi_scale(student_f, teacher_f, dim=2, **self.scale),
             "period_feature": lambda: multi_period(student_f, teacher_f, dim=2, **self.period),
+            "adversarial_feature": lambda: self.discriminator(student_f, teacher_f),
+            "contrastive_feature": lambda: rivals.contrastive(student_f, teacher_f),
         }
         return {term: parts[term]() for term in self.weights}
+
+    def after_epoch(self, model: nn.Module, splits: Splits) -> dict[str, float]:
+        if not isinstance(self.teacher, SeveralTeachers):
+            return {}
+        if self.teacher.weighting == "adaptive":
+            self.teacher.adapt(model, splits)
+        names = self.teacher.teachers
+        return {f"weight_{name}": weight for name, weight in zip(names, self.teacher.weights.tolist(), strict=True)}

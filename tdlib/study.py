@@ -23,11 +23,11 @@ from torch import nn
 
 from tdlib import data, models
 from tdlib.config import RunConfig
-from tdlib.distill import Distillation, LiveTeacher, StoredTeacher, outputs_size, store_outputs
+from tdlib.distill import Distillation, LiveTeacher, SeveralTeachers, StoredTeacher, outputs_size, store_outputs
 from tdlib.evaluate import evaluate
 from tdlib.store import Store
 from tdlib.sweep import Job, SweepFailed, sweep
-from tdlib.train import Supervised, fit
+from tdlib.train import Objective, Supervised, fit
 from tdlib.windows import Splits, split
 
 __all__ = ["RunConfig", "SweepFailed", "ensure", "forecast", "load_model", "prepare_teacher", "train_run"]
@@ -76,11 +76,11 @@ def _check(config: RunConfig) -> None:
 
 def _jobs(missing: list[RunConfig], store: Store) -> list[Job]:
     """Teachers first: each is trained, and its outputs stored, before the students that learn from it."""
-    teachers = dict.fromkeys(config.teacher_config for config in missing if config.teacher)
+    teachers = dict.fromkeys(teacher for config in missing for teacher in config.teacher_configs.values())
     jobs = [Job(config.id, prepare_teacher, (config, store)) for config in teachers]
     for config in missing:
         if config not in teachers:
-            after = config.teacher_config.id if config.teacher else None
+            after = tuple(teacher.id for teacher in config.teacher_configs.values())
             jobs.append(Job(config.id, train_run, (config, store), after))
     return sorted(jobs, key=lambda job: models.role(job.arguments[0].model) == "student")
 
@@ -140,12 +140,13 @@ def _build(config: RunConfig, channels: int) -> nn.Module:
     return models.build(config.model, **shape, **config.settings)
 
 
-def _objective(config: RunConfig, model: nn.Module, splits: Splits, store: Store) -> nn.Module:
+def _objective(config: RunConfig, model: nn.Module, splits: Splits, store: Store) -> Objective:
     if not config.distilled:
         return Supervised()
-    teacher, width = None, 0
-    if config.teacher:
-        teacher, width = _teacher(config.teacher_config, splits, store)
+    found = {name: _teacher(teacher, splits, store) for name, teacher in config.teacher_configs.items()}
+    teacher, width = found.get(config.teacher, (None, 0))
+    if config.co_teachers:
+        teacher = SeveralTeachers({name: source for name, (source, _) in found.items()}, config.weighting)
     names = ("alpha", "beta", "terms", "scales", "downsample", "temperature", "reduction")
     return Distillation(teacher, width, model.feature_width, **{name: getattr(config, name) for name in names})
 

@@ -22,25 +22,26 @@ class SweepFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Job:
-    """`function(*arguments)`, once the job named `after` is done."""
+    """`function(*arguments)`, once the jobs named in `after` are done."""
 
     name: str
     function: Callable
     arguments: tuple
-    after: str | None = None
+    after: tuple[str, ...] = ()
 
 
 def sweep(jobs: list[Job], executor: Executor | None = None, *, label: str = "runs") -> None:
-    """Run all jobs, each after the one it names. Raises SweepFailed once the others are done, if one failed."""
+    """Run all jobs, each after those it names. Raises SweepFailed once the others are done, if one failed."""
     waiting = {job.name: job for job in jobs}
     running: dict[Future, Job] = {}
     failed: dict[str, str] = {}
     with _executor(executor, len(jobs)) as pool, tqdm(total=len(jobs), desc=label) as bar:
         while waiting or running:
             for job in list(waiting.values()):
-                if job.after in failed:
-                    failed[job.name] = f"{job.after} failed"
-                elif job.after in waiting or job.after in {other.name for other in running.values()}:
+                unfinished = {*waiting, *(other.name for other in running.values())}
+                if broken := [name for name in job.after if name in failed]:
+                    failed[job.name] = f"{broken[0]} failed"
+                elif unfinished.intersection(job.after):
                     continue
                 else:
                     running[pool.submit(job.function, *job.arguments)] = job

@@ -9,8 +9,18 @@ NAMES = {
     "mlp": "MLP",
     "dlinear": "DLinear",
     "nlinear": "NLinear",
+    "rlinear": "RLinear",
+    "fits": "FITS",
+    "tsmixer": "TSMixer",
+    "lightts": "LightTS",
     "itransformer": "iTransformer",
     "moderntcn": "ModernTCN",
+    "patchtst": "PatchTST",
+    "timemixer": "TimeMixer",
+    "timesnet": "TimesNet",
+    "micn": "MICN",
+    "fedformer": "FEDformer",
+    "autoformer": "Autoformer",
 }
 METRICS = {"test_mse": "MSE", "test_mae": "MAE", "test_period_kl": "KL"}
 
@@ -79,7 +89,7 @@ def gains(main: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for (dataset, horizon), group in main["MSE"].groupby(["dataset", "horizon"], sort=False):
         mse = group.droplevel(["dataset", "horizon"])
-        linear = [name for name in ("DLinear", "NLinear") if name in mse]
+        linear = [name for name in ("DLinear", "NLinear", "RLinear", "FITS") if name in mse]
         for name in mse.index[mse.index.str.contains(" from ")]:
             student, teacher = name.split(" from ")
             others = {"plain": mse.get(student), "teacher": mse.get(teacher), "best linear": mse[linear].min()}

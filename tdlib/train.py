@@ -1,6 +1,6 @@
 """The one training loop: teachers, plain students and distilled students differ in their objective only.
 
-An objective maps (forecast, truth, window index) to named parts; the loss is their weighted sum.
+The loss is the weighted sum of the parts that an objective names.
 Shapes: B batch, H horizon, C channels, N windows.
 """
 
@@ -19,7 +19,17 @@ class Diverged(RuntimeError):
     """A part of the loss is no longer finite."""
 
 
-class Supervised(nn.Module):
+class Objective(nn.Module):
+    """Maps (forecast, truth, window index) to named parts of the loss; `weights` holds the weight of each."""
+
+    weights: Mapping[str, float]
+
+    def after_epoch(self, model: nn.Module, splits: Splits) -> dict[str, float]:
+        """What an objective does between epochs, and what of it the training log keeps."""
+        return {}
+
+
+class Supervised(Objective):
     """The plain objective: the MSE between forecast and truth."""
 
     weights: Mapping[str, float] = {"supervised": 1.0}
@@ -30,7 +40,7 @@ class Supervised(nn.Module):
 
 def fit(
     model: nn.Module,
-    objective: nn.Module,
+    objective: Objective,
     splits: Splits,
     *,
     learning_rate: float,
@@ -52,7 +62,7 @@ def fit(
         parts = train_epoch(model, objective, splits.train, optimizer, batch_size)
         val_mse = float(window_errors(model, splits.val).mean(dtype=torch.float64))
         _require_finite("the validation MSE", val_mse)
-        history.append({"epoch": epoch, **parts, "val_mse": val_mse})
+        history.append({"epoch": epoch, **parts, **objective.after_epoch(model, splits), "val_mse": val_mse})
         if val_mse < best:
             best, best_epoch = val_mse, epoch
             best_state = {name: value.clone() for name, value in model.state_dict().items()}

@@ -4,11 +4,20 @@ import inspect
 
 from torch import nn
 
+from tdlib.models.autoformer import Autoformer
+from tdlib.models.fedformer import FEDformer
+from tdlib.models.fits import FITS
 from tdlib.models.itransformer import ITransformer
 from tdlib.models.layers import Forecast
-from tdlib.models.linear import DLinear, NLinear
+from tdlib.models.lightts import LightTS
+from tdlib.models.linear import DLinear, NLinear, RLinear
+from tdlib.models.micn import MICN
 from tdlib.models.mlp import MLP
 from tdlib.models.moderntcn import ModernTCN
+from tdlib.models.patchtst import PatchTST
+from tdlib.models.timemixer import TimeMixer
+from tdlib.models.timesnet import TimesNet
+from tdlib.models.tsmixer import TSMixer
 
 __all__ = ["Forecast", "build", "names", "role", "settings"]
 
@@ -16,8 +25,18 @@ _MODELS: dict[str, type[nn.Module]] = {
     "mlp": MLP,
     "dlinear": DLinear,
     "nlinear": NLinear,
+    "rlinear": RLinear,
+    "fits": FITS,
+    "tsmixer": TSMixer,
+    "lightts": LightTS,
     "itransformer": ITransformer,
     "moderntcn": ModernTCN,
+    "patchtst": PatchTST,
+    "timemixer": TimeMixer,
+    "timesnet": TimesNet,
+    "micn": MICN,
+    "fedformer": FEDformer,
+    "autoformer": Autoformer,
 }
 _SHAPE = ("lookback", "horizon", "channels")
 

@@ -1,5 +1,6 @@
 """What several models share. Shapes: B batch, L look-back, H horizon, C channels."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -35,11 +36,41 @@ def denormalize(z: Tensor, stats: Statistics) -> Tensor:
     return z * stats.deviation + stats.mean
 
 
+class Affine(nn.Module):
+    """RevIN's own scale and shift of each channel (Kim et al., ICLR 2022), on [B, any, C], and their inverse."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.scale, self.shift = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z * self.scale + self.shift
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return (y - self.shift) / self.scale
+
+
 def moving_average(x: Tensor, width: int) -> Tensor:
     """Average over `width` steps along the last axis; the ends are repeated, so the length stays."""
     before = (width - 1) // 2
     padded = F.pad(x, (before, width - 1 - before), mode="replicate")
     return F.avg_pool1d(padded, width, stride=1)
+
+
+def decompose(h: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Season and trend of [B, T, D]: the trend is `moving_average` over time, here from one cumulative sum."""
+    before = (width - 1) // 2
+    first, last = h[:, :1].expand(-1, before, -1), h[:, -1:].expand(-1, width - 1 - before, -1)
+    sums = F.pad(torch.cat([first, h, last], dim=1).cumsum(1), (0, 0, 1, 0))  # [B, T + width, D]
+    trend = (sums[:, width:] - sums[:, :-width]) / width
+    return h - trend, trend
+
+
+def sinusoids(steps: int, width: int) -> Tensor:
+    """The fixed position code [steps, width]: sine and cosine by turns, ever slower."""
+    pair = torch.arange(width) // 2 * 2
+    angle = torch.arange(steps)[:, None] * torch.exp(-math.log(10000.0) * pair / width)
+    return torch.where(torch.arange(width) % 2 == 0, angle.sin(), angle.cos())
 
 
 def require(condition: bool, sentence: str) -> None:

@@ -1,15 +1,20 @@
 """Profiles: which runs a study is made of. Each is one TOML file beside this one.
 
-    main        every teacher, the plain student, the student distilled from each teacher, linear baselines
-    ablation    one distilled student with parts of its loss left out, alone, or changed
+    main         two teachers, the plain student, the student distilled from each teacher, linear baselines
+    ablation     one distilled student with parts of its loss left out, alone, or changed
+    versatility  more teachers, other students, other sizes and norms of the student, other distillations
+    lookback     teacher, plain and distilled student at several look-backs
+    sensitivity  one distilled student with the weights, scales, temperature and downsampling of its loss varied
 
 `smoke` is for tests, `demo` for a laptop in minutes, `laptop` for hours, `paper` for a GPU or a cluster.
 Several profiles are read as one when their names are joined by "+".
 """
 
+import functools
 import tomllib
 from importlib.resources import files
 
+from tdlib import rivals
 from tdlib.config import RunConfig
 from tdlib.distill import TERMS
 
@@ -25,6 +30,16 @@ ABLATIONS = {  # the variant's name -> what it changes in the full method
     "scale, feature only": {"terms": ["supervised", "scale_feature"]},
     "period, feature only": {"terms": ["supervised", "period_feature"]},
     "textbook KL": {"reduction": "kl"},
+    "truth patterns": {"patterns": "truth"},
+}
+
+RIVALS = {  # other distillations: page 07 and `rivals` say what they stand for
+    "TimeDistill": {},
+    "forecasts only (Hinton)": {"terms": ["supervised", "scale_forecast"], "scales": 0},
+    "features only (FitNets)": {"terms": ["supervised", "scale_feature"], "scales": 0},
+    "CAKD": {"terms": ["supervised", "scale_forecast", *rivals.TERMS], "scales": 0},
+    "mean of two teachers": {"weighting": "mean"},
+    "adaptive teachers (LightTS)": {"weighting": "adaptive"},
     "truth patterns": {"patterns": "truth"},
 }
 
@@ -49,14 +64,17 @@ class Profile:
         """One run with this profile's sizes and weights; `changes` go on top."""
         if dataset not in self.datasets:
             raise ValueError(f"profile {self.name} has no data set {dataset!r}; it has: {', '.join(self.datasets)}")
-        fields = self._fields(dataset, model)
+        fields = {"lookback": self.table["lookback"], "horizon": horizon} | self._fields(dataset, model)
         if teacher:
             alpha, beta = self.table["datasets"][dataset].get("weights", {}).get(teacher, (1.0, 1.0))
             options = self._fields(dataset, teacher)
             fields |= {"teacher": teacher, "teacher_options": options, "alpha": alpha, "beta": beta}
         if changes.get("patterns") == "truth":  # the teacher's weight, without the teacher
             fields |= {"teacher": None, "teacher_options": {}, "beta": 0.0}
-        return RunConfig(dataset, self.table["lookback"], horizon, **(fields | {"model": model} | changes))
+        if co_teacher := changes.pop("co_teacher", None):  # forecasts alone: features share no width
+            fields |= {"co_teachers": {co_teacher: self._fields(dataset, co_teacher)}, "beta": 0.0}
+        settings = fields.get("settings", {}) | changes.pop("settings", {})
+        return RunConfig(dataset, model=model, **(fields | {"settings": settings} | changes))
 
     def _fields(self, dataset: str, model: str) -> dict:
         """The model's own table, changed by the data set's."""
@@ -98,9 +116,60 @@ class Profile:
             ]
         ]
 
+    def versatility(self) -> dict[str, list[tuple[str, RunConfig]]]:
+        """By question of page 07, the runs that answer it, each with its name: `teachers`, `students`, ..."""
+        table = self.table["versatility"]
+        dataset, horizon, seed = self.datasets[0], self.horizons[0], self.table["seeds"][0]
+        build = functools.partial(self.config, dataset, horizon, seed=seed)
+        teacher, other = table["teacher"], table["co_teacher"]
+
+        def pair(teacher: str, model: str = "mlp", **changes) -> list[RunConfig]:
+            return [build(model, **changes), build(model, teacher, **changes)]
+
+        def rival(changes: dict) -> RunConfig:
+            several = {"co_teacher": other, **RIVALS["forecasts only (Hinton)"]} if "weighting" in changes else {}
+            return build("mlp", teacher, **several, **changes)
+
+        sizes = {f"width {width}": {"width": width} for width in table["widths"]}
+        sizes |= {f"{layers} layers": {"layers": layers} for layers in table["layers"]}
+        runs = {
+            "teachers": {name: [self.config(dataset, horizon, name), *pair(name)] for name in table["teachers"]},
+            "students": {name: pair(table["students_teacher"], name) for name in table["students"]},
+            "sizes": {name: pair(teacher, settings=size) for name, size in sizes.items()},
+            "norms": {norm: pair(teacher, settings={"norm": norm}) for norm in table["norms"]},
+            "rivals": {name: [rival(RIVALS[name])] for name in table["rivals"]},
+        }
+        return {question: [(name, run) for name, found in entries.items() for run in found]
+                for question, entries in runs.items()}  # fmt: skip
+
+    def lookback(self) -> list[RunConfig]:
+        """The runs of page 08: teacher, plain and distilled student, and a linear layer, at each look-back."""
+        table = self.table["lookback_study"]
+        dataset, horizon = self.datasets[0], self.horizons[0]
+        systems = [(table["teacher"], None), ("mlp", None), ("mlp", table["teacher"]), ("nlinear", None)]
+        seeds = {None: [2021], **{model: table["seeds"] for model in ("mlp", "nlinear")}}
+        return [
+            self.config(dataset, horizon, model, teacher, lookback=lookback, seed=seed)
+            for lookback in table["lookbacks"]
+            for model, teacher in systems
+            for seed in seeds.get(model, seeds[None])
+        ]
+
+    def sensitivity(self) -> dict[str, list[RunConfig]]:
+        """The runs of page 09, by what is varied: `weights`, `scales`, `temperature` and `downsample`."""
+        table = self.table["sensitivity"]
+        build = functools.partial(self.config, self.datasets[0], self.horizons[0], "mlp", table["teacher"])
+        one = {"scales": table["scales"], "temperature": table["temperatures"], "downsample": table["downsamplings"]}
+        varied = {"weights": [{"alpha": alpha, "beta": beta} for alpha in table["alphas"] for beta in table["betas"]]}
+        varied |= {name: [{name: value} for value in values] for name, values in one.items()}
+        return {name: [build(seed=seed, **changes) for changes in entries for seed in table["seeds"]]
+                for name, entries in varied.items()}  # fmt: skip
+
     def runs(self) -> list[RunConfig]:
         """All runs of the profile, each once."""
-        return list(dict.fromkeys([*self.main(), *self.ablation()]))
+        versatility = [run for entries in self.versatility().values() for _, run in entries]
+        sensitivity = [run for entries in self.sensitivity().values() for run in entries]
+        return list(dict.fromkeys([*self.main(), *self.ablation(), *versatility, *self.lookback(), *sensitivity]))
 
 
 def load(name: str) -> list[Profile]:

@@ -1,0 +1,217 @@
+"""Autoformer: a series attends to its own delayed copies (Wu et al., NeurIPS 2021, arXiv 2106.13008).
+
+    z = normalise(x);   split(h) = (season h - trend, trend = moving average of h over 25 steps)
+    encoder  h = Conv_3(z)                                                                [B, L, D]
+             h = season(h + AC(h, h));   h = season(h + W_2 gelu(W_1 h))                  each layer
+    decoder  h = Conv_3(season of the look-back's last half, then H zeros)                [B, S, D]
+             h = season(h + AC(h, h));   h = season(h + AC(h, encoder));   h = season(h + W_2 gelu(W_1 h))
+             trend = trend of the last half, then H zeros, + Conv_3(the three trends taken out of h)
+    y = V norm(h) + v + trend over the last H steps,   de-normalised                      [B, H, C]
+    AC(h, m):   q = W_q h,  k = W_k m,  v = W_v m,  in heads
+                R(delay) = mean over time and the head's channels of q(t) k(t - delay)
+                W_o sum of softmax(R) v(t - delay)  over the K = factor log S delays of largest R
+
+R and the sum over delays are circular, products of spectra. The Fourier transform is linear, so it is
+taken once, before W_q, W_k and W_v. Their biases would change nothing (R by a constant; a softmax sums
+to 1) and are left out. Every window and head picks its own delays, in training and in evaluation. The
+public code shares them between the heads and, in training, picks those of the batch's mean, so that a
+forecast depends on its batch. It also shifts the other way, v(t + delay): the same for a delay that is
+a period, but then the horizon reads what lies `delay` later, around the end. `norm` is LayerNorm without
+its mean over time. `m` is cut to its last S steps or lengthened by zeros. There is one decoder layer.
+The hidden state mixes the channels. Its feature is the decoder's hidden sequence mapped to the channels by
+its own output projections, y before de-normalisation with the known half in front, [B, C, S].
+Parameters at 720 -> 96 or 720, seven channels: 10,527,239. The public code counts 10,535,943: 4,096 weights
+for time-of-day features, which are not part of the contract (the model sees no clock), and the biases.
+Shapes: B batch, L look-back, H horizon, C channels, D width, S = L // 2 + H, F frequencies.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tdlib.models.layers import Dropout, Forecast, decompose, denormalize, normalize, require
+
+
+class Autoformer(nn.Module):
+    role = "teacher"
+
+    def __init__(
+        self,
+        *,
+        lookback: int,
+        horizon: int,
+        channels: int,
+        width: int = 512,
+        hidden: int = 2048,
+        layers: int = 2,
+        heads: int = 8,
+        factor: int = 3,
+        average: int = 25,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        require(heads >= 1 and width >= 1 and width % heads == 0,
+                f"autoformer: width {width} must be a multiple of heads, {heads}")  # fmt: skip
+        require(factor >= 1, f"autoformer: factor must be at least 1, got {factor}")
+        require(hidden >= 1, f"autoformer: hidden must be at least 1, got {hidden}")
+        require(layers >= 1, f"autoformer: layers must be at least 1, got {layers}")
+        require(average >= 1, f"autoformer: average must be at least 1, got {average}")
+        require(0 <= dropout < 1, f"autoformer: dropout must lie in [0, 1), got {dropout}")
+        self.horizon, self.feature_width = horizon, lookback // 2 + horizon
+        self.net = DecompositionTransformer(
+            horizon, channels, width, hidden, average, dropout,
+            encoder=[AutoCorrelation(width, heads, factor) for _ in range(layers)],
+            decoder=AutoCorrelation(width, heads, factor),
+            cross=AutoCorrelation(width, heads, factor),
+        )  # fmt: skip
+
+    def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Forecast:
+        z, stats = normalize(x)
+        y = self.net(z)  # [B, S, C]
+        return Forecast(denormalize(y[:, -self.horizon :], stats), y.transpose(1, 2))
+
+
+class AutoCorrelation(nn.Module):
+    """AC(h, m) on [B, S, D]."""
+
+    def __init__(self, width: int, heads: int, factor: int):
+        super().__init__()
+        self.heads, self.factor = heads, factor
+        self.query, self.key, self.value = (nn.Linear(width, width, bias=False) for _ in range(3))
+        self.out = nn.Linear(width, width)
+
+    def forward(self, h: Tensor, memory: Tensor) -> Tensor:
+        steps = h.shape[1]
+        spectrum = _spectrum(h)  # [B, 2, F, D]
+        other = spectrum if memory is h else _spectrum(_last(memory, steps))
+        query = self._heads(self.query(spectrum))  # [B, F, heads, D / heads], complex
+        key = self._heads(self.key(other))
+        value = self._heads(self.value(other))
+        similarity = correlation(query, key, steps)  # [B, S, heads]
+        weights = strongest(similarity, int(self.factor * math.log(steps)))  # [B, S, heads]
+        return self.out(delayed(value, weights).flatten(2))
+
+    def _heads(self, parts: Tensor) -> Tensor:
+        return torch.complex(*parts.unbind(1)).unflatten(2, (self.heads, -1))
+
+
+def correlation(query: Tensor, key: Tensor, steps: int) -> Tensor:
+    """R of each delay 0..S-1 [B, S, heads] from two spectra [B, F, heads, channels]."""
+    return torch.fft.irfft((query * key.conj()).mean(3), n=steps, dim=1) / steps
+
+
+def strongest(similarity: Tensor, count: int) -> Tensor:
+    """The softmax over the `count` largest delays of [B, S, heads], 0 at the others; at least one is kept."""
+    kept, delays = similarity.topk(min(max(count, 1), similarity.shape[1]), dim=1)
+    return torch.zeros_like(similarity).scatter(1, delays, kept.softmax(1))
+
+
+def delayed(value: Tensor, weights: Tensor) -> Tensor:
+    """The sum over delays of weight * v(t - delay), [B, S, heads, channels], from v's spectrum."""
+    filters = torch.fft.rfft(weights, dim=1).unsqueeze(3)  # [B, F, heads, 1]
+    return torch.fft.irfft(value * filters, n=weights.shape[1], dim=1)
+
+
+def _spectrum(h: Tensor) -> Tensor:
+    """Real and imaginary part of the Fourier transform over time, [B, 2, F, D]."""
+    return torch.view_as_real(torch.fft.rfft(h, dim=1)).movedim(3, 1).contiguous()
+
+
+def _last(memory: Tensor, steps: int) -> Tensor:
+    """The last `steps` steps of [B, any, D], with zeros behind where there are fewer."""
+    memory = memory[:, -steps:]
+    return F.pad(memory, (0, 0, 0, steps - memory.shape[1]))
+
+
+class DecompositionTransformer(nn.Module):
+    """Encoder and decoder on [B, L, C] -> [B, S, C]; Autoformer and FEDformer differ in what mixes the steps.
+
+    `encoder` (one a layer), `decoder` and `cross` are modules that map (h, memory) to h's shape.
+    """
+
+    def __init__(
+        self,
+        horizon: int,
+        channels: int,
+        width: int,
+        hidden: int,
+        average: int,
+        dropout: float,
+        *,
+        encoder: list,
+        decoder: nn.Module,
+        cross: nn.Module,
+    ):
+        super().__init__()
+        self.horizon, self.average = horizon, average
+        self.embed, self.embed_decoder = _neighbours(channels, width), _neighbours(channels, width)
+        self.dropout = Dropout(dropout)
+        self.encoder = nn.Sequential(*(_EncoderLayer(mix, width, hidden, average, dropout) for mix in encoder))
+        self.decoder = _DecoderLayer(decoder, cross, width, hidden, average, dropout)
+        self.encoder_norm, self.decoder_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.trend = _neighbours(width, channels)
+        self.head = nn.Linear(width, channels)
+
+    def forward(self, z: Tensor) -> Tensor:
+        memory = self.encoder(self._embedded(self.embed, z))  # [B, L, D]
+        memory = _without_mean(self.encoder_norm(memory))
+        season, trend = (self._known_half(part) for part in decompose(z, self.average))  # [B, S, C]
+        h, taken = self.decoder(self._embedded(self.embed_decoder, season), memory)  # [B, S, D]
+        trend = trend + self.trend(taken.transpose(1, 2)).transpose(1, 2)
+        return self.head(_without_mean(self.decoder_norm(h))) + trend
+
+    def _embedded(self, embed: nn.Module, z: Tensor) -> Tensor:
+        return self.dropout(embed(z.transpose(1, 2)).transpose(1, 2).contiguous())
+
+    def _known_half(self, part: Tensor) -> Tensor:
+        """The last half of the look-back, then the window's mean, which is 0, for the horizon."""
+        return F.pad(part[:, (part.shape[1] + 1) // 2 :], (0, 0, 0, self.horizon))
+
+
+class _EncoderLayer(nn.Module):
+    def __init__(self, mix: nn.Module, width: int, hidden: int, average: int, dropout: float):
+        super().__init__()
+        self.mix, self.average, self.dropout = mix, average, Dropout(dropout)
+        self.feed_forward = _feed_forward(width, hidden, dropout)
+
+    def forward(self, h: Tensor) -> Tensor:
+        h, _ = decompose(h + self.dropout(self.mix(h, h)), self.average)
+        h, _ = decompose(h + self.feed_forward(h), self.average)
+        return h
+
+
+class _DecoderLayer(nn.Module):
+    """Returns the season and the sum of the trends taken out of it."""
+
+    def __init__(self, mix: nn.Module, cross: nn.Module, width: int, hidden: int, average: int, dropout: float):
+        super().__init__()
+        self.mix, self.cross, self.average, self.dropout = mix, cross, average, Dropout(dropout)
+        self.feed_forward = _feed_forward(width, hidden, dropout)
+
+    def forward(self, h: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        h, first = decompose(h + self.dropout(self.mix(h, h)), self.average)
+        h, second = decompose(h + self.dropout(self.cross(h, memory)), self.average)
+        h, third = decompose(h + self.feed_forward(h), self.average)
+        return h, first + second + third
+
+
+def _neighbours(size: int, to: int) -> nn.Conv1d:
+    return nn.Conv1d(size, to, 3, padding=1, padding_mode="circular", bias=False)
+
+
+def _feed_forward(width: int, hidden: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(width, hidden, bias=False),
+        nn.GELU(),
+        Dropout(dropout),
+        nn.Linear(hidden, width, bias=False),
+        Dropout(dropout),
+    )
+
+
+def _without_mean(h: Tensor) -> Tensor:
+    """A season [B, T, D] has mean 0 over time."""
+    return h - h.mean(1, keepdim=True)
