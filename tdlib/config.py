@@ -88,7 +88,7 @@ class RunConfig:
                  'alpha and beta need a teacher, or patterns="truth"')  # fmt: skip
         _require(bool(self.teacher) or not self.teacher_options, "teacher_options need a teacher")
         if self.distilled:
-            losses.check_scales(self.horizon, self.scales)
+            losses.check_scales(self.horizon, self.scales, "horizon")
 
     @property
     def distilled(self) -> bool:
