@@ -66,7 +66,7 @@ def execute(name: str, out: Path, parameters: dict | None = None, *, shared: boo
                     given,
                     cwd=PAGES,
                     progress_bar=False,
-                    extra_arguments=["--log-level=ERROR"],  # it would warn that it listens on this machine
+                    extra_arguments=["--log-level=CRITICAL"],  # it tells of the address it listens on, of being shut down
                 )
         except PapermillExecutionError as error:
             kind = ValueError if error.ename == "ValueError" else PageFailed
