@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"tdlib: {error}", file=sys.stderr)
         return 2
-    except SweepFailed as error:
+    except (SweepFailed, pages.PageFailed) as error:
         print(f"tdlib: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

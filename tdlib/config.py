@@ -98,7 +98,7 @@ class RunConfig:
         _require(not (self.co_teachers and self.beta), "the features of several teachers have no common width: "
                  "with co_teachers beta must be 0")  # fmt: skip
         if self.distilled:
-            losses.check_scales(self.horizon, self.scales)
+            losses.check_scales(self.horizon, self.scales, "horizon")
 
     @property
     def distilled(self) -> bool:

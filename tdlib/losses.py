@@ -41,8 +41,9 @@ def multi_scale(
 ) -> Float[Tensor, ""]:
     """Mean over the scales 0..M of the MSE between student and teacher (eq. 4 and 6).
 
-    `scales` is M, the number of coarser scales. ValueError where `dim` is shorter than 2^M.
+    `scales` is M, the number of coarser scales. ValueError where `dim` is shorter than 2^M, or the shapes differ.
     """
+    _check_shapes(student, teacher)
     check_scales(student.shape[dim], scales)
     a, b = student.movedim(dim, -1), teacher.movedim(dim, -1)
     total = F.mse_loss(a, b)
@@ -55,10 +56,15 @@ def multi_scale(
 _downsample = downsample  # `multi_scale` has an argument of that name
 
 
-def check_scales(length: int, scales: int) -> None:
-    """ValueError where `length` cannot be halved `scales` times."""
+def _check_shapes(student: Tensor, teacher: Tensor) -> None:
+    if student.shape != teacher.shape:
+        raise ValueError(f"student and teacher differ in shape: {tuple(student.shape)} and {tuple(teacher.shape)}")
+
+
+def check_scales(length: int, scales: int, what: str = "length") -> None:
+    """ValueError where `length` cannot be halved `scales` times; `what` it is the length of."""
     if length < 2**scales:
-        raise ValueError(f"a length of {length} cannot be halved {scales} times: it must be at least {2**scales}")
+        raise ValueError(f"a {what} of {length} cannot be halved {scales} times: it must be at least {2**scales}")
 
 
 def log_period_distribution(x: Tensor, *, dim: int, temperature: float = 0.5) -> Tensor:
@@ -88,6 +94,7 @@ def multi_period(
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"unknown reduction {reduction!r}; known: {', '.join(REDUCTIONS)}")
+    _check_shapes(student, teacher)
     log_s = log_period_distribution(student, dim=dim, temperature=temperature)
     log_t = log_period_distribution(teacher, dim=dim, temperature=temperature)
     divergence = F.kl_div(log_s, log_t, log_target=True, reduction="none")

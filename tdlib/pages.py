@@ -25,6 +25,10 @@ SCRIPTS = Path("notebooks/py")
 PAGES = Path("notebooks")
 
 
+class PageFailed(RuntimeError):
+    """A cell of a page raised an error; the message names both."""
+
+
 def names(chosen: Iterable[str] = ()) -> list[str]:
     """All pages in order, or the chosen ones; ValueError for a page that is not there."""
     if not SCRIPTS.is_dir():
@@ -40,7 +44,8 @@ def execute(name: str, out: Path, parameters: dict | None = None, *, shared: boo
     """Execute one page into the folder `out`; ValueError for a parameter it does not have.
 
     With `shared`, parameters that the page does not have are left out: one set for all pages.
-    Raises RuntimeError, naming page and error, when a cell fails.
+    When a cell fails nothing is written: ValueError if that is what the cell raised (a parameter's value
+    is wrong), else PageFailed; either names page, cell and error.
     """
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -61,10 +66,13 @@ def execute(name: str, out: Path, parameters: dict | None = None, *, shared: boo
                     given,
                     cwd=PAGES,
                     progress_bar=False,
-                    extra_arguments=["--log-level=ERROR"],  # it would warn that it listens on this machine
+                    extra_arguments=[
+                        "--log-level=CRITICAL"
+                    ],  # it tells of the address it listens on, of being shut down
                 )
         except PapermillExecutionError as error:
-            raise RuntimeError(f"page {name}, cell {error.cell_index}: {error.ename}: {error.evalue}") from None
+            kind = ValueError if error.ename == "ValueError" else PageFailed
+            raise kind(f"page {name}, cell {error.cell_index}: {error.ename}: {error.evalue}") from None
         page = nbformat.read(done, as_version=4)
     _strip(page)
     target = out / f"{name}.ipynb"

@@ -121,26 +121,33 @@ def scale_errors(table: pd.DataFrame) -> Figure:
         chosen = table[table["setting"] == setting]
         sns.lineplot(chosen, x="scale", y="MSE", hue="system", style="system", palette=palette, markers=True,
                      dashes=False, errorbar="sd", ax=axis)  # fmt: skip
-        axis.set(title=setting, xlabel="scale m (2^m steps averaged)", ylabel="MSE [scaled units]")
+        axis.set(title=setting, xlabel="", ylabel="")
         axis.set_xticks(sorted(chosen["scale"].unique()))
         axis.get_legend().remove()
+    axes[0, 0].set_ylabel("MSE [scaled units]")
+    figure.supxlabel("scale m (means over 2^m steps)", fontsize=9)
     axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
 def spectrograms(series: dict[str, np.ndarray], *, split: int, title: str) -> Figure:
-    """Short-time amplitude of history and forecast, one panel a system; the forecast begins at `split`."""
+    """Short-time amplitude of history and forecast, one panel a system; the forecast begins at `split`.
+
+    Frequencies above a tenth of a cycle a step carry next to nothing and are left out.
+    """
     figure, axes = plt.subplots(1, len(series), figsize=(7.0, 2.4), sharey=True)
     for axis, (system, values) in zip(axes, series.items(), strict=True):
         window = max(8, min(48, len(values) // 4))
         transform = signal.ShortTimeFFT(np.hanning(window), hop=max(1, window // 12), fs=1.0)
         amplitude = np.abs(transform.stft(values - values.mean()))
         extent = transform.extent(len(values))
-        axis.imshow(np.log1p(amplitude), origin="lower", aspect="auto", extent=extent, cmap="viridis", vmax=3)
+        picture = axis.imshow(np.log1p(amplitude), origin="lower", aspect="auto", extent=extent, cmap="viridis",
+                              vmin=0, vmax=3)  # fmt: skip
         axis.axvline(split, color="white", linestyle=":")
-        axis.set(title=system, xlabel="step", xlim=(0, len(values)))
+        axis.set(title=system, xlabel="step", xlim=(0, len(values)), ylim=(0, 0.1))
         axis.grid(False)
     axes[0].set_ylabel("frequency [1/step]")
+    figure.colorbar(picture, ax=axes, label="log(1 + amplitude)")
     figure.suptitle(title, fontsize=9)
     return figure
 
@@ -169,7 +176,10 @@ def radar(table: pd.DataFrame) -> Figure:
             [*angles, angles[0]], [*values, values[0]], color=colour(system), marker=markers[system], label=system
         )
     axis.set_xticks(angles, share.index)
+    axis.tick_params(axis="x", pad=12)
     axis.set_ylim(min(0.95, float(share.min().min()) - 0.02), 1.0)
+    axis.set_rlabel_position(np.degrees(angles[1] / 2))  # between two axes, where no line runs
+    axis.yaxis.set_major_locator(plt.MaxNLocator(4))
     axis.legend(loc="center left", bbox_to_anchor=(1.25, 0.5))
     return figure
 
@@ -214,7 +224,8 @@ def training(history: pd.DataFrame, *, title: str) -> Figure:
     figure, axis = plt.subplots()
     parts = [name for name in history if name != "epoch"]
     for part, style in zip(parts, ("-", "--", "-.", ":", (0, (3, 1, 1, 1)), "-"), strict=False):
-        axis.plot(history["epoch"], history[part], linestyle=style, marker=".", label=part.replace("_", ", "))
+        label = "validation MSE" if part == "val_mse" else part.replace("_", ", ")
+        axis.plot(history["epoch"], history[part], linestyle=style, marker=".", label=label)
     axis.set(xlabel="epoch", ylabel="part of the loss", yscale="log", title=title)
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from tdlib import data, models
+from tdlib import data, losses, models
 from tdlib.config import RunConfig
 from tdlib.distill import Distillation, LiveTeacher, SeveralTeachers, StoredTeacher, outputs_size, store_outputs
 from tdlib.evaluate import evaluate
@@ -70,8 +70,10 @@ def _check(config: RunConfig) -> None:
     series = data.load(config.dataset)
     split(series, config.lookback, config.horizon)
     with torch.device("meta"):  # shapes without numbers
-        for part in filter(None, (config, config.teacher_config)):
-            _build(part, len(series.channels))
+        student = _build(config, len(series.channels))
+        if config.teacher:
+            _build(config.teacher_config, len(series.channels))
+            losses.check_scales(student.feature_width, config.scales, "feature width")
 
 
 def _jobs(missing: list[RunConfig], store: Store) -> list[Job]:

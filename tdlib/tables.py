@@ -74,10 +74,10 @@ def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3)
     index = not isinstance(table.index, pd.RangeIndex)
     table.to_csv(folder / f"{name}.csv", index=index)
     flat = rounded.reset_index() if index else rounded
-    (folder / f"{name}.md").write_text(flat.to_markdown(index=False) + "\n")
-    (folder / f"{name}.tex").write_text(
-        flat.to_latex(index=False, float_format=f"%.{digits}f", na_rep="-", escape=True)
-    )
+    plain = flat.astype(object).where(flat.notna(), None)
+    markdown = plain.to_markdown(index=False, missingval="", floatfmt=f".{digits}f")
+    (folder / f"{name}.md").write_text(markdown + "\n")
+    (folder / f"{name}.tex").write_text(flat.to_latex(index=False, float_format=f"%.{digits}f", na_rep="", escape=True))
     return rounded
 
 

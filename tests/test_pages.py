@@ -93,9 +93,16 @@ def test_a_page_parameter_that_does_not_exist_is_refused_before_anything_runs(tm
     assert not list(tmp_path.iterdir())
 
 
-def test_a_failing_cell_names_the_page_and_writes_no_page(tmp_path):
-    with pytest.raises(RuntimeError, match=r"page 05_main_table, cell .*unknown profile 'nothing'"):
-        pages.execute("05_main_table", tmp_path, {"profile": "nothing"})
+@pytest.mark.parametrize(
+    ("parameters", "error", "words"),
+    [
+        ({"profile": "nothing"}, ValueError, r"page 05_main_table, cell .*unknown profile 'nothing'"),
+        ({"profile": 7}, pages.PageFailed, r"page 05_main_table, cell .*AttributeError"),
+    ],
+)
+def test_a_failing_cell_names_the_page_and_writes_no_page(parameters, error, words, tmp_path):
+    with pytest.raises(error, match=words):
+        pages.execute("05_main_table", tmp_path, parameters)
     assert not list(tmp_path.iterdir())
 
 

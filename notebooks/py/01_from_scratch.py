@@ -108,7 +108,7 @@ def multi_period(student, teacher, temperature=0.5):
 # %%
 shares = log_periods(y[:200]).exp().mean(0)
 figure, axis = plt.subplots(figsize=(7, 2.2), layout="constrained")
-_ = axis.bar([f"{horizon / i:.2g}" for i in range(1, 25)], shares, color="black")
+_ = axis.bar([f"{horizon / i:.2g}" for i in range(1, 25)], shares.numpy(), color="black")
 _ = axis.set(xlabel="period [steps]", ylabel="share of Q")
 keep(figure, "01_periods")
 

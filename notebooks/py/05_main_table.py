@@ -35,10 +35,11 @@ plots.save(figure, "05_runs", figures)
 
 # %% [markdown]
 # ## All settings at once
-# An axis per data set, horizon and measure; the rim is the best system of that axis, and further in is worse.
+# An axis per data set, horizon and measure; the rim is the best system of that axis, and further in is worse:
+# at 0.95 an error is 1 / 0.95 of the best one's.
 
 # %%
-long = main[["MSE", "MAE", "KL"]].stack().rename_axis([*main.index.names, "measure"]).unstack("system")
+long = main[["MSE", "MAE"]].stack().rename_axis([*main.index.names, "measure"]).unstack("system")
 long.index = [f"{data}\n{steps}, {measure}" for data, steps, measure in long.index]
 plots.save(plots.radar(long), "05_radar", figures)
 

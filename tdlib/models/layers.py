@@ -51,10 +51,21 @@ class Affine(nn.Module):
 
 
 def moving_average(x: Tensor, width: int) -> Tensor:
-    """Average over `width` steps along the last axis; the ends are repeated, so the length stays."""
+    """Average over `width` steps along the last axis; the ends are repeated, so the length stays.
+
+    Sums of 1, 2, 4, ... neighbours, each from the one before, add up to the sum of `width`: as exact as
+    adding one by one, in log2(width) additions (pooling took an eighth of the student's training time).
+    """
     before = (width - 1) // 2
-    padded = F.pad(x, (before, width - 1 - before), mode="replicate")
-    return F.avg_pool1d(padded, width, stride=1)
+    sums = F.pad(x, (before, width - 1 - before), mode="replicate")
+    total, start, size = torch.zeros_like(x), 0, 1
+    while size <= width:
+        if width & size:  # this power of two is part of `width`
+            total = total + sums[..., start : start + x.shape[-1]]
+            start += size
+        sums = sums[..., :-size] + sums[..., size:]
+        size *= 2
+    return total / width
 
 
 def decompose(h: Tensor, width: int) -> tuple[Tensor, Tensor]:
