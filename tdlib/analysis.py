@@ -150,3 +150,11 @@ def telling_sample(plain: dict[str, np.ndarray], distilled: dict[str, np.ndarray
 def _sample_errors(arrays: dict[str, np.ndarray]) -> np.ndarray:
     """Mean squared error [samples, C] of the kept windows."""
     return np.square(arrays["sample_prediction"].astype(float) - arrays["sample_y"]).mean(1)
+
+
+def chosen_on(runs: pd.DataFrame) -> pd.DataFrame:
+    """The setting that the validation error chooses and the one that the test error would, means over seeds."""
+    grid = runs.groupby(["alpha", "beta"], as_index=False)[["val_mse", "test_mse"]].mean()
+    lines = {"chosen on validation": grid["val_mse"].idxmin(), "chosen on test": grid["test_mse"].idxmin(),
+             "worst on test": grid["test_mse"].idxmax()}  # fmt: skip
+    return grid.loc[list(lines.values())].assign(cell=list(lines)).set_index("cell").reset_index()

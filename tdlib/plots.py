@@ -112,21 +112,68 @@ def scales(parts: dict[int, dict[str, np.ndarray]], *, title: str) -> Figure:
     return figure
 
 
-def scale_errors(table: pd.DataFrame) -> Figure:
-    """MSE by scale: columns `setting`, `scale`, `system`, `MSE` (several seeds become a band)."""
+def curves(table: pd.DataFrame, *, x: str, label: str) -> Figure:
+    """MSE against `x`, a line a system and a panel a setting: columns `setting`, `system`, `MSE` and `x`.
+
+    Several seeds become a band of one deviation.
+    """
     settings = list(dict.fromkeys(table["setting"]))
     figure, axes = plt.subplots(1, len(settings), figsize=(7.0, 2.6), squeeze=False)
     palette = {system: colour(system) for system in dict.fromkeys(table["system"])}
     for axis, setting in zip(axes[0], settings, strict=True):
         chosen = table[table["setting"] == setting]
-        sns.lineplot(chosen, x="scale", y="MSE", hue="system", style="system", palette=palette, markers=True,
+        sns.lineplot(chosen, x=x, y="MSE", hue="system", style="system", palette=palette, markers=True,
                      dashes=False, errorbar="sd", ax=axis)  # fmt: skip
         axis.set(title=setting, xlabel="", ylabel="")
-        axis.set_xticks(sorted(chosen["scale"].unique()))
+        axis.set_xticks(sorted(chosen[x].unique()))
         axis.get_legend().remove()
     axes[0, 0].set_ylabel("MSE [scaled units]")
-    figure.supxlabel("scale m (means over 2^m steps)", fontsize=9)
+    figure.supxlabel(label, fontsize=9)
     axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def dumbbells(table: pd.DataFrame, *, label: str) -> Figure:
+    """A row a name: where `teacher`, `plain` and `distilled` student stand, as far as they are there."""
+    figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.28 * len(table)))
+    places = np.arange(len(table))[::-1]
+    axis.hlines(places, table["distilled"], table["plain"], color="#999999", linewidth=1)
+    styles = {"teacher": ("teacher", "s"), "plain": ("MLP", "o"), "distilled": ("distilled", "D")}
+    for column, (shade, marker) in styles.items():
+        if column in table:
+            axis.plot(table[column], places, marker, color=COLOURS[shade], label=column)
+    axis.set_yticks(places, table.index)
+    axis.set(xlabel=label, ylim=(-0.6, len(table) - 0.4))
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def weight_grids(runs: pd.DataFrame) -> Figure:
+    """Validation and test MSE over `alpha` and `beta`, in percent above the best cell of each."""
+    figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.6), sharey=True)
+    for axis, (column, title) in zip(axes, {"val_mse": "validation", "test_mse": "test"}.items(), strict=True):
+        grid = runs.pivot_table(index="alpha", columns="beta", values=column)
+        excess = 100 * (grid / grid.min().min() - 1)
+        sns.heatmap(excess, annot=True, fmt=".1f", cmap="viridis_r", vmin=0, ax=axis, linewidths=1,
+                    cbar_kws={"label": "% above the best"})  # fmt: skip
+        axis.set(title=title, xlabel="beta (features)", ylabel="alpha (forecasts)")
+        axis.grid(False)
+    return figure
+
+
+def beside_seeds(runs: pd.DataFrame, seeds: pd.Series, *, label: str) -> Figure:
+    """A row a `setting`, a dot a run; the band is the mean of `seeds` and one deviation on either side."""
+    settings = list(dict.fromkeys(runs["setting"]))[::-1]
+    figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.26 * len(settings)))
+    mean, deviation = seeds.mean(), seeds.std()
+    axis.axvspan(mean - deviation, mean + deviation, color=COLOURS["distilled"], alpha=0.15,
+                 label="one deviation\nover seeds")  # fmt: skip
+    axis.axvline(mean, color=COLOURS["distilled"], linewidth=1)
+    axis.plot(runs["test_mse"], [settings.index(setting) for setting in runs["setting"]], "o",
+              color=COLOURS["distilled"], label="one run")  # fmt: skip
+    axis.set_yticks(range(len(settings)), settings)
+    axis.set(xlabel=label, ylim=(-0.6, len(settings) - 0.4))
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -228,5 +275,29 @@ def training(history: pd.DataFrame, *, title: str) -> Figure:
         axis.plot(history["epoch"], history[part], linestyle=style, marker=".", label=label)
     axis.set(xlabel="epoch", ylabel="part of the loss", yscale="log", title=title)
     axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def ratios(table: pd.DataFrame, *, x: str, label: str, bound: float) -> Figure:
+    """The smallest ratio of the two sides of an inequality by `x`, a line a kind of triple, a panel a form."""
+    forms = list(dict.fromkeys(table["form"]))
+    figure, axes = plt.subplots(1, len(forms), figsize=(7.0, 2.6), sharey=True)
+    for axis, form in zip(axes, forms, strict=True):
+        sns.lineplot(table[table["form"] == form], x=x, y="smallest ratio", hue="triples", style="triples",
+                     markers=True, dashes=False, palette="colorblind", ax=axis)  # fmt: skip
+        axis.axhline(bound, color="#777777", linestyle=":")
+        axis.set(title=form, xlabel=label, ylabel="smallest left / right side")
+        axis.get_legend().remove()
+    axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def shares(table: pd.DataFrame, *, x: str, label: str) -> Figure:
+    """In how many percent of the triples a claim holds, by `x` on a log scale, a line a kind of triple."""
+    figure, axis = plt.subplots()
+    sns.lineplot(table, x=x, y="holds in %", hue="triples", style="triples", markers=True, dashes=False,
+                 palette="colorblind", ax=axis)  # fmt: skip
+    axis.set(xscale="log", xlabel=label, ylabel="holds in % of the triples", ylim=(-4, 104))
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

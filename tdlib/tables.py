@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from tdlib import models
+from tdlib.config import RunConfig
+
 NAMES = {
     "mlp": "MLP",
     "dlinear": "DLinear",
@@ -136,3 +139,42 @@ def update_readme(readme: Path, folder: Path) -> None:
     text = readme.read_text()
     fresh = re.sub(r"(<!-- table: (\S+) -->)\n.*?(<!-- end -->)", block, text, flags=re.DOTALL)
     readme.write_text(fresh)
+
+
+def named(entries: list[tuple[str, RunConfig]], runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of `entries` that are there, once for each `name` that they have, with their systems."""
+    names = pd.DataFrame([(name, run.id) for name, run in entries], columns=["name", "id"])
+    found = with_systems(names.merge(runs, on="id"))
+    return found.assign(name=[NAMES.get(name, name) for name in found["name"]])
+
+
+def side_by_side(runs: pd.DataFrame) -> pd.DataFrame:
+    """One line a name (see `named`): MSE of `teacher`, `plain` and `distilled` student, and the gains in percent.
+
+    A gain is positive where the distilled student is better, as the paper counts them.
+    """
+    part = runs["teacher"].isna().map({True: "plain", False: "distilled"})
+    part = part.where(runs["model"].map(models.role) == "student", "teacher")
+    table = runs.assign(part=part).pivot_table(index="name", columns="part", values="test_mse", sort=False)
+    table = table.reindex(columns=[part for part in ("teacher", "plain", "distilled") if part in table])
+    for other in ("plain", "teacher"):
+        if other in table and "distilled" in table:
+            table[f"gain over {other} %"] = 100 * (1 - table["distilled"] / table[other])
+    return table.rename_axis(index=None, columns=None)
+
+
+def deviations_from_published(entries: list[tuple[str, RunConfig]]) -> pd.Series:
+    """How the settings of each teacher differ from its class's, which are the published ones of ETTh1."""
+    sizes = {}
+    for name, run in entries:
+        if run.model == name:
+            usual = models.settings(name)
+            changed = [f"{key} {value}" for key, value in run.settings.items() if value != usual[key]]
+            sizes[NAMES[name]] = ", ".join(changed) or "published"
+    return pd.Series(sizes, name="size")
+
+
+def varied(entries: dict[str, list[RunConfig]], runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of `entries` (what is varied -> runs) that are there, with `setting`, such as "scales 2"."""
+    lines = [(f"{name} {getattr(run, name)}", run.id) for name, found in entries.items() for run in found]
+    return pd.DataFrame(lines, columns=["setting", "id"]).merge(runs, on="id")

@@ -17,7 +17,17 @@ LOOKBACK, HORIZON, CHANNELS = 32, 8, 3
 COMMON = {"width": 16, "hidden": 16, "layers": 1, "heads": 2}  # where a model has the setting
 SMALL = {  # what a model needs beyond them
     "moderntcn": {"dim": 4, "large_kernel": 9},
+    "fedformer": {"modes": 8},
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """A run has one thread; more only wait for each other where other work shares the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def build(name: str) -> torch.nn.Module:

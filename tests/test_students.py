@@ -13,6 +13,15 @@ from tdlib.windows import Windows, split
 STUDENTS = models.names("student")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """A run has one thread; more only wait for each other where other work shares the cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def build(name: str, lookback: int, horizon: int, channels: int, **settings) -> torch.nn.Module:
     torch.manual_seed(0)
     return models.build(name, lookback=lookback, horizon=horizon, channels=channels, **settings)

@@ -25,6 +25,15 @@ TINY = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """As the study trains; two threads beside other work wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def small(name: str, lookback: int = 37, horizon: int = 11, channels: int = 3, seed: int = 0, **given):
     torch.manual_seed(seed)
     return models.build(name, lookback=lookback, horizon=horizon, channels=channels, **(given or SMALL[name]))
@@ -129,7 +138,8 @@ REFUSALS = [
     ("timesnet", dict(periods=0), "timesnet: periods must lie in 1..24"),
     ("timesnet", dict(kernels=0), "timesnet: kernels must be at least 1, got 0"),
     ("timesnet", dict(width=0), "timesnet: width must be at least 1, got 0"),
-    *((name, {key: 0}, f"{name}: {key} must be at least 1, got 0") for name in TEACHERS for key in ("hidden", "layers")),
+    *((name, {key: 0}, f"{name}: {key} must be at least 1, got 0")
+      for name in TEACHERS for key in ("hidden", "layers")),
     *((name, dict(dropout=rate), f"{name}: dropout must lie in [0, 1), got {rate}")
       for name in TEACHERS for rate in (1.0, -0.1)),
 ]  # fmt: skip

@@ -52,7 +52,7 @@ plots.save(figure, "03_scales", figures)
 
 # %%
 errors = analysis.scale_table(runs[runs["system"].isin(names)])
-plots.save(plots.scale_errors(errors), "03_scale_errors", figures)
+plots.save(plots.curves(errors, x="scale", label="scale m (means over 2^m steps)"), "03_scale_errors", figures)
 
 # %%
 shown = errors.pivot_table(index=["setting", "system"], columns="scale", values="MSE", sort=False)

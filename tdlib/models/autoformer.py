@@ -1,27 +1,27 @@
 """Autoformer: a series attends to its own delayed copies (Wu et al., NeurIPS 2021, arXiv 2106.13008).
 
-    z = normalise(x);   split(h) = (season h - trend, trend = moving average of h over 25 steps)
-    encoder  h = Conv_3(z)                                                                [B, L, D]
+    z = normalise(x);   trend(h) = moving average of h over 25 steps,   season(h) = h - trend(h)
+    encoder  h = Conv_3(z) + position                                                     [B, L, D]
              h = season(h + AC(h, h));   h = season(h + W_2 gelu(W_1 h))                  each layer
-    decoder  h = Conv_3(season of the look-back's last half, then H zeros)                [B, S, D]
+    decoder  h = Conv_3(last half of season(z), then H zeros) + position                  [B, S, D]
              h = season(h + AC(h, h));   h = season(h + AC(h, encoder));   h = season(h + W_2 gelu(W_1 h))
-             trend = trend of the last half, then H zeros, + Conv_3(the three trends taken out of h)
-    y = V norm(h) + v + trend over the last H steps,   de-normalised                      [B, H, C]
+             t = last half of trend(z), then H zeros, + Conv_3(sum of the three trends taken out of h)
+    y = V norm(h) + v + t over the last H steps,   de-normalised                          [B, H, C]
     AC(h, m):   q = W_q h,  k = W_k m,  v = W_v m,  in heads
                 R(delay) = mean over time and the head's channels of q(t) k(t - delay)
-                W_o sum of softmax(R) v(t - delay)  over the K = factor log S delays of largest R
+                W_o sum of softmax(R) v(t + delay)  over the K = factor log S delays of largest R
 
 R and the sum over delays are circular, products of spectra. The Fourier transform is linear, so it is
 taken once, before W_q, W_k and W_v. Their biases would change nothing (R by a constant; a softmax sums
 to 1) and are left out. Every window and head picks its own delays, in training and in evaluation. The
-public code shares them between the heads and, in training, picks those of the batch's mean, so that a
-forecast depends on its batch. It also shifts the other way, v(t + delay): the same for a delay that is
-a period, but then the horizon reads what lies `delay` later, around the end. `norm` is LayerNorm without
-its mean over time. `m` is cut to its last S steps or lengthened by zeros. There is one decoder layer.
+public code takes the same for all heads and, in training, those of the batch's mean, so that a window
+is not treated by itself. m is cut to its last S steps or lengthened by zeros; norm is LayerNorm less its
+mean over time. The paper has no position but feeds time-of-day features, which are not part of the
+contract: a fixed sinusoid stands in, and the model sees no clock. Nor does it normalise its windows.
 The hidden state mixes the channels. Its feature is the decoder's hidden sequence mapped to the channels by
 its own output projections, y before de-normalisation with the known half in front, [B, C, S].
-Parameters at 720 -> 96 or 720, seven channels: 10,527,239. The public code counts 10,535,943: 4,096 weights
-for time-of-day features, which are not part of the contract (the model sees no clock), and the biases.
+Parameters at 720 -> 96 or 720, seven channels: 10,525,703. The public code counts 10,535,943: 4,096 for
+time-of-day features and 6,144 in biases.
 Shapes: B batch, L look-back, H horizon, C channels, D width, S = L // 2 + H, F frequencies.
 """
 
@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Dropout, Forecast, decompose, denormalize, normalize, require
+from tdlib.models.layers import Dropout, Forecast, decompose, denormalize, normalize, require, sinusoids
 
 
 class Autoformer(nn.Module):
@@ -62,7 +62,7 @@ class Autoformer(nn.Module):
         require(0 <= dropout < 1, f"autoformer: dropout must lie in [0, 1), got {dropout}")
         self.horizon, self.feature_width = horizon, lookback // 2 + horizon
         self.net = DecompositionTransformer(
-            horizon, channels, width, hidden, average, dropout,
+            lookback, horizon, channels, width, hidden, average, dropout,
             encoder=[AutoCorrelation(width, heads, factor) for _ in range(layers)],
             decoder=AutoCorrelation(width, heads, factor),
             cross=AutoCorrelation(width, heads, factor),
@@ -110,9 +110,9 @@ def strongest(similarity: Tensor, count: int) -> Tensor:
 
 
 def delayed(value: Tensor, weights: Tensor) -> Tensor:
-    """The sum over delays of weight * v(t - delay), [B, S, heads, channels], from v's spectrum."""
+    """The sum over delays of weight * v(t + delay), [B, S, heads, channels], from v's spectrum."""
     filters = torch.fft.rfft(weights, dim=1).unsqueeze(3)  # [B, F, heads, 1]
-    return torch.fft.irfft(value * filters, n=weights.shape[1], dim=1)
+    return torch.fft.irfft(value * filters.conj(), n=weights.shape[1], dim=1)
 
 
 def _spectrum(h: Tensor) -> Tensor:
@@ -134,6 +134,7 @@ class DecompositionTransformer(nn.Module):
 
     def __init__(
         self,
+        lookback: int,
         horizon: int,
         channels: int,
         width: int,
@@ -148,6 +149,7 @@ class DecompositionTransformer(nn.Module):
         super().__init__()
         self.horizon, self.average = horizon, average
         self.embed, self.embed_decoder = _neighbours(channels, width), _neighbours(channels, width)
+        self.register_buffer("position", sinusoids(lookback + horizon, width), persistent=False)
         self.dropout = Dropout(dropout)
         self.encoder = nn.Sequential(*(_EncoderLayer(mix, width, hidden, average, dropout) for mix in encoder))
         self.decoder = _DecoderLayer(decoder, cross, width, hidden, average, dropout)
@@ -156,15 +158,16 @@ class DecompositionTransformer(nn.Module):
         self.head = nn.Linear(width, channels)
 
     def forward(self, z: Tensor) -> Tensor:
-        memory = self.encoder(self._embedded(self.embed, z))  # [B, L, D]
+        memory = self.encoder(self._embedded(self.embed, z, 0))  # [B, L, D]
         memory = _without_mean(self.encoder_norm(memory))
         season, trend = (self._known_half(part) for part in decompose(z, self.average))  # [B, S, C]
-        h, taken = self.decoder(self._embedded(self.embed_decoder, season), memory)  # [B, S, D]
+        h, taken = self.decoder(self._embedded(self.embed_decoder, season, (z.shape[1] + 1) // 2), memory)  # [B, S, D]
         trend = trend + self.trend(taken.transpose(1, 2)).transpose(1, 2)
         return self.head(_without_mean(self.decoder_norm(h))) + trend
 
-    def _embedded(self, embed: nn.Module, z: Tensor) -> Tensor:
-        return self.dropout(embed(z.transpose(1, 2)).transpose(1, 2).contiguous())
+    def _embedded(self, embed: nn.Module, z: Tensor, start: int) -> Tensor:
+        h = embed(z.transpose(1, 2)).transpose(1, 2)
+        return self.dropout(h + self.position[start : start + z.shape[1]])
 
     def _known_half(self, part: Tensor) -> Tensor:
         """The last half of the look-back, then the window's mean, which is 0, for the horizon."""

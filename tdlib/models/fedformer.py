@@ -1,24 +1,23 @@
 """FEDformer: attention between a few random frequencies (Zhou et al., ICML 2022, arXiv 2201.12740).
 
-    Autoformer's encoder and decoder (see there), with a sinusoidal position and with two other blocks in
-    place of auto-correlation. Each keeps M frequencies, drawn at random once; all others become 0:
-    FEB(h):      q = W h + b in heads,   Q = DFT(q) at M frequencies;   DFT^-1(R Q)
-                 R: a complex matrix of each frequency and head
-    FEA(h, m):   Q of h,  K and V of m at M frequencies each;   DFT^-1(tanh(Q K^T / sqrt(E)) V / sqrt(M))
-    both end in a linear layer;   tanh acts on the real and the imaginary part
+    Autoformer's encoder and decoder (see there) with two other blocks in place of auto-correlation.
+    Q(h) = W_q DFT(h) at M frequencies, in heads of E = D / heads;   K, V likewise
+    FEB(h)    = DFT^-1(W_o R Q(h))            R: a complex matrix of each frequency and head
+    FEA(h, m) = DFT^-1(W_o tanh(Q(h) K(m)^T / sqrt(E)) V(m) / sqrt(M))
 
-The DFT at M frequencies is one real matrix, cheaper than a whole FFT here, with its inverse, in an
-orthonormal scale; the scales sqrt(E), E = D / heads, and sqrt(M) keep tanh away from +-1. The paper is
-silent on both. The frequencies are drawn from torch's generator and are part of the weights (buffers).
-Of the paper's two variants this is the Fourier one, of its two activations tanh; trends are plain moving
-averages of 25 steps, as in the public code, where the paper mixes several by experts.
+Each block keeps M frequencies, drawn once from torch's generator and saved with the weights (a buffer);
+all others become 0. The DFT at these is one real matrix, and all projections act on M frequencies
+instead of T steps: the same sums, cheaper. tanh acts on the real and the imaginary part. The DFT is
+orthonormal, and sqrt(E) and sqrt(M) keep the scale, on which the paper is silent. Of the paper's two
+variants this is the Fourier one, of its two activations tanh. Trends are plain moving averages over
+25 steps, as in the public code, where the paper mixes several by experts.
 The hidden state mixes the channels. Its feature is the decoder's hidden sequence mapped to the channels by
 its own output projections, y before de-normalisation with the known half in front, [B, C, S].
-Parameters at 720 -> 96 or 720, seven channels: 21,538,823. The public code counts 16,827,399, with 6.3 M in
-three R: 32 frequencies by default, one R for all encoder layers, and one more inside FEA. As in the paper
-we have 64 frequencies, an R of each layer and none in FEA, 12.6 M; we leave out queries' companions that FEB
-never reads (1.6 M), and time-of-day features, which are not part of the contract (4,096).
-Shapes: B batch, L look-back, H horizon, C channels, D width, S = L // 2 + H, M modes.
+Parameters at 720 -> 96 or 720, seven channels: 21,533,703. The public code counts 16,827,399. R at the
+paper's 64 frequencies, of each layer, makes 12.6 M here and 6.3 M there: its default is 32, both encoder
+layers share one R, and one more stands inside FEA, where the paper has none. The key and value matrices
+that FEB never reads (1.6 M) and time-of-day features, not part of the contract (4,096), are left out.
+Shapes: B batch, L look-back, H horizon, C channels, D width, T steps (L or S = L // 2 + H), M modes.
 """
 
 import math
@@ -60,7 +59,7 @@ class FEDformer(nn.Module):
         require(average >= 1, f"fedformer: average must be at least 1, got {average}")
         require(0 <= dropout < 1, f"fedformer: dropout must lie in [0, 1), got {dropout}")
         self.net = DecompositionTransformer(
-            horizon, channels, width, hidden, average, dropout,
+            lookback, horizon, channels, width, hidden, average, dropout,
             encoder=[FourierBlock(lookback, width, heads, modes) for _ in range(layers)],
             decoder=FourierBlock(self.feature_width, width, heads, modes),
             cross=FourierAttention(self.feature_width, lookback, width, heads, modes),

@@ -15,9 +15,10 @@ starts as the mean). Convolutions whose stride is their kernel are linear layers
 completing the last piece; the isometric one runs through an FFT: the same sums, several times faster.
 The hidden state mixes the channels. Its feature is the hidden sequence mapped to the channels by its own
 output projection, with the trend: y before de-normalisation with the look-back in front, [B, C, T].
-Parameters at 720 -> 96 / 720, seven channels: NUMBER. The public code counts 49,115,751 / 73,420,759: its
-isometric kernels are one step longer, it has 2,048 weights for time-of-day features, which are not part of
-the contract, and one bias for the k steps of an up-sampled piece where we have k. It has no gelu.
+Parameters at 720 -> 96 / 720, seven channels: 48,605,799 / 72,910,807. The public code counts 49,115,751 /
+73,420,759: its isometric kernels are one step longer, it has 2,048 weights for time-of-day features, which
+are not part of the contract (the position is a fixed sinusoid), and an up-sampled piece has one bias for
+its k steps where we have k. The paper does not normalise its windows.
 Shapes: B batch, L look-back, H horizon, C channels, D width, T = L + H, N pieces.
 """
 

@@ -17,6 +17,8 @@ and scale (56), and LayerNorms that it never uses (64).
 Shapes: B batch, L look-back, H horizon, C channels, D width, M poolings.
 """
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -83,7 +85,7 @@ class _Layer(nn.Module):
     def __init__(self, lengths: list[int], width: int, hidden: int, average: int):
         super().__init__()
         self.average = average
-        pairs = list(zip(lengths, lengths[1:], strict=False))  # (finer, coarser)
+        pairs = list(itertools.pairwise(lengths))  # (finer, coarser)
         self.season = nn.ModuleList(_time_mlp(fine, coarse) for fine, coarse in pairs)
         self.trend = nn.ModuleList(_time_mlp(coarse, fine) for fine, coarse in pairs)
         self.widen, self.narrow = nn.Linear(width, hidden), nn.Linear(hidden, width)

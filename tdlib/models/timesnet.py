@@ -10,8 +10,8 @@
 Every window has its own periods. The public code takes those of the batch's mean spectrum, so that a
 forecast depends on the other windows of its batch; here the windows that share a period go through the
 convolutions together, each period of a window once. The mean of the six convolutions is one with the
-mean kernel, and of that kernel only the part that reaches beyond the zeros around the picture is kept:
-the same sums, several times faster.
+mean kernel (121 products in place of 286), and the part of it that only ever meets the zeros around the
+picture is left out: the same sums, sooner.
 The hidden state mixes the channels. Its feature is the hidden sequence over the horizon mapped to the
 channels by its own output projection, y before de-normalisation, [B, C, H]. Parameters at 720 -> 96 / 720,
 width 16: 1,175,159 / 1,625,063. The public code counts 1,175,191 / 1,625,095: 64 weights for time-of-day

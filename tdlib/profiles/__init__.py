@@ -145,14 +145,12 @@ class Profile:
     def lookback(self) -> list[RunConfig]:
         """The runs of page 08: teacher, plain and distilled student, and a linear layer, at each look-back."""
         table = self.table["lookback_study"]
-        dataset, horizon = self.datasets[0], self.horizons[0]
-        systems = [(table["teacher"], None), ("mlp", None), ("mlp", table["teacher"]), ("nlinear", None)]
-        seeds = {None: [2021], **{model: table["seeds"] for model in ("mlp", "nlinear")}}
+        dataset, horizon, teacher = self.datasets[0], self.horizons[0], table["teacher"]
         return [
-            self.config(dataset, horizon, model, teacher, lookback=lookback, seed=seed)
+            self.config(dataset, horizon, model, source, lookback=lookback, **seed)
             for lookback in table["lookbacks"]
-            for model, teacher in systems
-            for seed in seeds.get(model, seeds[None])
+            for model, source in [(teacher, None), ("mlp", None), ("mlp", teacher), ("nlinear", None)]
+            for seed in ([{}] if model == teacher else [{"seed": seed} for seed in table["seeds"]])
         ]
 
     def sensitivity(self) -> dict[str, list[RunConfig]]:
@@ -164,6 +162,12 @@ class Profile:
         varied |= {name: [{name: value} for value in values] for name, values in one.items()}
         return {name: [build(seed=seed, **changes) for changes in entries for seed in table["seeds"]]
                 for name, entries in varied.items()}  # fmt: skip
+
+    def seeds_of_the_method(self) -> list[RunConfig]:
+        """The run that `sensitivity` varies, with every seed of the main table: what is noise on page 09."""
+        teacher = self.table["sensitivity"]["teacher"]
+        return [self.config(self.datasets[0], self.horizons[0], "mlp", teacher, seed=seed)
+                for seed in self.table["seeds"]]  # fmt: skip
 
     def runs(self) -> list[RunConfig]:
         """All runs of the profile, each once."""

@@ -1,0 +1,81 @@
+# %% [markdown]
+# # Does it depend on this teacher, this student, this way of teaching?
+# Eight teachers, four kinds of student, students of several sizes and normalisations; and the question that
+# the paper leaves open: do other ways of distilling do as well? One data set, one horizon and one seed for each
+# run: differences of a percent or two are noise (page 05 has the deviations).
+
+# %% tags=["parameters"]
+profile = "laptop"
+store = "../results"
+figures = "../figures"
+train_missing = False
+
+# %%
+from tdlib import plots, profiles, study, tables
+
+entries = profiles.Profile(profile).versatility()
+wanted = [run for named in entries.values() for _, run in named]
+runs = study.ensure(wanted, store=store, train_missing=train_missing)
+print(len(runs), "of", len(set(wanted)), "runs are in the store; `make runs PROFILE=" + profile + "` trains the rest")
+print("data set and horizon:", wanted[0].dataset, wanted[0].horizon)
+
+# %% [markdown]
+# ## Eight teachers, one student
+# Orange: the teacher. Blue: the plain MLP, the same in every row. Green: the MLP that learned from this teacher.
+
+# %%
+teachers = tables.side_by_side(tables.named(entries["teachers"], runs))
+plots.save(plots.dumbbells(teachers, label="test MSE"), "07_teachers", figures)
+
+# %% [markdown]
+# In numbers, with the gains that the paper's Table 9 gives as means over eight data sets and four horizons.
+# `size` says how a teacher's settings differ from the published ones, where a laptop could not train those.
+
+# %%
+gains = tables.published("../results/published.csv", table="teachers (T9)", dataset="mean of 8")
+gains = gains.pivot_table(index="teacher", columns="metric", values="value").add_prefix("published: ")
+gains = gains.rename(columns=lambda name: name.replace("MSE gain over", "gain over"))
+sizes = tables.deviations_from_published(entries["teachers"])
+tables.save(teachers.join(gains).join(sizes).reset_index(names="teacher"), "07_teachers", f"{store}/tables")
+
+# %% [markdown]
+# ## Other students
+
+# %%
+students = tables.side_by_side(tables.named(entries["students"], runs))
+published = tables.published("../results/published.csv", table="students (T3)").set_index("model")["value"]
+students = students.join(published.rename("published: gain over plain % (mean of 4 horizons)"))
+tables.save(students.reset_index(names="student"), "07_students", f"{store}/tables")
+
+# %%
+plots.save(plots.dumbbells(students, label="test MSE"), "07_students", figures)
+
+# %% [markdown]
+# ## Size and normalisation of the MLP
+
+# %%
+variants = tables.named([*entries["sizes"], *entries["norms"]], runs)
+variants = tables.side_by_side(variants)
+plots.save(plots.dumbbells(variants, label="test MSE"), "07_sizes", figures)
+
+# %%
+tables.save(variants.reset_index(names="variant"), "07_sizes", f"{store}/tables")
+
+# %% [markdown]
+# ## Other ways of distilling
+# All of them in the same training loop, with the same student and teacher; what differs is the loss
+# (`tdlib.rivals`). *Hinton* matches forecasts and *FitNets* features, at full length only; *CAKD* adds a
+# discriminator and a contrastive part on the features; *LightTS* weighs two teachers by whether a step towards
+# each would lower the validation error (it was made for ensembles of classifiers: the idea is carried over).
+# The last needs no teacher: the truth's own patterns.
+
+# %%
+rivals = tables.named(entries["rivals"], runs)
+tables.save(rivals[["name", "test_mse", "test_mae"]].rename(columns=tables.METRICS), "07_rivals", f"{store}/tables")
+
+# %%
+plots.save(plots.points(rivals, x="test_mse", y="name", label="test MSE"), "07_rivals", figures)
+
+# %% [markdown]
+# ## What we see
+# * To be written.

@@ -1,0 +1,40 @@
+# %% [markdown]
+# # How far back must the student look?
+# The paper looks back 720 steps. A longer look-back shows more periods and asks for more weights. Does
+# distillation help at short ones too, where the student cannot see what its teacher could not see either?
+
+# %% tags=["parameters"]
+profile = "laptop"
+store = "../results"
+figures = "../figures"
+train_missing = False
+
+# %%
+from tdlib import plots, profiles, study, tables
+
+wanted = profiles.Profile(profile).lookback()
+runs = tables.with_systems(study.ensure(wanted, store=store, train_missing=train_missing))
+print(len(runs), "of", len(wanted), "runs are in the store; `make runs PROFILE=" + profile + "` trains the rest")
+
+# %% [markdown]
+# ## Error by look-back
+# Bands are one deviation over seeds.
+
+# %%
+curves = runs.rename(columns=tables.METRICS)
+plots.save(plots.curves(curves, x="lookback", label="look-back [steps]"), "08_lookback", figures)
+
+# %% [markdown]
+# ## In numbers
+# `gain` is the distilled student's MSE against the plain one's, in percent; negative is better.
+
+# %%
+table = curves.pivot_table(index="lookback", columns="system", values="MSE", sort=False)
+plain = table["MLP"]
+distilled = table[[name for name in table if " from " in name]].iloc[:, 0]
+table["gain [%]"] = 100 * (distilled / plain - 1)
+tables.save(table.reset_index(), "08_lookback", f"{store}/tables")
+
+# %% [markdown]
+# ## What we see
+# * To be written.

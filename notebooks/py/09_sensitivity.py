@@ -1,0 +1,61 @@
+# %% [markdown]
+# # How much depends on the settings?
+# Two weights (alpha for forecasts, beta for features), the number of scales, the temperature and the way of
+# halving: what do they change, and is the change larger than what another seed does?
+#
+# A setting can be chosen on the **validation** error, as a user must, or on the **test** error, as nobody should.
+# The published grid has one best cell a data set, and looks chosen on test; here are both.
+
+# %% tags=["parameters"]
+profile = "laptop"
+store = "../results"
+figures = "../figures"
+train_missing = False
+
+# %%
+from tdlib import analysis, plots, profiles, study, tables
+
+entries = profiles.Profile(profile).sensitivity()
+wanted = [run for varied in entries.values() for run in varied]
+runs = study.ensure(wanted, store=store, train_missing=train_missing)
+print(len(runs), "of", len(set(wanted)), "runs are in the store; `make runs PROFILE=" + profile + "` trains the rest")
+
+# %% [markdown]
+# ## What another seed does
+# The yardstick for everything below: the same setting, other seeds.
+
+# %%
+base = profiles.Profile(profile).seeds_of_the_method()
+seeds = study.ensure(base, store=store, train_missing=train_missing)
+print("test MSE over seeds:", seeds["test_mse"].round(4).tolist(), "deviation", round(seeds["test_mse"].std(), 4))
+
+# %% [markdown]
+# ## The two weights
+# Left the validation error, right the test error, of each pair of weights, in percent of the best cell.
+
+# %%
+weights = runs[runs["id"].isin([run.id for run in entries["weights"]])]
+plots.save(plots.weight_grids(weights), "09_weights", figures)
+
+# %%
+chosen = analysis.chosen_on(weights)
+published = tables.published("../results/published.csv", table="alpha-beta grid (F10)", dataset=wanted[0].dataset)
+print("published, lowest and highest of the grid:", published["value"].tolist())
+tables.save(chosen, "09_chosen", f"{store}/tables", digits=4)
+
+# %% [markdown]
+# ## Scales, temperature, downsampling
+# Each dot is a run; the band is one deviation over seeds around the mean of the method's own setting. What lies
+# inside the band is not a difference.
+
+# %%
+single = tables.varied({name: found for name, found in entries.items() if name != "weights"}, runs)
+figure = plots.beside_seeds(single, seeds["test_mse"], label="test MSE")
+plots.save(figure, "09_settings", figures)
+
+# %%
+tables.save(single[["setting", "val_mse", "test_mse"]], "09_settings", f"{store}/tables", digits=4)
+
+# %% [markdown]
+# ## What we see
+# * To be written.
