@@ -343,9 +343,9 @@ def test_micns_trend_starts_as_the_mean():
 
 
 STEPS = {
-    "micn": (dict(width=16, hidden=32), 3e-3, 32, 3),
-    "fedformer": (dict(width=16, hidden=16, layers=1, heads=4, modes=37, dropout=0.0), 1e-2, 32, 3),
-    "autoformer": (dict(width=16, hidden=16, layers=1, heads=4, dropout=0.0), 1e-2, 32, 3),
+    "micn": (dict(width=16, hidden=16), 5e-3, 32, 2),
+    "fedformer": (dict(width=16, hidden=16, layers=1, heads=4, modes=37, dropout=0.0), 1e-2, 32, 2),
+    "autoformer": (dict(width=16, hidden=16, layers=1, heads=4, dropout=0.0), 1e-2, 32, 2),
 }
 
 

@@ -7,7 +7,7 @@
 
 Its feature is h_seasonal + h_trend: the first layer before BatchNorm and ReLU. All channels share
 the weights; BatchNorm keeps a scale and a shift per channel. `norm="revin"` also divides each window
-by its deviation (Kim et al. 2022), as the paper does for Traffic. A last scale and shift per channel
+by its deviation (Kim et al. 2022), as the paper does for Traffic; `"none"` keeps the mean in. A last scale and shift per channel
 acts on the output: the public code counts these 2 C weights too, as RevIN's pair, and leaves them idle
 unless RevIN is on. (An input-side pair would change little, since BatchNorm follows.)
 
@@ -43,7 +43,7 @@ class MLP(nn.Module):
         super().__init__()
         require(width >= 1, f"mlp: width must be at least 1, got {width}")
         require(average >= 1, f"mlp: average must be at least 1, got {average}")
-        require(norm in ("mean", "revin"), f"mlp: norm must be 'mean' or 'revin', got {norm!r}")
+        require(norm in ("none", "mean", "revin"), f"mlp: norm must be 'none', 'mean' or 'revin', got {norm!r}")
         require(1 <= layers <= 4, f"mlp: layers must lie in 1..4, got {layers}")
         self.feature_width, self.average, self.norm = width, average, norm
         self.scale, self.shift = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
@@ -53,14 +53,14 @@ class MLP(nn.Module):
         self.seasonal_deep, self.trend_deep = _deep(channels, width, layers), _deep(channels, width, layers)
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Forecast:
-        z, stats = normalize(x, scale=self.norm == "revin")
+        z, stats = (x, None) if self.norm == "none" else normalize(x, scale=self.norm == "revin")
         z = z.transpose(1, 2)  # [B, C, L]
         trend = moving_average(z, self.average)
         h_seasonal, h_trend = self.seasonal_in(z - trend), self.trend_in(trend)  # [B, C, D]
         y = self.seasonal_out(self.seasonal_deep(self.seasonal_norm(h_seasonal).relu()))
         y = y + self.trend_out(self.trend_deep(self.trend_norm(h_trend).relu()))  # [B, C, H]
         y = y.transpose(1, 2) * self.scale + self.shift
-        return Forecast(denormalize(y, stats), h_seasonal + h_trend)
+        return Forecast(y if stats is None else denormalize(y, stats), h_seasonal + h_trend)
 
 
 def _deep(channels: int, width: int, layers: int) -> nn.Sequential:
