@@ -3,12 +3,13 @@
 import dataclasses
 import functools
 import json
+import math
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tdlib import data, losses, models
-from tdlib.distill import TERMS
+from tdlib.distill import TERMS, weights
 from tdlib.store import run_id
 
 TRAINING = {  # the published protocol
@@ -50,13 +51,14 @@ class RunConfig:
 
     def __post_init__(self):
         set_ = functools.partial(object.__setattr__, self)
+        _require(isinstance(self.model, str), f"model must be str, got {self.model!r}")
         _require(isinstance(self.settings, dict), f"settings must be a dict, got {self.settings!r}")
         set_("settings", models.settings(self.model, self.settings))
-        set_("terms", tuple(self.terms))
+        set_("terms", tuple(self.terms) if isinstance(self.terms, list) else self.terms)
         for name, value in TRAINING[models.role(self.model)].items():
             if getattr(self, name) is None:
                 set_(name, value)
-        weight = 1.0 if self.teacher else 0.0
+        weight = 0.0 if self.teacher is None else 1.0
         set_("alpha", weight if self.alpha is None else self.alpha)
         set_("beta", weight if self.beta is None else self.beta)
         _check_types(self)
@@ -70,8 +72,12 @@ class RunConfig:
 
     def _check_values(self):
         data.check_name(self.dataset)
+        _require(self.teacher is None or self.teacher in models.names(),
+                 f"unknown model {self.teacher!r} as teacher; known: {', '.join(models.names())}")  # fmt: skip
         for name in ("lookback", "horizon", "batch_size", "epochs", "patience", "learning_rate", "temperature"):
             _require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("learning_rate", "temperature", "alpha", "beta"):
+            _require(getattr(self, name) != math.inf, f"{name} must be finite, got inf")
         for name in ("alpha", "beta", "scales", "seed"):
             _require(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}")
         _one_of("downsample", self.downsample, losses.DOWNSAMPLINGS)
@@ -88,12 +94,25 @@ class RunConfig:
                  'alpha and beta need a teacher, or patterns="truth"')  # fmt: skip
         _require(bool(self.teacher) or not self.teacher_options, "teacher_options need a teacher")
         if self.distilled:
-            losses.check_scales(self.horizon, self.scales, "horizon")
+            self.check_length("forecast", self.horizon, "horizon")
+            _require(bool(self.weights), "no part of the loss has a weight: see terms, alpha and beta")
 
     @property
     def distilled(self) -> bool:
         """Whether patterns, a teacher's or the truth's, are part of the loss."""
         return self.teacher is not None or self.patterns == "truth"
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The parts of a distilled student's loss and their weights."""
+        return weights(self.terms, self.alpha, self.beta)
+
+    def check_length(self, level: str, length: int, what: str) -> None:
+        """ValueError where the parts of a level, "forecast" or "feature", cannot work on `length` steps."""
+        if f"scale_{level}" in self.weights:
+            losses.check_scales(length, self.scales, what)
+        if f"period_{level}" in self.weights:
+            losses.check_period(length, what)
 
     @property
     def teacher_config(self) -> "RunConfig | None":
