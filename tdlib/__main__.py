@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     profile_options(sub)
     sub = command("runs", _runs, "train what a profile lacks")
     profile_options(sub)
+    sub.add_argument("--part", action="append", choices=profiles.PARTS, help="only this part; may be repeated")
     sub.add_argument("--dataset", action="append", help="only this data set; may be repeated")
     sub.add_argument("--horizon", action="append", type=int, help="only this horizon; may be repeated")
     sub = command("pages", _pages, "execute pages from the rows that are there")
@@ -118,7 +119,7 @@ def _runs(options: argparse.Namespace) -> None:
                 raise ValueError(f"profile {profile.name} has no {value!r}; it has: {', '.join(map(str, valid))}")
     configs = [
         config
-        for config in profile.runs()
+        for config in profile.runs(*options.part or ())
         if config.dataset in (options.dataset or profile.datasets)
         and config.horizon in (options.horizon or profile.horizons)
     ]

@@ -3,12 +3,13 @@
 import dataclasses
 import functools
 import json
+import math
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tdlib import data, losses, models, rivals
-from tdlib.distill import TERMS, WEIGHTINGS
+from tdlib.distill import TERMS, WEIGHTINGS, weights
 from tdlib.store import run_id
 
 TRAINING = {  # the published protocol
@@ -54,13 +55,14 @@ class RunConfig:
 
     def __post_init__(self):
         set_ = functools.partial(object.__setattr__, self)
+        _require(isinstance(self.model, str), f"model must be str, got {self.model!r}")
         _require(isinstance(self.settings, dict), f"settings must be a dict, got {self.settings!r}")
         set_("settings", models.settings(self.model, self.settings))
-        set_("terms", tuple(self.terms))
+        set_("terms", tuple(self.terms) if isinstance(self.terms, list) else self.terms)
         for name, value in TRAINING[models.role(self.model)].items():
             if getattr(self, name) is None:
                 set_(name, value)
-        weight = 1.0 if self.teacher else 0.0
+        weight = 0.0 if self.teacher is None else 1.0
         set_("alpha", weight if self.alpha is None else self.alpha)
         set_("beta", weight if self.beta is None else self.beta)
         _check_types(self)
@@ -68,6 +70,8 @@ class RunConfig:
         if not self.distilled:  # fields of a distillation that is not there do not change a result
             for name in ("terms", "scales", "downsample", "temperature", "reduction"):
                 set_(name, RunConfig.__dataclass_fields__[name].default)
+        if not self.co_teachers:
+            set_("weighting", "mean")
         if self.teacher:
             options = {name: _options(config) for name, config in self.teacher_configs.items()}
             set_("teacher_options", options.pop(self.teacher))
@@ -75,8 +79,12 @@ class RunConfig:
 
     def _check_values(self):
         data.check_name(self.dataset)
+        _require(self.teacher is None or self.teacher in models.names(),
+                 f"unknown model {self.teacher!r} as teacher; known: {', '.join(models.names())}")  # fmt: skip
         for name in ("lookback", "horizon", "batch_size", "epochs", "patience", "learning_rate", "temperature"):
             _require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("learning_rate", "temperature", "alpha", "beta"):
+            _require(getattr(self, name) != math.inf, f"{name} must be finite, got inf")
         for name in ("alpha", "beta", "scales", "seed"):
             _require(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}")
         _one_of("downsample", self.downsample, losses.DOWNSAMPLINGS)
@@ -98,7 +106,8 @@ class RunConfig:
         _require(not (self.co_teachers and self.beta), "the features of several teachers have no common width: "
                  "with co_teachers beta must be 0")  # fmt: skip
         if self.distilled:
-            losses.check_scales(self.horizon, self.scales, "horizon")
+            self.check_length("forecast", self.horizon, "horizon")
+            _require(bool(self.weights), "no part of the loss has a weight: see terms, alpha and beta")
 
     @property
     def distilled(self) -> bool:
@@ -112,6 +121,18 @@ class RunConfig:
             return {}
         options = {self.teacher: self.teacher_options, **self.co_teachers}
         return {name: _teacher_config(self, name, given) for name, given in options.items()}
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The parts of a distilled student's loss and their weights."""
+        return weights(self.terms, self.alpha, self.beta)
+
+    def check_length(self, level: str, length: int, what: str) -> None:
+        """ValueError where the parts of a level, "forecast" or "feature", cannot work on `length` steps."""
+        if f"scale_{level}" in self.weights:
+            losses.check_scales(length, self.scales, what)
+        if f"period_{level}" in self.weights:
+            losses.check_period(length, what)
 
     @property
     def teacher_config(self) -> "RunConfig | None":

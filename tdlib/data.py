@@ -9,6 +9,7 @@ import hashlib
 import importlib.metadata
 import io
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -127,13 +128,15 @@ def read_csv(path: str | Path) -> Series:
 
 def _parse(blob: bytes, path: str) -> pd.DataFrame:
     try:
+        # without a header, so that a row that is wider than the first line is an error and not an index
+        first = pd.read_csv(io.BytesIO(blob), header=None, nrows=2, dtype=str).iloc[0].fillna("")
         frame = pd.read_csv(io.BytesIO(blob))
     except (ValueError, pd.errors.ParserError) as error:  # empty, ragged or not text
-        raise ValueError(f"{path} is not a CSV with a header line: {error}") from None
+        raise ValueError(f"{path} is not a CSV with a header line: {str(error).strip()}") from None
+    if _is_number(first[0]) or (len(first) > 1 and all(map(_is_number, first[1:]))):
+        raise ValueError(f"{path} has numbers in its first line, where the names of the columns belong")
     if frame.empty:
         raise ValueError(f"{path} has a header but no rows")
-    if all(_is_number(column) for column in frame.columns):
-        raise ValueError(f"{path} has numbers in its first line, where the names of the columns belong")
     return frame
 
 
@@ -146,7 +149,12 @@ def _is_number(text: str) -> bool:
 
 
 def _time_stamps(column: pd.Series, path: str) -> pd.DatetimeIndex:
-    stamps = pd.to_datetime(column, errors="coerce")
+    try:
+        with warnings.catch_warnings():  # of a format that it cannot guess from the first row
+            warnings.simplefilter("ignore", UserWarning)
+            stamps = pd.to_datetime(column, errors="coerce")
+    except ValueError as error:  # several time zones
+        raise ValueError(f"{path}: the time stamps of column {column.name!r} do not go together: {error}") from None
     if stamps.isna().any():
         row = int(np.argmax(stamps.isna()))
         raise ValueError(f"{path}: column {column.name!r}, row {row + 1} is not a time stamp: {column[row]!r}")

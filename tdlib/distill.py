@@ -25,6 +25,13 @@ TERMS = ("supervised", "scale_forecast", "period_forecast", "scale_feature", "pe
 WEIGHTINGS = ("mean", "adaptive")
 
 
+def weights(terms: tuple[str, ...], alpha: float, beta: float) -> dict[str, float]:
+    """The weight of each of `terms`; those of weight zero are no part of the loss."""
+    levels = {"supervised": 1.0, "forecast": alpha, "feature": beta}
+    weighted = {term: levels[term.split("_")[-1]] for term in terms}
+    return {term: weight for term, weight in weighted.items() if weight > 0}
+
+
 class StoredTeacher:
     """A teacher's forecasts [N, H, C] and features [N, C, D_t], half precision, mapped from disk."""
 
@@ -138,9 +145,7 @@ class Distillation(Objective):
         reduction: str = "code",
     ):
         super().__init__()
-        levels = {"supervised": 1.0, "forecast": alpha, "feature": beta}
-        self.weights = {term: levels[term.split("_")[-1]] for term in terms}
-        self.weights = {term: weight for term, weight in self.weights.items() if weight > 0}
+        self.weights = weights(terms, alpha, beta)
         self.teacher = teacher
         self.scale = {"scales": scales, "downsample": downsample}
         self.period = {"temperature": temperature, "reduction": reduction}

@@ -18,17 +18,16 @@ REDUCTIONS = ("code", "kl")
 
 def downsample(x: Float[Tensor, "*axes length"], how: str = "avg") -> Float[Tensor, "*axes half"]:
     """Halve the last dimension; an odd length drops its last element, as pooling does."""
-    even, odd = x[..., : x.shape[-1] // 2 * 2].unflatten(-1, (-1, 2)).unbind(-1)
+    _one_of(how, DOWNSAMPLINGS, "downsampling")
+    even, odd = x[..., : x.shape[-1] // 2 * 2].unflatten(-1, (x.shape[-1] // 2, 2)).unbind(-1)
     if how == "avg":
         return (even + odd) / 2
     if how == "max":
         return torch.maximum(even, odd)
     if how == "min":
         return torch.minimum(even, odd)
-    if how == "conv":  # stride 2, fixed kernel (1/4, 1/2, 1/4) around every even element
-        before = torch.cat([even[..., :1], odd[..., :-1]], dim=-1)
-        return before / 4 + even / 2 + odd / 4
-    raise ValueError(f"unknown downsampling {how!r}; known: {', '.join(DOWNSAMPLINGS)}")
+    before = torch.cat([even[..., :1], odd[..., :-1]], dim=-1)
+    return before / 4 + even / 2 + odd / 4  # stride 2, fixed kernel (1/4, 1/2, 1/4) around every even element
 
 
 def multi_scale(
@@ -43,6 +42,7 @@ def multi_scale(
 
     `scales` is M, the number of coarser scales. ValueError where `dim` is shorter than 2^M, or the shapes differ.
     """
+    _one_of(downsample, DOWNSAMPLINGS, "downsampling")
     _check_shapes(student, teacher)
     check_scales(student.shape[dim], scales)
     a, b = student.movedim(dim, -1), teacher.movedim(dim, -1)
@@ -56,6 +56,11 @@ def multi_scale(
 _downsample = downsample  # `multi_scale` has an argument of that name
 
 
+def _one_of(value: str, known: tuple[str, ...], what: str) -> None:
+    if value not in known:
+        raise ValueError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+
+
 def _check_shapes(student: Tensor, teacher: Tensor) -> None:
     if student.shape != teacher.shape:
         raise ValueError(f"student and teacher differ in shape: {tuple(student.shape)} and {tuple(teacher.shape)}")
@@ -67,14 +72,19 @@ def check_scales(length: int, scales: int, what: str = "length") -> None:
         raise ValueError(f"a {what} of {length} cannot be halved {scales} times: it must be at least {2**scales}")
 
 
+def check_period(length: int, what: str = "length") -> None:
+    """ValueError where a series of `length` has no period; `what` it is the length of."""
+    if length < 2:
+        raise ValueError(f"a {what} of {length} has no period: it must be at least 2")
+
+
 def log_period_distribution(x: Tensor, *, dim: int, temperature: float = 0.5) -> Tensor:
     """log Q: log-softmax over frequency of the amplitudes; bin 0, the mean, is left out (eq. 5).
 
     Entry i - 1 of `dim` stands for the period length / i. In log space nothing underflows, where
     log(softmax) of large amplitudes gives -inf and, for the teacher's side, NaN gradients.
     """
-    if x.shape[dim] < 2:
-        raise ValueError(f"a length of {x.shape[dim]} has no period: it must be at least 2")
+    check_period(x.shape[dim])
     amplitude = torch.fft.rfft(x, dim=dim).abs().narrow(dim, 1, x.shape[dim] // 2)
     return F.log_softmax(amplitude / temperature, dim=dim)
 
@@ -92,8 +102,7 @@ def multi_period(
     `reduction="kl"` sums over frequency, the textbook KL; `"code"`, as the public code, also
     divides by the number of frequencies: 1/48 of it at a horizon of 96.
     """
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"unknown reduction {reduction!r}; known: {', '.join(REDUCTIONS)}")
+    _one_of(reduction, REDUCTIONS, "reduction")
     _check_shapes(student, teacher)
     log_s = log_period_distribution(student, dim=dim, temperature=temperature)
     log_t = log_period_distribution(teacher, dim=dim, temperature=temperature)

@@ -107,9 +107,10 @@ class Store:
         return self.place / "cache" / id
 
     def write_weights(self, id: str, tensors: dict[str, Tensor], metadata: dict) -> None:
-        """Weights with what describes them, as safetensors; the checksum covers the tensors' bytes."""
+        """Weights with what describes them, as safetensors; one checksum covers both."""
         tensors = {name: value.detach().contiguous() for name, value in sorted(tensors.items())}
-        blob = save_safetensors(tensors, {"about": json.dumps(metadata), "sha256": _tensors_hash(tensors)})
+        about = json.dumps(metadata)
+        blob = save_safetensors(tensors, {"about": about, "sha256": _weights_hash(tensors, about)})
         write_atomically(self._weights(id), blob)
 
     def read_weights(self, id: str) -> tuple[dict[str, Tensor], dict] | None:
@@ -121,7 +122,7 @@ class Store:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata()
                 tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-            whole = metadata["sha256"] == _tensors_hash(tensors)
+            whole = metadata["sha256"] == _weights_hash(tensors, metadata["about"])
             about = json.loads(metadata["about"])
         except (SafetensorError, OSError, ValueError, KeyError, TypeError):
             whole = False
@@ -134,8 +135,8 @@ class Store:
         return self.place / "cache" / f"{id}.safetensors"
 
 
-def _tensors_hash(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _weights_hash(tensors: dict[str, Tensor], about: str) -> str:
+    digest = hashlib.sha256(about.encode())
     for name, value in tensors.items():
         digest.update(name.encode() + value.numpy().tobytes())
     return digest.hexdigest()

@@ -11,6 +11,7 @@ import functools
 import platform
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
@@ -21,7 +22,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from tdlib import data, losses, models
+from tdlib import data, models
 from tdlib.config import RunConfig
 from tdlib.distill import Distillation, LiveTeacher, SeveralTeachers, StoredTeacher, outputs_size, store_outputs
 from tdlib.evaluate import evaluate
@@ -34,6 +35,8 @@ __all__ = ["RunConfig", "SweepFailed", "ensure", "forecast", "load_model", "prep
 
 OUTPUTS_BUDGET = 20e9  # bytes that one teacher's stored outputs may take; above it the teacher runs live
 
+_ALONE = threading.RLock()  # torch has one generator and one thread count in a process: one run at a time
+
 
 def ensure(
     configs: Iterable[RunConfig],
@@ -42,7 +45,7 @@ def ensure(
     executor: Executor | None = None,
     train_missing: bool = True,
 ) -> pd.DataFrame:
-    """The rows of `configs`, one line each, in their order; what is missing is trained first.
+    """The rows of `configs`, one line for each that is different, in their order; what is missing is trained first.
 
     Teachers that missing students need are trained with them. `executor` is anything with
     `submit(fn, *args) -> Future`; by default a pool of one process a core. With `train_missing=False`
@@ -73,7 +76,7 @@ def _check(config: RunConfig) -> None:
         student = _build(config, len(series.channels))
         if config.teacher:
             _build(config.teacher_config, len(series.channels))
-            losses.check_scales(student.feature_width, config.scales, "feature width")
+            config.check_length("feature", student.feature_width, "feature width")
 
 
 def _jobs(missing: list[RunConfig], store: Store) -> list[Job]:
@@ -99,7 +102,7 @@ def train_run(config: RunConfig, store: Store) -> None:
     """Train one run and write its weights and its row; the same config gives the same bits again."""
     series = data.load(config.dataset)
     splits = split(series, config.lookback, config.horizon)
-    with _one_thread(), torch.random.fork_rng(devices=[]):
+    with _ALONE, _one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = _build(config, len(series.channels))
         objective = _objective(config, model, splits, store)
@@ -161,7 +164,7 @@ def _teacher(config: RunConfig, splits: Splits, store: Store) -> tuple[StoredTea
         found = load_model(config.id, store)
     model = found[0]
     folder = store.outputs(config.id)
-    with contextlib.suppress(OSError, ValueError):  # not there, or not whole
+    with contextlib.suppress(OSError, ValueError, EOFError):  # not there, or not whole
         return StoredTeacher(folder), model.feature_width
     if outputs_size(model, splits.train, len(splits.mean)) > OUTPUTS_BUDGET:
         return LiveTeacher(model, splits.train), model.feature_width
@@ -188,12 +191,19 @@ def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:
 
 @torch.no_grad()
 def forecast(id: str, store: Store, values: np.ndarray) -> np.ndarray:
-    """What follows `values` [T, C], in their own units: [H, C]. ValueError without weights or with too few rows."""
+    """What follows `values` [T, C], in their own units: [H, C].
+
+    ValueError without weights, with other channels than the run's, or with fewer rows than it looks back.
+    """
     found = load_model(id, store)
     if found is None:
         raise ValueError(f"{store.place} has no weights of a run {id!r}; `python -m tdlib distill` trains one")
     model, about = found
-    lookback = about["config"]["lookback"]
+    lookback, channels = about["config"]["lookback"], len(about["channels"])
+    if values.ndim != 2 or values.shape[1] != channels:
+        raise ValueError(
+            f"the run knows {channels} channels, and values must be [rows, {channels}]; got {values.shape}"
+        )
     if len(values) < lookback:
         raise ValueError(f"{len(values)} rows are too few: the run looks back {lookback}")
     mean, deviation = np.array(about["mean"]), np.array(about["deviation"])

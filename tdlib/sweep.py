@@ -64,7 +64,7 @@ def _executor(given: Executor | None, jobs: int) -> Iterator[Executor]:
     elif jobs == 1:
         yield _InProcess()
     else:
-        workers = min(jobs, os.cpu_count() or 1)
+        workers = max(1, min(jobs, os.cpu_count() or 1))
         context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half-way
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
         try:

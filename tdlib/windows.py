@@ -7,6 +7,8 @@ strided view of it. No window is ever dropped.
 Shapes: T rows, C channels, N windows, B batch, L look-back, H horizon.
 """
 
+import functools
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -61,7 +63,8 @@ def split(series: Series, lookback: int, horizon: int) -> Splits:
         raise ValueError(f"look-back and horizon must be at least 1, got {lookback} and {horizon}")
     rows = len(series.values)
     if not _long_enough(series.name, rows, lookback, horizon):
-        needed = next(n for n in range(rows, 10**9) if _long_enough(series.name, n, lookback, horizon))
+        enough = functools.partial(_long_enough, series.name, lookback=lookback, horizon=horizon)
+        needed = next(n for n in itertools.count(rows) if all(enough(m) for m in range(n, n + 10)))  # borders round
         raise ValueError(f"{series.name} has {rows} rows, too few for look-back {lookback} and horizon {horizon}: "
                          f"each segment must hold a window, which takes {needed} rows")  # fmt: skip
     train_end, val_end, test_end = borders(series.name, rows)

@@ -34,6 +34,7 @@ class ITransformer(nn.Module):
         require(heads >= 1 and width >= 1 and width % heads == 0,
                 f"itransformer: width {width} must be a multiple of heads, {heads}")  # fmt: skip
         require(layers >= 1, f"itransformer: layers must be at least 1, got {layers}")
+        require(hidden >= 1, f"itransformer: hidden must be at least 1, got {hidden}")
         require(0 <= dropout < 1, f"itransformer: dropout must lie in [0, 1), got {dropout}")
         self.feature_width = width
         self.embed = nn.Linear(lookback, width)

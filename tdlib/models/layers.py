@@ -105,5 +105,5 @@ class Dropout(nn.Module):
         if not self.training or self.rate == 0:
             return x
         draws = torch.randint(-(2**63), 2**63 - 1, (x.numel() // 4 + 1,), device=x.device).view(torch.int16)
-        kept = draws[: x.numel()].view(x.shape) >= round(self.rate * 2**16) - 2**15
+        kept = draws[: x.numel()].view(x.shape) >= min(round(self.rate * 2**16), 2**16 - 1) - 2**15
         return x * (kept / (1 - self.rate)).to(x.dtype)

@@ -43,10 +43,11 @@ class ModernTCN(nn.Module):
         super().__init__()
         require(1 <= patch <= lookback, f"moderntcn: patch must lie in 1..{lookback}, the look-back, got {patch}")
         require(1 <= stride <= patch, f"moderntcn: stride must lie in 1..{patch}, the patch, got {stride}")
-        require(small_kernel % 2 == 1 and large_kernel % 2 == 1,
-                f"moderntcn: kernels must be odd, got {large_kernel} and {small_kernel}")  # fmt: skip
+        require(min(small_kernel, large_kernel) >= 1 and small_kernel % 2 == 1 and large_kernel % 2 == 1,
+                f"moderntcn: kernels must be odd and positive, got {large_kernel} and {small_kernel}")  # fmt: skip
         require(dim >= 1 and ratio >= 1 and blocks >= 1, "moderntcn: dim, ratio and blocks must be at least 1")
         require(0 <= dropout < 1, f"moderntcn: dropout must lie in [0, 1), got {dropout}")
+        require(0 <= head_dropout < 1, f"moderntcn: head_dropout must lie in [0, 1), got {head_dropout}")
         self.overhang = patch - stride  # the last value is repeated so that the last patch is whole
         patches = (lookback + self.overhang - patch) // stride + 1
         self.feature_width = dim * patches

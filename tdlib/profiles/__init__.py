@@ -18,6 +18,7 @@ from tdlib import rivals
 from tdlib.config import RunConfig
 from tdlib.distill import TERMS
 
+PARTS = ("main", "ablation", "versatility", "lookback", "sensitivity")
 ABLATIONS = {  # the variant's name -> what it changes in the full method
     "full": {},
     "w/o scale": {"terms": [term for term in TERMS if not term.startswith("scale")]},
@@ -169,11 +170,16 @@ class Profile:
         return [self.config(self.datasets[0], self.horizons[0], "mlp", teacher, seed=seed)
                 for seed in self.table["seeds"]]  # fmt: skip
 
-    def runs(self) -> list[RunConfig]:
-        """All runs of the profile, each once."""
-        versatility = [run for entries in self.versatility().values() for _, run in entries]
-        sensitivity = [run for entries in self.sensitivity().values() for run in entries]
-        return list(dict.fromkeys([*self.main(), *self.ablation(), *versatility, *self.lookback(), *sensitivity]))
+    def runs(self, *parts: str) -> list[RunConfig]:
+        """All runs of the profile, each once; only those of some `PARTS` where any are named."""
+        found = {
+            "main": self.main(),
+            "ablation": [*self.ablation()],
+            "versatility": [run for entries in self.versatility().values() for _, run in entries],
+            "lookback": self.lookback(),
+            "sensitivity": [run for entries in self.sensitivity().values() for run in entries],
+        }
+        return list(dict.fromkeys(run for part in parts or PARTS for run in found[part]))
 
 
 def load(name: str) -> list[Profile]:

@@ -1,0 +1,386 @@
+"""What a run is: its defaults, what it refuses, and an id that follows what changes a result and nothing else."""
+
+import dataclasses
+import inspect
+import json
+import math
+
+import pytest
+
+from tdlib import data, models
+from tdlib.config import RunConfig
+from tdlib.distill import TERMS
+
+BASE = {"dataset": "nyc_weather", "lookback": 96, "horizon": 24, "model": "mlp"}
+FIELDS = [field.name for field in dataclasses.fields(RunConfig)]
+
+
+def plain(**changes) -> RunConfig:
+    return RunConfig(**(BASE | changes))
+
+
+def distilled(**changes) -> RunConfig:
+    return plain(**({"teacher": "itransformer"} | changes))
+
+
+def refusal(**changes) -> str:
+    with pytest.raises(ValueError) as caught:
+        plain(**changes)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- defaults
+
+
+@pytest.mark.parametrize("model", ["mlp", "dlinear", "nlinear"])
+def test_a_student_takes_the_published_training_of_students(model):
+    config = plain(model=model)
+    assert (config.learning_rate, config.batch_size, config.epochs, config.patience) == (0.01, 32, 100, 5)
+    assert (config.seed, config.alpha, config.beta, config.teacher) == (2021, 0.0, 0.0, None)
+    assert not config.distilled
+    assert config.teacher_config is None
+
+
+@pytest.mark.parametrize("model", ["itransformer", "moderntcn"])
+def test_a_teacher_takes_the_published_training_of_teachers(model):
+    config = plain(model=model)
+    assert (config.learning_rate, config.batch_size, config.epochs, config.patience) == (1e-4, 32, 10, 5)
+    assert (config.alpha, config.beta, config.distilled) == (0.0, 0.0, False)
+
+
+def test_a_distilled_student_takes_the_published_patterns():
+    config = distilled()
+    assert (config.learning_rate, config.batch_size, config.epochs, config.patience) == (0.01, 32, 100, 5)
+    assert (config.alpha, config.beta, config.scales, config.temperature) == (1.0, 1.0, 3, 0.5)
+    assert (config.downsample, config.reduction, config.patterns) == ("avg", "code", "teacher")
+    assert config.terms == TERMS
+    assert config.distilled
+
+
+def test_given_values_go_before_the_defaults():
+    config = distilled(learning_rate=1e-3, batch_size=8, epochs=3, patience=2, alpha=0.0, beta=0.5, seed=0)
+    assert (config.learning_rate, config.batch_size, config.epochs, config.patience) == (1e-3, 8, 3, 2)
+    assert (config.alpha, config.beta, config.seed) == (0.0, 0.5, 0)
+
+
+def test_settings_are_the_models_own_changed_by_the_given():
+    assert plain().settings == {"width": 512, "average": 25, "norm": "mean"}
+    assert plain(settings={"width": 64}).settings == {"width": 64, "average": 25, "norm": "mean"}
+    assert plain(model="itransformer").settings == {
+        "width": 256, "hidden": 256, "layers": 2, "heads": 8, "dropout": 0.1,
+    }  # fmt: skip
+
+
+def test_whole_numbers_stand_for_floats():
+    config = distilled(alpha=2, temperature=1, learning_rate=1)
+    assert [type(value) for value in (config.alpha, config.temperature, config.learning_rate)] == [float] * 3
+    assert config.id == distilled(alpha=2.0, temperature=1.0, learning_rate=1.0).id
+
+
+def test_terms_are_put_in_order_each_once():
+    assert distilled(terms=["period_feature", "supervised", "supervised"]).terms == ("supervised", "period_feature")
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dataset": 5}, "dataset must be str, got 5"),
+        ({"lookback": 96.0}, "lookback must be int, got 96.0"),
+        ({"lookback": "96"}, "lookback must be int, got '96'"),
+        ({"horizon": None}, "horizon must be int, got None"),
+        ({"model": None}, "model must be str, got None"),
+        ({"model": ["mlp"]}, "model must be str, got ['mlp']"),
+        ({"teacher": 5}, "teacher must be str, got 5"),
+        ({"seed": True}, "seed must be int, got True"),
+        ({"seed": "2021"}, "seed must be int, got '2021'"),
+        ({"settings": 3}, "settings must be a dict, got 3"),
+        ({"settings": {"width": "wide"}}, "mlp: width must be int, got 'wide'"),
+        ({"settings": {"width": 0.5}}, "mlp: width must be int, got 0.5"),
+        ({"learning_rate": "0.1"}, "learning_rate must be float, got '0.1'"),
+        ({"batch_size": 1.5}, "batch_size must be int, got 1.5"),
+        ({"epochs": "many"}, "epochs must be int, got 'many'"),
+        ({"patience": 1e3}, "patience must be int, got 1000.0"),
+        ({"teacher": "itransformer", "alpha": "1"}, "alpha must be float, got '1'"),
+        ({"teacher": "itransformer", "beta": True}, "beta must be float, got True"),
+        ({"teacher": "itransformer", "terms": 5}, "terms"),
+        ({"teacher": "itransformer", "terms": None}, "terms"),
+        ({"teacher": "itransformer", "terms": "supervised"}, "terms"),
+        ({"patterns": {}}, "patterns must be str, got {}"),
+        ({"teacher": "itransformer", "scales": 3.0}, "scales must be int, got 3.0"),
+        ({"teacher": "itransformer", "downsample": None}, "downsample must be str, got None"),
+        ({"teacher": "itransformer", "temperature": "warm"}, "temperature must be float, got 'warm'"),
+        ({"teacher": "itransformer", "reduction": 1}, "reduction must be str, got 1"),
+        ({"teacher": "itransformer", "teacher_options": 3}, "teacher_options must be dict, got 3"),
+        ({"teacher": "itransformer", "teacher_options": {"seed": "a"}}, "seed must be int, got 'a'"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused(changes, words):
+    assert words in refusal(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dataset": "ETTh9"}, "unknown data set 'ETTh9'; known: nyc_weather, synthetic, ETTh1"),
+        ({"model": "giant"}, "unknown model 'giant'; known: mlp, dlinear, nlinear, itransformer, moderntcn"),
+        ({"teacher": "giant"}, "unknown model 'giant'"),
+        ({"teacher": ""}, "teacher"),
+        ({"settings": {"depth": 3}}, "mlp has no setting 'depth'; it has: width, average, norm"),
+        ({"teacher": "itransformer", "teacher_options": {"settings": {"depth": 3}}}, "itransformer has no setting"),
+        ({"teacher": "itransformer", "teacher_options": {"epoch": 3}},
+         "teacher_options knows seed, settings, learning_rate, batch_size, epochs, patience; got 'epoch'"),
+        ({"teacher": "itransformer", "teacher_options": {"epochs": 0}}, "epochs must be positive, got 0"),
+        ({"teacher_options": {"seed": 1}}, "teacher_options need a teacher"),
+        *(({name: value}, f"{name} must be positive, got {value}")
+          for name in ("lookback", "horizon", "batch_size", "epochs", "patience") for value in (0, -3)),
+        *(({name: value}, f"{name} must be positive, got {value}")
+          for name in ("learning_rate", "temperature") for value in (0.0, -0.1, math.nan)),
+        *(({"teacher": "itransformer", name: value}, f"{name} must not be negative, got {value}")
+          for name in ("alpha", "beta") for value in (-0.1, math.nan)),
+        *(({"teacher": "itransformer", name: math.inf}, f"{name} must be")
+          for name in ("alpha", "beta", "learning_rate", "temperature")),
+        ({"teacher": "itransformer", "scales": -1}, "scales must not be negative, got -1"),
+        ({"seed": -1}, "seed must not be negative, got -1"),
+        ({"teacher": "itransformer", "downsample": "mean"}, "downsample knows avg, max, min, conv; got 'mean'"),
+        ({"teacher": "itransformer", "reduction": "sum"}, "reduction knows code, kl; got 'sum'"),
+        ({"patterns": "student"}, "patterns knows teacher, truth; got 'student'"),
+        ({"teacher": "itransformer", "terms": ()}, "terms must name at least one part of the loss"),
+        ({"teacher": "itransformer", "terms": ("scale",)}, f"terms knows {', '.join(TERMS)}; got 'scale'"),
+        ({"alpha": 1.0}, 'alpha and beta need a teacher, or patterns="truth"'),
+        ({"beta": 1.0}, 'alpha and beta need a teacher, or patterns="truth"'),
+        ({"patterns": "truth", "teacher": "itransformer"}, 'patterns="truth" takes no teacher'),
+        ({"patterns": "truth", "alpha": 1.0, "beta": 1.0}, 'patterns="truth" has no features: beta must be 0'),
+    ],
+)  # fmt: skip
+def test_a_value_that_no_run_can_have_is_refused(changes, words):
+    assert words in refusal(**changes)
+
+
+@pytest.mark.parametrize(("horizon", "scales"), [(7, 3), (1, 1), (15, 4)])
+def test_a_horizon_too_short_for_the_scales_is_refused_when_there_are_patterns(horizon, scales):
+    words = f"a horizon of {horizon} cannot be halved {scales} times: it must be at least {2**scales}"
+    assert refusal(teacher="itransformer", horizon=horizon, scales=scales) == words
+    assert refusal(patterns="truth", alpha=1.0, horizon=horizon, scales=scales) == words
+    assert plain(horizon=horizon).horizon == horizon
+    assert distilled(horizon=2**scales, scales=scales).scales == scales
+
+
+def test_an_unknown_key_is_refused_with_the_valid_ones():
+    with pytest.raises(ValueError) as caught:
+        RunConfig.from_dict(BASE | {"learningrate": 0.1})
+    assert str(caught.value) == f"unknown config key 'learningrate'; known: {', '.join(FIELDS)}"
+
+
+@pytest.mark.parametrize("missing", list(BASE))
+def test_a_missing_key_is_named(missing):
+    with pytest.raises(ValueError, match=f"^the config key '{missing}' is missing$"):
+        RunConfig.from_dict({key: value for key, value in BASE.items() if key != missing})
+
+
+def test_a_path_of_a_csv_is_a_data_set():
+    assert plain(dataset="folder/own.csv").dataset == "folder/own.csv"
+
+
+# --- frozen, hashable, the same after a round trip
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_no_field_can_be_changed(name):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(plain(), name, None)
+
+
+def test_a_callers_dict_can_change_without_changing_the_config():
+    settings, options = {"width": 64}, {"settings": {"width": 32}}
+    config = distilled(settings=settings, teacher_options=options)
+    before = config.to_dict()
+    settings["width"], options["seed"] = 1, 7
+    options["settings"]["width"] = 1
+    assert config.to_dict() == before
+
+
+def test_equal_configs_are_one_key_and_others_are_not():
+    rows = {distilled(): "a", plain(): "b"}
+    assert rows[distilled(alpha=1)] == "a"
+    assert rows[plain(seed=2021)] == "b"
+    assert distilled(seed=1) not in rows
+    assert hash(distilled()) == hash(distilled(terms=list(TERMS), teacher_options={"seed": 2021}))
+
+
+VARIANTS = [
+    plain(),
+    plain(model="moderntcn", settings={"dim": 8, "dropout": 0}),
+    distilled(alpha=0.1, beta=2, terms=["supervised", "scale_feature"], teacher_options={"seed": 3, "epochs": 2}),
+    plain(patterns="truth", alpha=2.0, reduction="kl", downsample="conv", temperature=0.1, scales=0),
+]
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=["plain", "teacher", "distilled", "truth"])
+def test_a_config_survives_the_way_through_json(config):
+    values = config.to_dict()
+    assert list(values) == FIELDS
+    assert None not in [value for name, value in values.items() if name != "teacher"]  # every field resolved
+    again = RunConfig.from_dict(json.loads(json.dumps(values)))
+    assert again == config
+    assert again.id == config.id
+    assert hash(again) == hash(config)
+    assert again.to_dict() == values
+
+
+# --- the id
+
+
+def test_an_id_is_sixteen_hexadecimal_digits():
+    assert len(plain().id) == 16
+    assert int(plain().id, 16) >= 0
+
+
+DISTILLED_CHANGES = {
+    "dataset": "synthetic",
+    "lookback": 97,
+    "horizon": 25,
+    "model": "dlinear",
+    "teacher": "moderntcn",
+    "seed": 2022,
+    "settings": {"width": 511},
+    "learning_rate": 0.02,
+    "batch_size": 31,
+    "epochs": 99,
+    "patience": 6,
+    "alpha": 0.5,
+    "beta": 0.5,
+    "terms": TERMS[:-1],
+    "scales": 2,
+    "downsample": "max",
+    "temperature": 0.6,
+    "reduction": "kl",
+    "teacher_options": {"seed": 2022},
+}
+OPTION_CHANGES = {
+    "seed": 2022,
+    "settings": {"layers": 1},
+    "learning_rate": 1e-3,
+    "batch_size": 16,
+    "epochs": 9,
+    "patience": 4,
+}
+
+
+def test_the_id_changes_with_every_field_of_a_distilled_run():
+    assert set(DISTILLED_CHANGES) == set(FIELDS) - {"patterns"}  # which takes no teacher
+    ids = {distilled(**{name: value}).id for name, value in DISTILLED_CHANGES.items()}
+    assert len(ids | {distilled().id}) == len(DISTILLED_CHANGES) + 1
+
+
+def test_the_id_changes_with_every_option_of_the_teacher():
+    assert set(OPTION_CHANGES) == set(distilled().teacher_options)
+    ids = {distilled(teacher_options={name: value}).id for name, value in OPTION_CHANGES.items()}
+    assert len(ids | {distilled().id}) == len(OPTION_CHANGES) + 1
+
+
+def test_the_id_changes_with_every_field_of_a_plain_run():
+    names = [
+        "dataset",
+        "lookback",
+        "horizon",
+        "model",
+        "seed",
+        "settings",
+        "learning_rate",
+        "batch_size",
+        "epochs",
+        "patience",
+    ]
+    ids = {plain(**{name: DISTILLED_CHANGES[name]}).id for name in names}
+    assert len(ids | {plain().id, distilled().id}) == len(names) + 2
+
+
+def test_patterns_of_the_truth_are_a_run_of_their_own():
+    truth = plain(patterns="truth", alpha=2)
+    assert truth.distilled
+    assert truth.teacher_config is None
+    assert (truth.alpha, truth.beta, truth.teacher_options) == (2.0, 0.0, {})
+    others = {plain().id, distilled(alpha=2, beta=0).id, plain(patterns="truth", alpha=2, scales=2).id}
+    assert len(others | {truth.id}) == 4
+
+
+def test_fields_of_a_distillation_that_is_not_there_change_nothing():
+    changed = plain(terms=["supervised"], scales=1, downsample="min", temperature=0.1, reduction="kl")
+    assert changed == plain()
+    assert changed.id == plain().id
+    assert changed.terms == TERMS
+
+
+def test_the_id_is_the_same_with_the_defaults_spelled_out():
+    assert plain(settings={"width": 512, "average": 25, "norm": "mean"}, seed=2021, alpha=0.0).id == plain().id
+    assert plain(learning_rate=0.01, batch_size=32, epochs=100, patience=5).id == plain().id
+    options = {"seed": 2021, "settings": {"width": 256, "heads": 8}, "learning_rate": 1e-4, "batch_size": 32,
+               "epochs": 10, "patience": 5}  # fmt: skip
+    spelled = distilled(teacher_options=options, alpha=1, beta=1, terms=TERMS[::-1], scales=3, temperature=0.5)
+    assert spelled == distilled()
+    assert spelled.id == distilled().id
+
+
+def test_the_id_follows_the_checksum_of_the_data(monkeypatch, tmp_path):
+    before = plain().id
+    monkeypatch.setattr(data, "_NYC_SHA256", "0" * 64)
+    assert plain().id != before
+    path = tmp_path / "own.csv"
+    path.write_text("a,b\n1,2\n3,4\n")
+    first = plain(dataset=str(path)).id
+    assert plain(dataset=str(path)).id == first
+    path.write_text("a,b\n1,2\n3,5\n")
+    assert plain(dataset=str(path)).id != first
+
+
+@pytest.mark.parametrize("model", ["mlp", "itransformer"])
+def test_a_setting_that_a_model_gains_later_leaves_the_ids_alone(model, monkeypatch):
+    before = distilled().id, plain(model=model).id
+    inspected = inspect.signature(models._MODELS[model])
+    extra = inspect.Parameter("gate", inspect.Parameter.KEYWORD_ONLY, default=False)
+
+    class Grown(models._MODELS[model]):
+        __signature__ = inspected.replace(parameters=[*inspected.parameters.values(), extra])
+
+    monkeypatch.setitem(models._MODELS, model, Grown)
+    assert plain(model=model).settings["gate"] is False
+    assert (distilled().id, plain(model=model).id) == before
+    changed = (
+        distilled(settings={"gate": True})
+        if model == "mlp"
+        else distilled(teacher_options={"settings": {"gate": True}})
+    )
+    assert changed.id != before[0]
+
+
+# --- the teacher's own run
+
+
+def test_the_teachers_run_is_on_the_same_data_with_the_protocols_own_values():
+    student = distilled(seed=7, learning_rate=0.5, batch_size=3, epochs=2, patience=1, settings={"width": 8})
+    assert student.teacher_config == plain(model="itransformer")
+    assert student.teacher_config.id == plain(model="itransformer").id
+
+
+def test_teacher_options_change_the_teachers_run_alone():
+    options = {"seed": 5, "settings": {"layers": 1}, "learning_rate": 1e-3, "epochs": 2}
+    student = distilled(teacher_options=options)
+    assert student.teacher_config == plain(
+        model="itransformer", seed=5, settings={"layers": 1}, learning_rate=1e-3, epochs=2
+    )
+    assert (student.seed, student.learning_rate, student.epochs) == (2021, 0.01, 100)
+
+
+def test_a_resolved_teacher_shows_all_its_options():
+    assert distilled().teacher_options == {
+        "seed": 2021,
+        "settings": plain(model="itransformer").settings,
+        "learning_rate": 1e-4,
+        "batch_size": 32,
+        "epochs": 10,
+        "patience": 5,
+    }

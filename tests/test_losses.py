@@ -1,0 +1,375 @@
+"""The two patterns against values worked by hand, their gradients, and what they do at the edges."""
+
+import cmath
+import inspect
+import math
+
+import jaxtyping
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tdlib import losses
+from tdlib.losses import multi_period, multi_scale
+
+DOWNSAMPLINGS, REDUCTIONS = ["avg", "max", "min", "conv"], ["code", "kl"]
+LOSSES = [
+    *((multi_scale, {"downsample": how}) for how in DOWNSAMPLINGS),
+    *((multi_period, {"reduction": how}) for how in REDUCTIONS),
+]
+every_loss = pytest.mark.parametrize(("loss", "options"), LOSSES, ids=[*DOWNSAMPLINGS, *REDUCTIONS])
+
+
+def series(*channels) -> torch.Tensor:
+    """One window [1, H, C] from a list of values per channel."""
+    return torch.tensor(channels, dtype=torch.float64).T[None]
+
+
+def noise(*shape, seed: int = 0, dtype=torch.float64) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+# --- multi-scale
+
+A, B = [1, 5, 2, 8, 3, 3, 0, 4], [0, 4, 4, 6, 1, 7, 2, 2]
+PYRAMIDS = {  # A and B, halved once and twice by hand
+    "avg": ([3, 5, 3, 2], [2, 5, 4, 2], [4, 2.5], [3.5, 3]),
+    "max": ([5, 8, 3, 4], [4, 6, 7, 2], [8, 4], [6, 7]),
+    "min": ([1, 2, 3, 0], [0, 4, 1, 2], [1, 0], [0, 1]),
+    "conv": ([2, 4.25, 4.25, 1.75], [1, 4.5, 3.75, 3.25], [2.5625, 3.625], [1.875, 3.8125]),
+}
+MSE = {  # of A and B at each scale: the sum of the squared differences over the length
+    "avg": (38 / 8, 2 / 4, 0.5 / 2),
+    "max": (38 / 8, 25 / 4, 13 / 2),
+    "min": (38 / 8, 13 / 4, 2 / 2),
+    "conv": (38 / 8, 3.5625 / 4, (0.6875**2 + 0.1875**2) / 2),
+}
+
+
+def test_the_published_choices_are_known():
+    assert list(losses.DOWNSAMPLINGS) == DOWNSAMPLINGS
+    assert list(losses.REDUCTIONS) == REDUCTIONS
+
+
+@pytest.mark.parametrize("how", DOWNSAMPLINGS)
+def test_halving_gives_the_values_worked_by_hand(how):
+    a1, b1, a2, b2 = PYRAMIDS[how]
+    for full, half, quarter in ((A, a1, a2), (B, b1, b2)):
+        once = losses.downsample(torch.tensor(full, dtype=torch.float64), how)
+        assert once.tolist() == half
+        assert losses.downsample(once, how).tolist() == quarter
+
+
+@pytest.mark.parametrize("scales", [0, 1, 2])
+@pytest.mark.parametrize("how", DOWNSAMPLINGS)
+def test_multi_scale_is_the_mean_of_the_errors_worked_by_hand(how, scales):
+    value = multi_scale(series(A), series(B), dim=1, scales=scales, downsample=how)
+    assert value.shape == ()
+    assert value.item() == pytest.approx(sum(MSE[how][: scales + 1]) / (scales + 1), rel=1e-12)
+
+
+def test_multi_scale_takes_three_average_poolings_by_default():
+    # the mean of A is 3.25, as is the mean of B: the fourth scale adds nothing
+    expected = (sum(MSE["avg"]) + 0.0) / 4
+    assert multi_scale(series(A), series(B), dim=1).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_multi_scale_averages_over_windows_and_channels():
+    student = torch.cat([series(A, B), series(B, A), series(A, A)])
+    teacher = torch.cat([series(B, B), series(B, B), series(B, A)])
+    # of the six series three meet their opposite, three themselves
+    value = multi_scale(student, teacher, dim=1, scales=2, downsample="max")
+    assert value.item() == pytest.approx(3 / 6 * sum(MSE["max"]) / 3, rel=1e-12)
+
+
+@pytest.mark.parametrize("how", DOWNSAMPLINGS)
+@pytest.mark.parametrize("length", [3, 5, 9])
+def test_an_odd_length_drops_its_last_element(length, how):
+    x = noise(2, 3, length)
+    half = losses.downsample(x, how)
+    assert half.shape == (2, 3, length // 2)
+    assert torch.equal(half, losses.downsample(x[..., :-1], how))
+
+
+@pytest.mark.parametrize("how", DOWNSAMPLINGS)
+def test_the_last_of_an_odd_length_counts_at_full_scale_only(how):
+    value = multi_scale(series([*A, 7]), series([*B, 4]), dim=1, scales=2, downsample=how)
+    expected = ((38 + 9) / 9 + MSE[how][1] + MSE[how][2]) / 3
+    assert value.item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("length", "scales"), [(7, 3), (1, 1), (15, 4), (3, 2)])
+def test_a_length_that_cannot_be_halved_is_refused(length, scales):
+    words = f"a length of {length} cannot be halved {scales} times: it must be at least {2**scales}"
+    with pytest.raises(ValueError, match=words):
+        multi_scale(noise(2, length, 3), noise(2, length, 3), dim=1, scales=scales)
+
+
+@pytest.mark.parametrize("scales", range(6))
+def test_the_shortest_length_that_can_be_halved_is_taken(scales):
+    losses.check_scales(2**scales, scales)
+    x, y = noise(2, 2**scales, 3), noise(2, 2**scales, 3, seed=1)
+    assert multi_scale(x, y, dim=1, scales=scales) > 0
+    with pytest.raises(ValueError, match="a horizon of"):
+        losses.check_scales(2**scales - 1, scales, "horizon")
+
+
+def test_an_unknown_downsampling_is_refused_with_the_valid_ones():
+    with pytest.raises(ValueError, match="unknown downsampling 'mean'; known: avg, max, min, conv"):
+        multi_scale(noise(1, 8, 1), noise(1, 8, 1), dim=1, downsample="mean")
+    with pytest.raises(ValueError, match="unknown downsampling 'mean'; known: avg, max, min, conv"):
+        losses.downsample(noise(8), "mean")
+
+
+# --- multi-period
+
+
+def divergence(teacher: list[float], student: list[float]) -> float:
+    """KL(Q_teacher || Q_student) of two lists of amplitudes over temperature."""
+    total_t, total_s = sum(map(math.exp, teacher)), sum(map(math.exp, student))
+    pairs = zip(teacher, student, strict=True)
+    return sum(math.exp(t) / total_t * ((t - math.log(total_t)) - (s - math.log(total_s))) for t, s in pairs)
+
+
+def amplitudes(values: list[float]) -> list[float]:
+    """|X_k| for k = 1 .. H / 2, each a sum of H terms."""
+    n = len(values)
+    return [
+        abs(sum(v * cmath.exp(-2j * math.pi * k * i / n) for i, v in enumerate(values))) for k in range(1, n // 2 + 1)
+    ]
+
+
+# Of [1, 0, -1, 0] the amplitudes are 2 and 0, of [1, -1, 1, -1] they are 0 and 4. The means, 5 and -3, are left out.
+SLOW, FAST = [6, 5, 4, 5], [-2, -4, -2, -4]
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.5, 1.0, 7.0])
+def test_multi_period_of_two_waves_is_the_value_worked_by_hand(temperature):
+    # teacher slow: Q_t = (e^(2/T), 1) / (e^(2/T) + 1); student fast: Q_s = (1, e^(4/T)) / (1 + e^(4/T))
+    slow, fast = 2 / temperature, 4 / temperature
+    share = math.exp(slow) / (math.exp(slow) + 1)
+    log_s = -math.log(1 + math.exp(fast))
+    expected = share * (math.log(share) - log_s) + (1 - share) * (-math.log(math.exp(slow) + 1) - (fast + log_s))
+    student, teacher = series(FAST), series(SLOW)
+    value = multi_period(student, teacher, dim=1, temperature=temperature, reduction="kl")
+    assert value.shape == ()
+    assert value.item() == pytest.approx(expected, rel=1e-9)
+    half = multi_period(student, teacher, dim=1, temperature=temperature, reduction="code")
+    assert half.item() == pytest.approx(expected / 2, rel=1e-9)  # of two frequencies
+
+
+@pytest.mark.parametrize("values", [A, B, [*A, 7], [0.5, -0.25]])
+def test_the_distribution_is_the_softmax_of_the_amplitudes_without_the_mean(values):
+    log_q = losses.log_period_distribution(series(values), dim=1)
+    powers = [math.exp(amplitude / 0.5) for amplitude in amplitudes(values)]
+    assert log_q.flatten().exp().tolist() == pytest.approx([power / sum(powers) for power in powers], rel=1e-9)
+    lifted = losses.log_period_distribution(series(values) + 100, dim=1)
+    assert torch.allclose(lifted, log_q, atol=1e-9)
+
+
+@pytest.mark.parametrize("period", [2, 4, 8, 16])
+def test_entry_i_minus_1_stands_for_the_period_h_over_i(period):
+    wave = [math.cos(2 * math.pi * i / period) for i in range(48 if 48 % period == 0 else 64)]
+    log_q = losses.log_period_distribution(series(wave), dim=1)
+    assert log_q.argmax(1).item() == len(wave) // period - 1
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_multi_period_sums_the_fourier_sums_worked_by_hand(reduction):
+    student, teacher = torch.cat([series(A, B), series(B, B)]), torch.cat([series(B, A), series(A, B)])
+    tau = 3.0
+    a, b = [x / tau for x in amplitudes(A)], [x / tau for x in amplitudes(B)]
+    expected = (divergence(b, a) + divergence(a, b) + divergence(a, b) + 0) / 4  # windows x channels
+    bins = 4 if reduction == "code" else 1
+    value = multi_period(student, teacher, dim=1, temperature=tau, reduction=reduction)
+    assert value.item() == pytest.approx(expected / bins, rel=1e-9)
+
+
+def test_the_teachers_distribution_is_the_reference():
+    tau = 3.0
+    a, b = [x / tau for x in amplitudes(A)], [x / tau for x in amplitudes(B)]
+    forth = multi_period(series(A), series(B), dim=1, temperature=tau, reduction="kl").item()
+    back = multi_period(series(B), series(A), dim=1, temperature=tau, reduction="kl").item()
+    assert forth == pytest.approx(divergence(b, a), rel=1e-9)
+    assert back == pytest.approx(divergence(a, b), rel=1e-9)
+    assert abs(forth - back) > 0.01
+
+
+def test_multi_period_takes_temperature_one_half_and_the_codes_reduction_by_default():
+    explicit = multi_period(series(A), series(B), dim=1, temperature=0.5, reduction="code")
+    assert torch.equal(multi_period(series(A), series(B), dim=1), explicit)
+
+
+@pytest.mark.parametrize(("length", "bins"), [(2, 1), (3, 1), (7, 3), (8, 4), (96, 48), (720, 360)])
+def test_the_textbook_kl_is_the_codes_times_the_number_of_frequencies(length, bins):
+    student, teacher = noise(3, length, 2) * 0.1, noise(3, length, 2, seed=1) * 0.1
+    code = multi_period(student, teacher, dim=1, reduction="code").item()
+    kl = multi_period(student, teacher, dim=1, reduction="kl").item()
+    if bins == 1:  # one frequency holds all the mass of both
+        assert code == kl == 0
+    else:
+        assert code > 0
+        assert kl / code == pytest.approx(bins, rel=1e-9)
+
+
+def test_the_divergence_is_never_negative():
+    for seed in range(30):
+        scale = 10.0 ** (seed % 6 - 3)
+        student, teacher = noise(2, 12, 3, seed=seed) * scale, noise(2, 12, 3, seed=seed + 100) * scale
+        assert multi_period(student, teacher, dim=1, reduction="kl") > 0
+
+
+def test_an_unknown_reduction_is_refused_with_the_valid_ones():
+    with pytest.raises(ValueError, match="unknown reduction 'sum'; known: code, kl"):
+        multi_period(noise(1, 8, 1), noise(1, 8, 1), dim=1, reduction="sum")
+
+
+def test_a_length_of_one_has_no_period():
+    for call in (
+        lambda x: multi_period(x, x, dim=1),
+        lambda x: losses.log_period_distribution(x, dim=1),
+    ):
+        with pytest.raises(ValueError, match="a length of 1 has no period: it must be at least 2"):
+            call(noise(2, 1, 3))
+
+
+# --- both
+
+
+@every_loss
+@pytest.mark.parametrize("amplitude", [1e-3, 1.0, 1e3])
+def test_identical_inputs_give_exactly_zero(loss, options, amplitude):
+    for dtype in (torch.float32, torch.float64):
+        x = noise(4, 24, 3, dtype=dtype) * amplitude
+        assert loss(x, x.clone(), dim=1, **options).item() == 0.0
+
+
+@every_loss
+def test_different_inputs_give_more_than_zero(loss, options):
+    assert loss(noise(4, 24, 3), noise(4, 24, 3, seed=1), dim=1, **options) > 0
+
+
+@every_loss
+@pytest.mark.parametrize("length", [8, 11])
+@pytest.mark.parametrize("amplitude", [0.1, 1.0, 1e3])
+def test_the_gradients_of_student_and_teacher_agree_with_finite_differences(loss, options, amplitude, length):
+    student = (noise(1, length, 2) * amplitude).requires_grad_()
+    teacher = (noise(1, length, 2, seed=1) * amplitude).requires_grad_()
+    step = 1e-6 * max(amplitude, 1)
+
+    def function(a, b):
+        return loss(a, b, dim=1, **options)
+
+    tolerances = {"eps": step, "atol": 1e-5 * max(amplitude, 1), "rtol": 1e-4}
+    assert torch.autograd.gradcheck(function, (student, teacher), **tolerances, fast_mode=True)
+    gradient = torch.autograd.grad(function(student, teacher), student)[0]
+    assert gradient.abs().max() > 0  # there was something to compare
+
+
+def test_the_gradient_of_one_scale_is_the_one_worked_by_hand():
+    # S = 1/2 [ sum d^2 / 4 + sum e^2 / 2 ] with d = (1, 2, 3, 4) and its averages e = (1.5, 3.5):
+    # dS/dx_i = d_i / 4 + e_(i/2) / 4
+    student = series([1, 2, 3, 4]).requires_grad_()
+    multi_scale(student, series([0, 0, 0, 0]), dim=1, scales=1).backward()
+    assert student.grad.flatten().tolist() == [2.5 / 4, 3.5 / 4, 6.5 / 4, 7.5 / 4]
+
+
+@every_loss
+@pytest.mark.parametrize("value", [0.0, 0.1, -3.0, 1e3, 1e6])
+def test_constant_series_have_finite_losses_and_gradients(loss, options, value):
+    for dtype in (torch.float32, torch.float64):
+        student = torch.full((2, 24, 3), value, dtype=dtype).requires_grad_()
+        teacher = torch.full((2, 24, 3), value, dtype=dtype).requires_grad_()
+        total = loss(student, teacher, dim=1, **options)
+        assert total.item() == 0.0
+        for gradient in torch.autograd.grad(total, (student, teacher)):
+            assert torch.isfinite(gradient).all()
+
+
+@every_loss
+@pytest.mark.parametrize("flat", ["student", "teacher"])
+def test_a_constant_series_against_a_wave_has_finite_losses_and_gradients(loss, options, flat):
+    wave, constant = noise(2, 24, 3), torch.full((2, 24, 3), 4.0, dtype=torch.float64)
+    student, teacher = (constant, wave) if flat == "student" else (wave, constant)
+    student.requires_grad_(), teacher.requires_grad_()
+    total = loss(student, teacher, dim=1, **options)
+    assert 0 < total.item() < math.inf
+    for gradient in torch.autograd.grad(total, (student, teacher)):
+        assert torch.isfinite(gradient).all()
+
+
+@every_loss
+@pytest.mark.parametrize("amplitude", [1e2, 1e4, 1e6])
+def test_single_precision_stays_finite_at_large_inputs(loss, options, amplitude):
+    student = (noise(2, 96, 3, dtype=torch.float32) * amplitude).requires_grad_()
+    teacher = (noise(2, 96, 3, seed=1, dtype=torch.float32) * amplitude).requires_grad_()
+    total = loss(student, teacher, dim=1, **options)
+    assert total.dtype == torch.float32
+    assert 0 < total.item() < math.inf
+    for gradient in torch.autograd.grad(total, (student, teacher)):
+        assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")  # of the public code's choice
+def test_the_naive_formula_is_nan_where_ours_is_finite():
+    def naive(student, teacher):  # the public code: the softmax underflows, and the target has a gradient
+        def distribution(x):
+            return F.softmax(torch.fft.rfft(x, dim=1).abs()[:, 1:] / 0.5, dim=1)
+
+        return F.kl_div(torch.log(distribution(student) + 1e-8), distribution(teacher), reduction="mean")
+
+    student = noise(4, 96, 3, dtype=torch.float32) * 20
+    broken, sound = ((noise(4, 96, 3, seed=1, dtype=torch.float32) * 20).requires_grad_() for _ in range(2))
+    naive(student, broken).backward()
+    multi_period(student, sound, dim=1).backward()
+    assert torch.isnan(broken.grad).any()
+    assert torch.isfinite(sound.grad).all()
+    assert sound.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_ours_agrees_with_the_plain_formula_where_that_one_is_safe(reduction):
+    student, teacher = noise(2, 24, 3) * 0.1, noise(2, 24, 3, seed=1) * 0.1
+    expected = 0.0
+    for window in range(2):
+        for channel in range(3):
+            t, s = (amplitudes(x[window, :, channel].tolist()) for x in (teacher, student))
+            expected += divergence([a / 0.5 for a in t], [a / 0.5 for a in s]) / 6
+    bins = 12 if reduction == "code" else 1
+    assert multi_period(student, teacher, dim=1, reduction=reduction).item() == pytest.approx(expected / bins, rel=1e-9)
+
+
+@every_loss
+def test_channels_permuted_together_change_nothing_and_their_own_values_follow(loss, options):
+    student, teacher = noise(3, 24, 5), noise(3, 24, 5, seed=1)
+    order = [3, 0, 4, 1, 2]
+
+    def each(a, b):
+        return [loss(a[..., [c]], b[..., [c]], dim=1, **options).item() for c in range(5)]
+
+    together = loss(student, teacher, dim=1, **options).item()
+    assert loss(student[..., order], teacher[..., order], dim=1, **options).item() == pytest.approx(together, rel=1e-12)
+    values = each(student, teacher)
+    assert each(student[..., order], teacher[..., order]) == [values[c] for c in order]
+    assert together == pytest.approx(sum(values) / 5, rel=1e-12)
+    assert len(set(values)) == 5
+    assert loss(student[..., order], teacher, dim=1, **options).item() != pytest.approx(together, rel=1e-3)
+
+
+@every_loss
+def test_the_feature_axis_is_treated_as_time_is(loss, options):
+    student, teacher = noise(3, 5, 24), noise(3, 5, 24, seed=1)
+    along = loss(student, teacher, dim=2, **options).item()
+    assert along == loss(student, teacher, dim=-1, **options).item()
+    turned = loss(student.transpose(1, 2), teacher.transpose(1, 2), dim=1, **options).item()
+    assert along == pytest.approx(turned, rel=1e-12)
+
+
+@every_loss
+def test_student_and_teacher_of_different_shapes_are_refused(loss, options):
+    wrong = noise(3, 24, 1)
+    with pytest.raises(jaxtyping.TypeCheckError):
+        loss(noise(3, 24, 5), wrong, dim=1, **options)
+    unchecked = inspect.unwrap(loss)  # as it runs outside the tests
+    with pytest.raises(ValueError, match=r"student and teacher differ in shape: \(3, 24, 5\) and \(3, 24, 1\)"):
+        unchecked(noise(3, 24, 5), wrong, dim=1, **options)

@@ -1,0 +1,320 @@
+"""The profiles: valid runs, the published settings, and ablations that change what their names say."""
+
+import dataclasses
+import functools
+
+import pytest
+import torch
+
+from tdlib import data, models, profiles
+from tdlib.config import RunConfig
+from tdlib.distill import TERMS
+from tdlib.profiles import Profile
+
+NAMES = ["demo", "laptop", "paper", "smoke"]
+every_profile = pytest.mark.parametrize("name", NAMES)
+
+
+@functools.cache
+def runs_of(name: str, part: str):
+    """The `runs`, `main` or `ablation` of a profile; `paper` has thousands."""
+    return getattr(Profile(name), part)()
+
+
+WEIGHTS = {  # spec/protocol.md: alpha / beta with a ModernTCN and with an iTransformer teacher
+    "ETTh1": ((2, 2), (2, 2)),
+    "ETTh2": ((2, 0.5), (1, 0.5)),
+    "ETTm1": ((2, 0.1), (1, 1)),
+    "ETTm2": ((2, 0.5), (1, 0.1)),
+    "Weather": ((0.5, 2), (0.1, 0.1)),
+    "ECL": ((0.1, 0.5), (0.1, 0.5)),
+    "Solar": ((0.1, 2), (0.1, 1)),
+    "Traffic": ((0.1, 0.1), (0.5, 0.5)),
+}
+ITRANSFORMER = {  # layers, d_model, d_ff, learning rate, batch
+    "ETTh1": (2, 256, 256, 1e-4, 32),
+    "ETTh2": (2, 128, 128, 1e-4, 32),
+    "ETTm1": (2, 128, 128, 1e-4, 32),
+    "ETTm2": (2, 128, 128, 1e-4, 32),
+    "Weather": (3, 512, 512, 1e-4, 32),
+    "ECL": (3, 512, 512, 5e-4, 16),
+    "Solar": (2, 512, 512, 5e-4, 32),
+    "Traffic": (4, 512, 512, 1e-3, 16),
+}
+MODERNTCN = {  # ffn ratio, blocks, dropout, head dropout, learning rate, batch, patience
+    "ETTh1": (1, 1, 0.3, 0.0, 1e-4, 32, 20),
+    "ETTh2": (1, 1, 0.3, 0.0, 1e-4, 32, 20),
+    "ETTm1": (8, 3, 0.3, 0.0, 1e-4, 32, 5),
+    "ETTm2": (8, 3, 0.3, 0.2, 1e-4, 32, 5),
+    "Weather": (8, 1, 0.4, 0.0, 1e-4, 32, 5),
+    "ECL": (8, 1, 0.9, 0.0, 1e-4, 32, 5),
+    "Solar": (1, 1, 0.1, 0.0, 2.5e-3, 32, 5),
+    "Traffic": (8, 1, 0.9, 0.0, 5e-5, 8, 3),
+}
+STUDENT = {  # epochs, batch, width, norm; where the protocol does not say otherwise, the first line
+    None: (100, 32, 512, "mean"),
+    "ECL": (30, 32, 512, "mean"),
+    "Solar": (30, 32, 512, "mean"),
+    "Traffic": (10, 8, 1024, "revin"),
+}
+LAPTOP = ["ETTh1", "ETTh2", "ETTm1", "ETTm2", "Weather"]
+PUBLISHED = [("paper", dataset) for dataset in WEIGHTS] + [("laptop", dataset) for dataset in LAPTOP]
+every_published = pytest.mark.parametrize(("name", "dataset"), PUBLISHED)
+
+
+def test_the_profiles_that_are_there():
+    assert profiles.names() == NAMES
+
+
+@pytest.mark.parametrize("name", ["lap", "", "Demo", "../profiles/demo", "demo.toml"])
+def test_an_unknown_profile_is_refused_with_the_valid_ones(name):
+    with pytest.raises(ValueError) as caught:
+        Profile(name)
+    assert str(caught.value) == f"unknown profile {name!r}; known: demo, laptop, paper, smoke"
+
+
+def test_several_profiles_are_read_as_one_name_joined_by_plus():
+    assert [profile.name for profile in profiles.load("demo+laptop")] == ["demo", "laptop"]
+    assert [profile.name for profile in profiles.load("smoke")] == ["smoke"]
+    for name in ("demo+lap", "demo+", "demo laptop"):
+        with pytest.raises(ValueError, match="unknown profile"):
+            profiles.load(name)
+
+
+def test_a_data_set_that_a_profile_does_not_have_is_refused_with_its_own():
+    words = "^profile laptop has no data set 'ECL'; it has: ETTh1, ETTh2, ETTm1, ETTm2, Weather$"
+    with pytest.raises(ValueError, match=words):
+        Profile("laptop").config("ECL", 96, "mlp")
+
+
+# --- the runs
+
+
+@pytest.mark.parametrize(
+    ("name", "main", "ablation"),
+    [  # data sets x horizons x (2 teachers + seeds x (plain, 2 distilled, 2 linear)); the same x 12 variants x seeds
+        ("smoke", 1 * 1 * (2 + 2 * 5), 1 * 1 * 12 * 1),
+        ("demo", 1 * 1 * (2 + 3 * 5), 1 * 1 * 12 * 1),
+        ("laptop", 5 * 4 * (2 + 3 * 5), 1 * 1 * 12 * 3),
+        ("paper", 8 * 4 * (2 + 5 * 5), 8 * 4 * 12 * 5),
+    ],
+)
+def test_the_number_of_runs_and_each_is_there_once(name, main, ablation):
+    runs = runs_of(name, "runs")
+    assert len(runs_of(name, "main")) == len(set(runs_of(name, "main"))) == main
+    assert len(runs_of(name, "ablation")) == ablation
+    assert len(runs) == len(set(runs)) == main + ablation * 11 // 12  # the full method is in both
+    named = runs if len(runs) < 1000 else runs[::29]
+    assert len({run.id for run in named}) == len(named)
+
+
+@every_profile
+def test_every_run_is_valid_and_comes_back_from_its_dict(name):
+    profile = Profile(name)
+    assert set(profile.datasets) <= set(data.names())
+    for run in runs_of(name, "runs")[::7]:
+        assert RunConfig.from_dict(run.to_dict()) == run
+        assert run.dataset in profile.datasets
+        assert run.horizon in profile.horizons
+        assert run.lookback == profile.table["lookback"]
+
+
+@every_profile
+def test_every_model_of_a_profile_can_be_built(name):
+    kinds = {(run.model, run.lookback, run.horizon, str(run.settings)): run for run in runs_of(name, "runs")}
+    with torch.device("meta"):  # shapes without numbers
+        for run in kinds.values():
+            model = models.build(run.model, lookback=run.lookback, horizon=run.horizon, channels=3, **run.settings)
+            assert model.feature_width >= 2**run.scales
+
+
+@every_profile
+def test_the_teacher_of_every_student_is_a_run_of_the_profile(name):
+    runs = runs_of(name, "runs")
+    alone = {(run.dataset, run.horizon, run.model): run for run in runs_of(name, "main")}
+    students = [run for run in runs if run.teacher]
+    for run in students if len(runs) < 1000 else students[::29]:
+        assert run.teacher_config == alone[run.dataset, run.horizon, run.teacher]
+    assert {run.teacher for run in students} == set(Profile(name).teachers) == {"itransformer", "moderntcn"}
+
+
+@every_profile
+def test_every_setting_has_its_plain_student_teachers_and_linear_baselines(name):
+    profile = Profile(name)
+    systems = [(run.dataset, run.horizon, run.model, run.teacher) for run in runs_of(name, "main")]
+    for dataset in profile.datasets:
+        for horizon in profile.horizons:
+            for system in [("mlp", None), ("mlp", "itransformer"), ("mlp", "moderntcn"), ("dlinear", None),
+                           ("nlinear", None)]:  # fmt: skip
+                assert systems.count((dataset, horizon, *system)) == len(profile.table["seeds"])
+            for teacher in profile.teachers:
+                assert systems.count((dataset, horizon, teacher, None)) == 1
+
+
+@every_profile
+def test_plain_and_distilled_students_differ_in_the_distillation_alone(name):
+    profile = Profile(name)
+    distillation = {"teacher", "teacher_options", "alpha", "beta"}
+    for dataset in profile.datasets:
+        plain = profile.config(dataset, profile.horizons[0], "mlp")
+        for teacher in profile.teachers:
+            assert changed(plain, profile.config(dataset, profile.horizons[0], "mlp", teacher)) <= distillation
+
+
+def test_the_published_studies_have_enough_seeds_and_all_horizons():
+    for name, seeds in (("laptop", 3), ("paper", 5), ("demo", 3)):
+        assert len(set(Profile(name).table["seeds"])) == seeds
+    assert Profile("laptop").horizons == Profile("paper").horizons == [96, 192, 336, 720]
+    assert Profile("paper").datasets == list(WEIGHTS)
+    assert Profile("laptop").datasets == LAPTOP
+
+
+# --- the published settings
+
+
+def test_ett_h1_of_the_laptop_profile_is_the_published_one():
+    profile = Profile("laptop")
+    student = profile.config("ETTh1", 96, "mlp", "moderntcn", seed=2022)
+    assert (student.lookback, student.horizon, student.seed) == (720, 96, 2022)
+    assert (student.alpha, student.beta) == (2.0, 2.0)
+    assert student.settings["width"] == 512
+    assert (student.learning_rate, student.batch_size, student.epochs, student.patience) == (0.01, 32, 100, 5)
+    assert (student.scales, student.temperature, student.downsample, student.terms) == (3, 0.5, "avg", TERMS)
+    teacher = student.teacher_config
+    assert teacher == profile.config("ETTh1", 96, "moderntcn")
+    assert (teacher.learning_rate, teacher.batch_size, teacher.epochs, teacher.patience) == (1e-4, 32, 10, 20)
+    transformer = profile.config("ETTh1", 96, "itransformer")
+    assert (transformer.settings["width"], transformer.settings["hidden"]) == (256, 256)
+    assert (transformer.learning_rate, transformer.epochs, transformer.patience) == (1e-4, 10, 5)
+
+
+@every_published
+def test_alpha_and_beta_are_the_published_ones(name, dataset):
+    for teacher, weights in zip(("moderntcn", "itransformer"), WEIGHTS[dataset], strict=True):
+        config = Profile(name).config(dataset, 336, "mlp", teacher)
+        assert (config.alpha, config.beta) == weights
+
+
+@every_published
+def test_the_itransformer_is_the_published_one(name, dataset):
+    run = Profile(name).config(dataset, 192, "itransformer")
+    sizes = [run.settings[key] for key in ("layers", "width", "hidden")]
+    assert (*sizes, run.learning_rate, run.batch_size) == ITRANSFORMER[dataset]
+    assert (run.settings["heads"], run.settings["dropout"], run.epochs, run.patience) == (8, 0.1, 10, 5)
+
+
+@every_published
+def test_the_moderntcn_is_the_published_one(name, dataset):
+    run = Profile(name).config(dataset, 192, "moderntcn")
+    chosen = [run.settings[key] for key in ("ratio", "blocks", "dropout", "head_dropout")]
+    assert (*chosen, run.learning_rate, run.batch_size, run.patience) == MODERNTCN[dataset]
+    fixed = [run.settings[key] for key in ("patch", "stride", "large_kernel", "small_kernel", "dim")]
+    assert (*fixed, run.epochs) == (8, 4, 51, 5, 64, 10)
+
+
+@every_published
+def test_the_student_is_trained_as_published_with_and_without_a_teacher(name, dataset):
+    epochs, batch, width, norm = STUDENT.get(dataset, STUDENT[None])
+    for teacher in (None, "itransformer", "moderntcn"):
+        run = Profile(name).config(dataset, 720, "mlp", teacher)
+        assert (run.epochs, run.batch_size, run.settings["width"], run.settings["norm"]) == (epochs, batch, width, norm)
+        assert (run.learning_rate, run.patience, run.settings["average"]) == (0.01, 5, 25)
+
+
+def test_data_sets_without_published_weights_take_one_and_one():
+    config = Profile("demo").config("nyc_weather", 96, "mlp", "itransformer")
+    assert (config.alpha, config.beta) == (1.0, 1.0)
+
+
+def test_changes_go_on_top_of_a_profiles_values():
+    config = Profile("laptop").config("ETTh2", 96, "mlp", "itransformer", alpha=0.1, seed=5, epochs=2, scales=1)
+    assert (config.alpha, config.beta, config.seed, config.epochs, config.scales) == (0.1, 0.5, 5, 2, 1)
+    assert config.teacher_config.epochs == 10
+    with pytest.raises(ValueError, match="alpha must not be negative"):
+        Profile("laptop").config("ETTh2", 96, "mlp", "itransformer", alpha=-1)
+
+
+# --- the ablation
+
+
+def changed(one: RunConfig, other: RunConfig) -> set[str]:
+    """The names of the fields in which two runs differ."""
+    names = [field.name for field in dataclasses.fields(RunConfig)]
+    return {name for name in names if getattr(one, name) != getattr(other, name)}
+
+
+LEFT_OUT = {  # the parts of the loss that are left out
+    "w/o scale": {"scale_forecast", "scale_feature"},
+    "w/o period": {"period_forecast", "period_feature"},
+    "w/o prediction level": {"scale_forecast", "period_forecast"},
+    "w/o feature level": {"scale_feature", "period_feature"},
+    "w/o supervised": {"supervised"},
+    "scale, prediction only": {"period_forecast", "scale_feature", "period_feature"},
+    "period, prediction only": {"scale_forecast", "scale_feature", "period_feature"},
+    "scale, feature only": {"scale_forecast", "period_forecast", "period_feature"},
+    "period, feature only": {"scale_forecast", "period_forecast", "scale_feature"},
+}
+
+
+@pytest.fixture(params=NAMES)
+def ablation(request) -> list[dict[str, RunConfig]]:
+    """The variants of each data set, horizon and seed, by name."""
+    groups = {}
+    for run, variant in runs_of(request.param, "ablation").items():
+        group = groups.setdefault((run.dataset, run.horizon, run.seed), {})
+        assert variant not in group
+        group[variant] = run
+    return list(groups.values())
+
+
+def test_each_group_has_every_variant(ablation):
+    for variants in ablation:
+        assert list(variants) == list(profiles.ABLATIONS)
+        assert set(variants) == {"full", *LEFT_OUT, "textbook KL", "truth patterns"}
+
+
+def test_variants_without_parts_of_the_loss_differ_in_just_these_parts(ablation):
+    for variants in ablation:
+        assert variants["full"].terms == TERMS
+        for name, parts in LEFT_OUT.items():
+            assert changed(variants["full"], variants[name]) == {"terms"}
+            assert set(TERMS) - set(variants[name].terms) == parts
+
+
+def test_the_textbook_kl_differs_in_the_reduction_alone(ablation):
+    for variants in ablation:
+        assert changed(variants["full"], variants["textbook KL"]) == {"reduction"}
+        assert (variants["full"].reduction, variants["textbook KL"].reduction) == ("code", "kl")
+
+
+def test_truth_patterns_differ_in_where_the_patterns_come_from_alone(ablation):
+    for variants in ablation:
+        full, truth = variants["full"], variants["truth patterns"]
+        assert changed(full, truth) == {"patterns", "teacher", "teacher_options", "beta"}
+        assert (truth.patterns, truth.teacher, truth.teacher_options, truth.beta) == ("truth", None, {}, 0.0)
+        assert truth.alpha == full.alpha > 0
+
+
+@every_profile
+def test_the_full_method_of_the_ablation_is_a_run_of_the_main_table(name):
+    profile = Profile(name)
+    full = [run for run, variant in runs_of(name, "ablation").items() if variant == "full"]
+    assert set(full) <= set(runs_of(name, "main"))
+    assert {run.teacher for run in full} == {profile.table["ablation"]["teacher"]}
+
+
+@every_profile
+def test_the_references_of_an_ablation_are_plain_runs_of_the_main_table(name):
+    profile = Profile(name)
+    references = profile.ablation_references()
+    assert set(references) <= set(runs_of(name, "main"))
+    assert not any(run.distilled for run in references)
+    seeds, settings = set(), set()
+    for run in references:
+        settings.add((run.dataset, run.horizon, run.model))
+        if run.model == "mlp":
+            seeds.add(run.seed)
+    assert seeds == set(profile.table["ablation"]["seeds"])
+    expected = {(run.dataset, run.horizon) for run in runs_of(name, "ablation")}
+    models_ = {"mlp", profile.table["ablation"]["teacher"]}
+    assert settings == {(*setting, model) for setting in expected for model in models_}

@@ -1,0 +1,357 @@
+"""A row is whole or not there, whatever happens while it is written or afterwards."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from tdlib import store as stores
+from tdlib.config import RunConfig
+from tdlib.store import Store, run_id, write_atomically
+
+ROW = {"id": "abc", "config": {"model": "mlp"}, "metrics": {"test_mse": 0.376}, "epochs": [{"epoch": 1, "loss": 0.5}]}
+ARRAYS = {"errors": np.linspace(0, 1, 1000), "sample_index": np.arange(4)}
+TENSORS = {"weight": torch.arange(6.0).reshape(2, 3).T, "steps": torch.tensor(7), "half": torch.ones(2).half()}
+ABOUT = {"config": {"model": "mlp"}, "mean": [0.5, -1.25]}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "place")
+
+
+@pytest.fixture
+def filled(store):
+    store.write(ROW, ARRAYS)
+    return store
+
+
+def files(store: Store) -> list[str]:
+    return sorted(str(path.relative_to(store.place)) for path in store.place.rglob("*") if path.is_file())
+
+
+def fail_at(monkeypatch, number: int) -> None:
+    """Make the given call of fsync fail, as a full or broken disk does."""
+    calls, plain = [], os.fsync
+
+    def fsync(descriptor):
+        calls.append(descriptor)
+        if len(calls) == number:
+            raise OSError("the disk is full")
+        plain(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+# --- writing
+
+
+def test_what_is_written_comes_back(filled):
+    row = filled.read("abc")
+    assert {key: row[key] for key in ROW} == ROW
+    arrays = filled.arrays("abc")
+    assert list(arrays) == list(ARRAYS)
+    assert all(np.array_equal(arrays[name], value) for name, value in ARRAYS.items())
+    assert files(filled) == ["runs/abc.json", "runs/abc.npz"]
+
+
+def test_writing_leaves_the_given_row_alone(store):
+    row = dict(ROW)
+    store.write(row, ARRAYS)
+    assert row == ROW
+
+
+def test_the_same_row_is_the_same_bytes_in_another_store(filled, tmp_path):
+    other = Store(tmp_path / "other")
+    other.write(ROW, ARRAYS)
+    for name in files(filled):
+        assert (filled.place / name).read_bytes() == (other.place / name).read_bytes()
+
+
+def test_a_row_that_is_not_there_is_none_without_a_warning_and_makes_no_folder(store):
+    assert store.read("abc") is None
+    assert store.read_weights("abc") is None
+    assert store.ids() == []
+    assert not store.place.exists()
+
+
+def test_the_ids_are_in_order_and_only_those_of_rows(store):
+    for id in ("b2", "a1", "c3"):
+        store.write({**ROW, "id": id}, ARRAYS)
+    store.write_weights("d4", TENSORS, ABOUT)
+    (store.place / "runs" / "e5.npz").write_bytes(b"arrays without a row")
+    (store.place / "runs" / "f6.json.4711").write_bytes(b"left by a killed writer")
+    assert store.ids() == ["a1", "b2", "c3"]
+
+
+def test_a_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch):
+    fail_at(monkeypatch, 1)
+    with pytest.raises(OSError, match="the disk is full"):
+        write_atomically(tmp_path / "row.json", b"half of a r")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_in_the_middle_keeps_what_was_there(tmp_path, monkeypatch):
+    write_atomically(tmp_path / "row.json", b"old")
+    fail_at(monkeypatch, 1)
+    with pytest.raises(OSError, match="the disk is full"):
+        write_atomically(tmp_path / "row.json", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["row.json"]
+    assert (tmp_path / "row.json").read_bytes() == b"old"
+
+
+def test_the_bytes_are_on_disk_before_they_have_their_name(tmp_path, monkeypatch):
+    there, plain = [], os.fsync
+
+    def fsync(descriptor):
+        there.append((tmp_path / "row.json").exists())
+        plain(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_atomically(tmp_path / "row.json", b"new")
+    assert there == [False]
+    assert (tmp_path / "row.json").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_row_whose_writing_failed_is_not_there(number, store, monkeypatch):
+    fail_at(monkeypatch, number)
+    with pytest.raises(OSError, match="the disk is full"):
+        store.write(ROW, ARRAYS)
+    assert store.read("abc") is None
+    assert store.ids() == []
+    store.write(ROW, ARRAYS)
+    assert store.read("abc")["metrics"] == ROW["metrics"]
+
+
+# --- damage
+
+
+def truncated(folder):
+    text = (folder / "abc.json").read_text()
+    (folder / "abc.json").write_text(text[: len(text) // 2])
+
+
+def edited(folder):
+    text = (folder / "abc.json").read_text()
+    assert "0.376" in text
+    (folder / "abc.json").write_text(text.replace("0.376", "0.366"))
+
+
+def without_checksum(folder):
+    row = json.loads((folder / "abc.json").read_text())
+    del row["row_sha256"]
+    (folder / "abc.json").write_text(json.dumps(row))
+
+
+def of_another_run(folder):
+    Store(folder.parent).write({**ROW, "id": "def"}, ARRAYS)
+    (folder / "def.json").rename(folder / "abc.json")
+
+
+def binary(folder):
+    (folder / "abc.json").write_bytes(bytes(range(256)))
+
+
+def emptied(folder):
+    (folder / "abc.json").write_bytes(b"")
+
+
+def arrays_missing(folder):
+    (folder / "abc.npz").unlink()
+
+
+def arrays_truncated(folder):
+    blob = (folder / "abc.npz").read_bytes()
+    (folder / "abc.npz").write_bytes(blob[:-100])
+
+
+def arrays_flipped(folder):
+    blob = bytearray((folder / "abc.npz").read_bytes())
+    blob[len(blob) // 2] ^= 1
+    (folder / "abc.npz").write_bytes(blob)
+
+
+DAMAGES = [truncated, edited, without_checksum, of_another_run, binary, emptied,
+           arrays_missing, arrays_truncated, arrays_flipped]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_row_is_named_and_counts_as_missing_until_it_is_written_again(damage, filled):
+    damage(filled.place / "runs")
+    with pytest.warns(UserWarning, match=r"the row abc\.json is damaged \(.+\) and counts as missing"):
+        assert filled.read("abc") is None
+    filled.write(ROW, ARRAYS)
+    assert filled.read("abc")["metrics"] == ROW["metrics"]
+
+
+@pytest.mark.parametrize("text", ["null", "7", "[]", '"row"', "{}", '{"id": "abc"}', "NaN", "{'id': 'abc'}"])
+def test_json_that_is_no_row_counts_as_missing(text, filled):
+    (filled.place / "runs" / "abc.json").write_text(text)
+    with pytest.warns(UserWarning, match=r"the row abc\.json is damaged"):
+        assert filled.read("abc") is None
+
+
+def test_a_row_in_another_layout_is_still_whole(filled):
+    path = filled.place / "runs" / "abc.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True))
+    assert filled.read("abc")["metrics"] == ROW["metrics"]
+
+
+def test_arrays_are_never_unpickled(store):
+    store.write(ROW, {"errors": np.array([{"any": "object"}], dtype=object)})
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        store.arrays("abc")
+
+
+# --- weights
+
+
+def test_weights_come_back_with_what_describes_them(store):
+    store.write_weights("abc", TENSORS, ABOUT)
+    tensors, about = store.read_weights("abc")
+    assert about == ABOUT
+    assert set(tensors) == set(TENSORS)
+    for name, value in TENSORS.items():
+        assert tensors[name].dtype == value.dtype
+        assert torch.equal(tensors[name], value)
+    assert files(store) == ["cache/abc.safetensors"]
+
+
+def test_weights_that_need_a_gradient_are_kept_without_it(store):
+    store.write_weights("abc", {"weight": torch.ones(2, requires_grad=True)}, {})
+    assert not store.read_weights("abc")[0]["weight"].requires_grad
+
+
+def flipped(blob: bytearray) -> bytes:
+    blob[-1] ^= 1
+    return blob
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda blob: blob[:-1], id="truncated"),
+        pytest.param(lambda blob: blob[:5], id="hardly there"),
+        pytest.param(lambda blob: b"", id="empty"),
+        pytest.param(lambda blob: b"no safetensors at all, but quite some bytes", id="another format"),
+        pytest.param(flipped, id="a bit flipped"),
+        pytest.param(lambda blob: blob.replace(b'"sha256"', b'"sha255"'), id="without checksum"),
+        pytest.param(lambda blob: blob.replace(b"0.5", b"0.6"), id="another description"),
+    ],
+)
+def test_damaged_weights_are_named_and_count_as_missing_until_they_are_written_again(damage, store):
+    store.write_weights("abc", TENSORS, ABOUT)
+    path = store.place / "cache" / "abc.safetensors"
+    blob = path.read_bytes()
+    damaged = bytes(damage(bytearray(blob)))
+    assert damaged != blob
+    path.write_bytes(damaged)
+    with pytest.warns(UserWarning, match=r"the weights abc\.safetensors are damaged and count as missing"):
+        assert store.read_weights("abc") is None
+    store.write_weights("abc", TENSORS, ABOUT)
+    assert store.read_weights("abc")[1] == ABOUT
+
+
+def test_foreign_safetensors_without_a_description_count_as_missing(store):
+    from safetensors.torch import save_file
+
+    (store.place / "cache").mkdir(parents=True)
+    save_file({"weight": torch.ones(2)}, store.place / "cache" / "abc.safetensors")
+    with pytest.warns(UserWarning, match=r"the weights abc\.safetensors are damaged"):
+        assert store.read_weights("abc") is None
+
+
+def test_a_failure_while_weights_are_written_leaves_none(store, monkeypatch):
+    fail_at(monkeypatch, 1)
+    with pytest.raises(OSError, match="the disk is full"):
+        store.write_weights("abc", TENSORS, ABOUT)
+    assert store.read_weights("abc") is None
+    assert files(store) == []
+
+
+# --- names
+
+
+def test_a_run_is_named_by_its_config_its_data_and_the_schema(monkeypatch):
+    name = run_id({"model": "mlp", "seed": 1}, "data")
+    assert name == run_id({"seed": 1, "model": "mlp"}, "data")  # not by the order of the keys
+    assert len(name) == 16
+    assert set(name) <= set("0123456789abcdef")
+    others = {run_id({"model": "mlp", "seed": 2}, "data"), run_id({"model": "mlp"}, "data"),
+              run_id({"model": "mlp", "seed": 1.5}, "data"), run_id({"model": "mlp", "seed": 1}, "other")}  # fmt: skip
+    monkeypatch.setattr(stores, "SCHEMA", stores.SCHEMA + 1)
+    others.add(run_id({"model": "mlp", "seed": 1}, "data"))
+    assert len(others | {name}) == 6
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dataset": "nyc_weather"},
+        {"lookback": 49},
+        {"horizon": 17},
+        {"teacher": "moderntcn"},
+        {"seed": 1},
+        {"settings": {"width": 17}},
+        {"learning_rate": 0.02},
+        {"batch_size": 16},
+        {"epochs": 9},
+        {"patience": 9},
+        {"alpha": 0.5},
+        {"beta": 0.5},
+        {"terms": ("supervised", "scale_forecast")},
+        {"scales": 2},
+        {"downsample": "max"},
+        {"temperature": 1.0},
+        {"reduction": "kl"},
+        {"teacher_options": {"seed": 1}},
+        {"teacher_options": {"settings": {"width": 64}}},
+        {"teacher_options": {"epochs": 3}},
+        {"teacher_options": {"learning_rate": 1e-3}},
+    ],
+)
+def test_everything_that_changes_a_result_changes_the_name(change):
+    fields = {"dataset": "synthetic", "lookback": 48, "horizon": 16, "model": "mlp", "teacher": "itransformer"}
+    assert RunConfig(**(fields | change)).id != RunConfig(**fields).id
+
+
+def test_what_is_said_and_what_is_the_default_have_one_name():
+    short = RunConfig("synthetic", 48, 16, "mlp", "itransformer")
+    said = RunConfig("synthetic", 48, 16, "mlp", "itransformer", settings={"width": 512}, epochs=100, alpha=1,
+                     teacher_options={"epochs": 10})  # fmt: skip
+    assert short == said
+    assert short.id == said.id == RunConfig.from_dict(said.to_dict()).id
+
+
+# --- several processes
+
+WRITER = """
+import sys, warnings
+import numpy as np
+from tdlib.store import Store
+warnings.simplefilter("error")
+store = Store(sys.argv[1])
+arrays = {"errors": np.linspace(0, 1, 5000)}
+for turn in range(5):
+    for number in range(20):
+        row = {"id": f"run{number:02}", "metrics": {"test_mse": number / 7}}
+        store.write(row, arrays)
+        read = store.read(row["id"])
+        assert read["metrics"] == row["metrics"], read
+"""
+
+
+def test_two_processes_may_write_the_same_store(tmp_path):
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "store")]
+    writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [writer.communicate(timeout=120)[1] for writer in writers]
+    assert errors == ["", ""]
+    store = Store(tmp_path / "store")
+    assert store.ids() == [f"run{number:02}" for number in range(20)]
+    assert all(store.read(id) is not None for id in store.ids())
+    assert len(files(store)) == 40
