@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from tdlib import models
-from tdlib.config import RunConfig
+from tdlib.config import TRAINING, RunConfig
 
 NAMES = {
     "mlp": "MLP",
@@ -164,14 +164,16 @@ def side_by_side(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def deviations_from_published(entries: list[tuple[str, RunConfig]]) -> pd.Series:
-    """How the settings of each teacher differ from its class's, which are the published ones of ETTh1."""
+    """How each teacher differs from its class's defaults, the published size for ETTh1, and from the protocol."""
     sizes = {}
     for name, run in entries:
         if run.model == name:
-            usual = models.settings(name)
-            changed = [f"{key} {value}" for key, value in run.settings.items() if value != usual[key]]
+            usual = RunConfig(run.dataset, run.lookback, run.horizon, name)
+            pairs = [(key, run.settings[key], value) for key, value in usual.settings.items()]
+            pairs += [(key, getattr(run, key), getattr(usual, key)) for key in TRAINING["teacher"]]
+            changed = [f"{key} {value:g}" for key, value, published in pairs if value != published]
             sizes[NAMES[name]] = ", ".join(changed) or "published"
-    return pd.Series(sizes, name="size")
+    return pd.Series(sizes, name="size and training")
 
 
 def varied(entries: dict[str, list[RunConfig]], runs: pd.DataFrame) -> pd.DataFrame:

@@ -8,9 +8,9 @@
 Its feature is h_seasonal + h_trend: the first layer before BatchNorm and ReLU. All channels share
 the weights; BatchNorm keeps a scale and a shift per channel. `norm="revin"` also divides each window
 by its deviation (Kim et al. 2022), as the paper does for Traffic; `"none"` keeps the mean in. A last
-scale and shift per channel
-acts on the output: the public code counts these 2 C weights too, as RevIN's pair, and leaves them idle
-unless RevIN is on. (An input-side pair would change little, since BatchNorm follows.)
+scale and shift per channel acts on the output: the public code counts these 2 C weights too, as
+RevIN's pair, and leaves them idle unless RevIN is on. (An input-side pair would change little, since
+BatchNorm follows.)
 
 With `layers` from 2 to 4 each branch has as many hidden layers: W' h + b', BatchNorm, ReLU once more
 before V. The feature stays the first layer's. Parameters at width 512 with seven channels, one layer:
