@@ -8,7 +8,6 @@ ETTh1's shape (17,420 x 7, look-back 720, horizon 96, batch 32) with random valu
 depend on them. The four kinds of epoch take turns, so that a machine that slows down slows all of them.
 """
 
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from tdlib import tables
 from tdlib.data import Series
 from tdlib.distill import Distillation, StoredTeacher, store_outputs
 from tdlib.models import build
@@ -26,6 +26,7 @@ from tdlib.train import Supervised, train_epoch
 from tdlib.windows import Windows, split
 
 ROUNDS = 5
+AIMS = {("distilled", "plain"): 2.2, ("plain", "DataLoader"): 0.75, ("plain", "DataLoader, 4 arrays"): 0.75}
 SHAPE = {"lookback": 720, "horizon": 96, "channels": 7}
 
 
@@ -92,15 +93,12 @@ def main() -> None:
             times["DataLoader, 4 arrays"].append(seconds(loaded, Supervised(), build("mlp", **SHAPE)))
     table = pd.DataFrame(times)
     print(table.describe().loc[["min", "50%", "max"]].round(2).to_string(), "\n[seconds an epoch]\n")
-    for a, b, bound in (
-        ("distilled", "plain", 2.2),
-        ("plain", "DataLoader", 0.75),
-        ("plain", "DataLoader, 4 arrays", 0.75),
-    ):
-        ratios = table[a] / table[b]
-        print(
-            f"{a} / {b}: {statistics.median(ratios):.2f} (from {ratios.min():.2f} to {ratios.max():.2f}; aim {bound})"
-        )
+    ratios = {f"{a} / {b}": table[a] / table[b] for a, b in AIMS}
+    lines = [
+        {"ratio": name, "median": found.median(), "least": found.min(), "most": found.max(), "aim, at most": aim}
+        for (name, found), aim in zip(ratios.items(), AIMS.values(), strict=True)
+    ]
+    print(tables.save(pd.DataFrame(lines), "epoch", "results/benchmarks", digits=2).to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ plots.save(figure, "04_period_kl", figures)
 #   that minimises the squared error keeps what it can foresee, the day, and flattens the rest.
 # * The distilled student's distribution is its teacher's, bar by bar: the period part does what it asks for.
 # * It does **not** bring the student closer to the truth. On the weather series all distances are equal within the
-#   deviation over seeds, and on ETTh1 the student moves towards an iTransformer that is farther away than the plain MLP
-#   was. What the student gains (page 03) it does not gain here; page 06 asks what the period part is worth.
-# * Distances are several nats because the softmax of amplitudes at this temperature is nearly all on one period: a window
-#   on which forecast and truth prefer different ones costs much, whatever the rest looks like.
+#   deviation over seeds, and on ETTh1 the student moves towards an iTransformer that is farther from the truth than
+#   the plain MLP was. What the student gains (page 03) it does not gain here; page 06 asks what the part is worth.
+# * Distances are several nats because the softmax of amplitudes at this temperature is nearly all on one period: a
+#   window on which forecast and truth prefer different ones costs much, whatever the rest looks like.
