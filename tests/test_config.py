@@ -65,8 +65,9 @@ def test_given_values_go_before_the_defaults():
 
 
 def test_settings_are_the_models_own_changed_by_the_given():
-    assert plain().settings == {"width": 512, "average": 25, "norm": "mean"}
-    assert plain(settings={"width": 64}).settings == {"width": 64, "average": 25, "norm": "mean"}
+    usual = {"width": 512, "average": 25, "norm": "mean", "layers": 1}
+    assert plain().settings == usual
+    assert plain(settings={"width": 64}).settings == usual | {"width": 64}
     assert plain(model="itransformer").settings == {
         "width": 256, "hidden": 256, "layers": 2, "heads": 8, "dropout": 0.1,
     }  # fmt: skip
@@ -126,7 +127,7 @@ def test_a_value_of_the_wrong_type_is_refused(changes, words):
     ("changes", "words"),
     [
         ({"dataset": "ETTh9"}, "unknown data set 'ETTh9'; known: nyc_weather, synthetic, ETTh1"),
-        ({"model": "giant"}, "unknown model 'giant'; known: mlp, dlinear, nlinear, itransformer, moderntcn"),
+        ({"model": "giant"}, "unknown model 'giant'; known: mlp, dlinear, nlinear, rlinear, fits, tsmixer"),
         ({"teacher": "giant"}, "unknown model 'giant'"),
         ({"teacher": ""}, "teacher"),
         ({"settings": {"depth": 3}}, "mlp has no setting 'depth'; it has: width, average, norm"),
@@ -271,7 +272,7 @@ OPTION_CHANGES = {
 
 
 def test_the_id_changes_with_every_field_of_a_distilled_run():
-    assert set(DISTILLED_CHANGES) == set(FIELDS) - {"patterns"}  # which takes no teacher
+    assert set(DISTILLED_CHANGES) == set(FIELDS) - {"patterns", "co_teachers", "weighting"}  # see test_rivals
     ids = {distilled(**{name: value}).id for name, value in DISTILLED_CHANGES.items()}
     assert len(ids | {distilled().id}) == len(DISTILLED_CHANGES) + 1
 

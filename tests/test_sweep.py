@@ -41,14 +41,14 @@ def done():
 
 def noting(done: list, *names: str, after: dict | None = None) -> list[Job]:
     """Jobs that note their names in `done`."""
-    return [Job(name, done.append, (name,), (after or {}).get(name)) for name in names]
+    return [Job(name, done.append, (name,), (after or {}).get(name, ())) for name in names]
 
 
 # --- order
 
 
 def test_every_job_comes_after_the_one_it_names(done):
-    sweep(noting(done, "a", "b", "c", "d", after={"a": "c", "b": "a"}), Inline())
+    sweep(noting(done, "a", "b", "c", "d", after={"a": ("c",), "b": ("a", "c")}), Inline())
     assert sorted(done) == ["a", "b", "c", "d"]
     assert done.index("c") < done.index("a") < done.index("b")
 
@@ -66,14 +66,14 @@ def test_a_job_waits_until_the_one_it_names_is_done_and_not_only_started(done):
         done.append("free")
         release.set()
 
-    jobs = [Job("teacher", slow, ()), *noting(done, "student", after={"student": "teacher"}), Job("free", free, ())]
+    jobs = [Job("teacher", slow, ()), *noting(done, "student", after={"student": ("teacher",)}), Job("free", free, ())]
     with ThreadPoolExecutor(3) as executor:
         sweep(jobs, executor)
     assert done == ["free", "teacher", "student"]
 
 
 def test_a_name_that_is_no_job_of_the_sweep_is_not_waited_for(done):
-    sweep(noting(done, "student", after={"student": "a teacher that is there"}), Inline())
+    sweep(noting(done, "student", after={"student": ("a teacher that is there",)}), Inline())
     assert done == ["student"]
 
 
@@ -93,7 +93,7 @@ def test_a_failure_is_named_and_all_others_are_done(done):
 
 
 def test_what_needs_a_failed_job_is_not_run_and_named_with_it(done):
-    rest = noting(done, "last", "student", "other", after={"last": "student", "student": "teacher"})
+    rest = noting(done, "last", "student", "other", after={"last": ("student",), "student": ("teacher",)})
     with pytest.raises(SweepFailed) as caught:
         sweep([*rest, Job("teacher", fail, ("no",))], Inline(), label="trainings")
     words = str(caught.value)
@@ -136,9 +136,9 @@ def test_a_given_executor_is_used_for_a_single_job_too_and_left_open(done):
 
 def test_several_jobs_run_in_other_processes_that_end_with_the_sweep(tmp_path):
     first = [Job(name, note_process, (tmp_path / name,)) for name in "ab"]
-    then = [Job(f"{name} again", note_process, (tmp_path / f"{name} again",), after=name) for name in "ab"]
+    then = [Job(f"{name} again", note_process, (tmp_path / f"{name} again",), after=(name,)) for name in "ab"]
     with pytest.raises(SweepFailed) as caught:
-        sweep([*first, *then, Job("bad", fail, ("far away",)), Job("worse", fail, ("no",), after="bad")])
+        sweep([*first, *then, Job("bad", fail, ("far away",)), Job("worse", fail, ("no",), after=("bad",))])
     assert str(caught.value).startswith("2 of 6 runs failed: ")
     assert "bad (ValueError: far away)" in str(caught.value)
     assert "worse (bad failed)" in str(caught.value)
@@ -149,7 +149,7 @@ def test_several_jobs_run_in_other_processes_that_end_with_the_sweep(tmp_path):
 
 
 def test_a_worker_that_dies_fails_the_sweep_and_does_not_hang_it():
-    jobs = [Job("dies", os._exit, (3,)), Job("student", abs, (1,), after="dies"), Job("sleeps", time.sleep, (5,))]
+    jobs = [Job("dies", os._exit, (3,)), Job("student", abs, (1,), after=("dies",)), Job("sleeps", time.sleep, (5,))]
     with pytest.raises(SweepFailed, match=r"dies \(BrokenProcessPool: .+student \(dies failed\)"):
         sweep(jobs)
 
