@@ -1,8 +1,9 @@
 """Ratios of epoch times, each measured within this run: `make bench`.
 
     distilled / plain      one epoch with all five parts (iTransformer features of width 256, outputs stored)
-    plain / DataLoader     the same model and loop, fed by a DataLoader over a per-sample Dataset, which
-                           returns (x, y), or as the public code does also the time features of both
+    plain / DataLoader     the same model and loop, fed by a DataLoader over a per-sample Dataset
+    plain / usual loop     as most forecasting code has it: the Dataset returns time features too, and Adam
+                           is not fused
 
 ETTh1's shape (17,420 x 7, look-back 720, horizon 96, batch 32) with random values: time does not
 depend on them. The four kinds of epoch take turns, so that a machine that slows down slows all of them.
@@ -26,7 +27,7 @@ from tdlib.train import Supervised, train_epoch
 from tdlib.windows import Windows, split
 
 ROUNDS = 5
-AIMS = {("distilled", "plain"): 2.2, ("plain", "DataLoader"): 0.75, ("plain", "DataLoader, 4 arrays"): 0.75}
+AIMS = {("distilled", "plain"): 2.2, ("plain", "DataLoader"): 0.75, ("plain", "usual loop"): 0.75}
 SHAPE = {"lookback": 720, "horizon": 96, "channels": 7}
 
 
@@ -64,9 +65,11 @@ class Loaded:
         return x, y
 
 
-def seconds(windows: Windows | Loaded, objective: torch.nn.Module, model: torch.nn.Module) -> float:
+def seconds(windows: Windows | Loaded, objective: torch.nn.Module, *, fused: bool = True) -> float:
+    """One epoch of a new MLP."""
+    model = build("mlp", **SHAPE)
     weights = [*model.parameters(), *objective.parameters()]
-    optimizer = torch.optim.Adam(weights, lr=1e-3, fused=True)
+    optimizer = torch.optim.Adam(weights, lr=1e-3, fused=fused)
     start = time.perf_counter()
     train_epoch(model, objective, windows, optimizer, 32)
     return time.perf_counter() - start
@@ -83,14 +86,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store_outputs(build("itransformer", **SHAPE), splits.train, Path(folder, "outputs"))
         teacher = StoredTeacher(Path(folder, "outputs"))
-        times: dict[str, list[float]] = {"plain": [], "distilled": [], "DataLoader": [], "DataLoader, 4 arrays": []}
+        times: dict[str, list[float]] = {"plain": [], "distilled": [], "DataLoader": [], "usual loop": []}
         for _ in tqdm(range(ROUNDS), desc="rounds"):
             distillation = Distillation(teacher, 256, 512, alpha=2.0, beta=2.0)
-            times["plain"].append(seconds(splits.train, Supervised(), build("mlp", **SHAPE)))
-            times["distilled"].append(seconds(splits.train, distillation, build("mlp", **SHAPE)))
-            times["DataLoader"].append(seconds(Loaded(train_rows), Supervised(), build("mlp", **SHAPE)))
-            loaded = Loaded(train_rows, stamps)
-            times["DataLoader, 4 arrays"].append(seconds(loaded, Supervised(), build("mlp", **SHAPE)))
+            times["plain"].append(seconds(splits.train, Supervised()))
+            times["distilled"].append(seconds(splits.train, distillation))
+            times["DataLoader"].append(seconds(Loaded(train_rows), Supervised()))
+            times["usual loop"].append(seconds(Loaded(train_rows, stamps), Supervised(), fused=False))
     table = pd.DataFrame(times)
     print(table.describe().loc[["min", "50%", "max"]].round(2).to_string(), "\n[seconds an epoch]\n")
     ratios = {f"{a} / {b}": table[a] / table[b] for a, b in AIMS}

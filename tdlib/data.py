@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import pooch
 
 
 @dataclass(frozen=True)
@@ -183,6 +182,9 @@ def _published(name: str, root: str | Path | None) -> Series:
 def _fetch(name: str, known: _File, root: str | Path | None) -> bytes:
     if root is not None and (Path(root) / known.file).is_file():
         return (Path(root) / known.file).read_bytes()
+    with warnings.catch_warnings():  # it imports tqdm.auto, which warns in every notebook that has no widgets
+        warnings.simplefilter("ignore")
+        import pooch
     pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
     try:
         path = pooch.retrieve(known.url, known_hash=f"sha256:{known.sha256}", fname=known.file,

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pandas as pd
+import pooch
 import pytest
 import requests
 
@@ -217,7 +218,7 @@ def cache(monkeypatch, tmp_path):
     """An empty cache folder, and no folder with the paper's files."""
     monkeypatch.delenv("TDLIB_DATA", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(data.pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
     return tmp_path / "cache" / "tdlib"
 
 
@@ -314,7 +315,7 @@ def test_any_failure_of_a_download_is_one_sentence(error, cache, monkeypatch):
     def fail(*_, **__):
         raise error("a very\nlong story")
 
-    monkeypatch.setattr(data.pooch, "retrieve", fail)
+    monkeypatch.setattr(pooch, "retrieve", fail)
     words = sentence(data.load, "ETTh1")
     assert words.startswith("ETTh1 is not in TDLIB_DATA (not set) and cannot be downloaded from https://raw.github")
     assert f"({error.__name__})" in words

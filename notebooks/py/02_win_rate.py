@@ -84,12 +84,11 @@ plots.save(figure, "02_where", figures)
 # %% [markdown]
 # ## What we see
 # * The plain MLP is worse than its teachers on average, and still wins a third to a half of the windows: it is
-#   not a weaker copy, it is good at other windows. On ETTh1 our rates lie near the published ones, and all
-#   published ones but one lie inside our intervals; the intervals are wide, since a test segment holds few
-#   independent blocks.
+#   not a weaker copy, it is good at other windows. Of the two published rates for ETTh1 one lies inside our
+#   interval and one just below it; the intervals are wide, since a test segment holds few independent blocks.
 # * The distilled student wins more often than the plain one in every row, and beats its teacher on more than
 #   half of the windows.
 # * Most of the plain MLP's wins are kept, about as many as published for the mean of eight data sets. The student
 #   adds its teacher's strengths to its own rather than trading one for the other.
-# * The last figure shows where: wins and losses come in stretches of many windows, not as noise from one window to
-#   the next. That is why blocks, not single windows, are drawn for the intervals.
+# * The last figure shows where: wins and losses come in stretches of hundreds of windows, longer than the smoothing,
+#   and not as noise from one window to the next. That is why blocks, not windows, are drawn for the intervals.

@@ -72,7 +72,7 @@ tables.save(share.to_frame().reset_index(), "03_coarse_share", f"{store}/tables"
 # ## What we see
 # * The plain student's curve lies above the others at every scale, and by nearly as much at scale 3 as at scale 0:
 #   most of what distillation gains is in the coarse course of the forecast, as the paper says.
-# * The distilled student meets its teacher at the coarsest scale and passes it at the finest: it takes over the course
-#   and leaves behind what in the teacher's detail is noise.
+# * The distilled student is at least level with its teacher at the coarsest scale and passes it at the finest: it takes
+#   over the course and leaves behind what in the teacher's detail is noise.
 # * Errors fall with the scale for every system, because averages are easier to forecast: curves are to be compared at
 #   one scale, not along it.
