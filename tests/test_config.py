@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from tdlib import data, models
+from tdlib import data, models, rivals
 from tdlib.config import RunConfig
 from tdlib.distill import TERMS
 
@@ -150,7 +150,8 @@ def test_a_value_of_the_wrong_type_is_refused(changes, words):
         ({"teacher": "itransformer", "reduction": "sum"}, "reduction knows code, kl; got 'sum'"),
         ({"patterns": "student"}, "patterns knows teacher, truth; got 'student'"),
         ({"teacher": "itransformer", "terms": ()}, "terms must name at least one part of the loss"),
-        ({"teacher": "itransformer", "terms": ("scale",)}, f"terms knows {', '.join(TERMS)}; got 'scale'"),
+        ({"teacher": "itransformer", "terms": ("scale",)}, 
+         f"terms knows {', '.join((*TERMS, *rivals.TERMS))}; got 'scale'"),
         ({"alpha": 1.0}, 'alpha and beta need a teacher, or patterns="truth"'),
         ({"beta": 1.0}, 'alpha and beta need a teacher, or patterns="truth"'),
         ({"patterns": "truth", "teacher": "itransformer"}, 'patterns="truth" takes no teacher'),

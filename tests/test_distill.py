@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import small
 import torch
 import torch.nn.functional as F
 
@@ -219,9 +220,8 @@ def test_the_size_of_the_outputs_is_the_size_of_the_files(teacher, stored, split
 
 @pytest.mark.parametrize("name", models.names("teacher"))
 def test_a_stored_and_a_live_teacher_train_the_same_student_bit_by_bit(name, splits, tmp_path):
-    small = {"itransformer": {"width": 16, "hidden": 16, "heads": 2}, "moderntcn": {"dim": 4, "large_kernel": 9}}
     torch.manual_seed(1)
-    teacher = models.build(name, **SHAPE, **small.get(name, {}))
+    teacher = models.build(name, **SHAPE, **small.settings(name))
     store_outputs(teacher, splits.train, tmp_path / "outputs")
     histories, states = [], []
     for source in (StoredTeacher(tmp_path / "outputs"), LiveTeacher(teacher, splits.train)):

@@ -2,16 +2,11 @@
 
 import numpy as np
 import pytest
+import small
 import torch
 
 from tdlib import models
 from tdlib.models import layers
-
-SMALL = {  # sizes for speed; a model that is not here is tested at its defaults
-    "mlp": {"width": 16},
-    "itransformer": {"width": 16, "hidden": 16, "heads": 2},
-    "moderntcn": {"dim": 4, "large_kernel": 9},
-}
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +21,7 @@ def one_thread():
 def build(name: str, lookback: int, horizon: int, channels: int, **settings) -> torch.nn.Module:
     torch.manual_seed(0)
     shape = {"lookback": lookback, "horizon": horizon, "channels": channels}
-    return models.build(name, **shape, **(SMALL.get(name, {}) | settings))
+    return models.build(name, **shape, **(small.settings(name) | settings))
 
 
 def worn(model: torch.nn.Module, lookback: int, channels: int) -> torch.nn.Module:
@@ -179,7 +174,7 @@ def test_an_unknown_model_is_refused_with_the_valid_ones():
 
 
 def test_settings_are_the_defaults_changed_by_what_is_given():
-    assert models.settings("mlp", {"width": 64}) == {"width": 64, "average": 25, "norm": "mean"}
+    assert models.settings("mlp", {"width": 64}) == {"width": 64, "average": 25, "norm": "mean", "layers": 1}
     assert models.settings("nlinear") == {}
     changed = models.settings("itransformer", {"dropout": 0})  # a whole number where a float belongs
     assert changed["dropout"] == 0.0
@@ -201,7 +196,7 @@ def test_every_model_is_a_student_or_a_teacher():
     [
         ("mlp", {"width": 0}, "mlp: width must be at least 1, got 0"),
         ("mlp", {"average": 0}, "mlp: average must be at least 1, got 0"),
-        ("mlp", {"norm": "max"}, "mlp: norm must be 'mean' or 'revin', got 'max'"),
+        ("mlp", {"norm": "max"}, "mlp: norm must be 'none', 'mean' or 'revin', got 'max'"),
         ("dlinear", {"average": -1}, "dlinear: average must be at least 1, got -1"),
         ("itransformer", {"width": 15}, "itransformer: width 15 must be a multiple of heads, 2"),
         ("itransformer", {"heads": 0}, "itransformer: width 16 must be a multiple of heads, 0"),

@@ -6,6 +6,7 @@ Models added later are covered by their names; a size that they share by name is
 import functools
 
 import pytest
+import small
 import torch
 
 from tdlib import models
@@ -14,11 +15,6 @@ from tdlib.train import train_epoch
 from tdlib.windows import Windows
 
 LOOKBACK, HORIZON, CHANNELS = 32, 8, 3
-COMMON = {"width": 16, "hidden": 16, "layers": 1, "heads": 2}  # where a model has the setting
-SMALL = {  # what a model needs beyond them
-    "moderntcn": {"dim": 4, "large_kernel": 9},
-    "fedformer": {"modes": 8},
-}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -31,10 +27,8 @@ def one_thread():
 
 
 def build(name: str) -> torch.nn.Module:
-    has = models.settings(name)
-    given = {key: value for key, value in COMMON.items() if key in has} | SMALL.get(name, {})
     torch.manual_seed(0)
-    return models.build(name, lookback=LOOKBACK, horizon=HORIZON, channels=CHANNELS, **given)
+    return models.build(name, lookback=LOOKBACK, horizon=HORIZON, channels=CHANNELS, **small.settings(name))
 
 
 def weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:

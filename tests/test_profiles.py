@@ -92,7 +92,7 @@ def test_a_data_set_that_a_profile_does_not_have_is_refused_with_its_own():
 
 @pytest.mark.parametrize(
     ("name", "main", "ablation"),
-    [  # data sets x horizons x (teachers + seeds x (plain, distilled from each, 2 linear)); the same x 12 variants x seeds
+    [  # data sets x horizons x (teachers + seeds x (plain, distilled from each, 2 linear)); x 12 variants x seeds
         ("smoke", 1 * 1 * (2 + 2 * 5), 1 * 1 * 12 * 1),
         ("demo", 1 * 1 * (2 + 3 * 5), 1 * 1 * 12 * 1),
         ("laptop", 5 * 4 * (2 + 3 * 5), 1 * 1 * 12 * 3),

@@ -10,7 +10,7 @@ from torch import nn
 from tdlib import data, evaluate, models, study, train
 from tdlib.evaluate import Evaluation
 from tdlib.store import Store
-from tdlib.train import Diverged, Supervised, fit, predict, window_errors
+from tdlib.train import Diverged, Objective, Supervised, fit, predict, window_errors
 from tdlib.windows import Splits, Windows, split
 
 OPTIONS = {"learning_rate": 0.01, "batch_size": 32, "epochs": 1, "patience": 5}
@@ -99,7 +99,7 @@ def test_an_epoch_uses_every_window_once_in_another_order(splits):
 
 @pytest.mark.parametrize("batch_size", [1, 7, 32, 1000])
 def test_a_named_part_is_its_mean_over_windows_whatever_the_batch_size(batch_size, splits):
-    class Index(nn.Module):
+    class Index(Objective):
         weights = {"index": 1.0}  # noqa: RUF012
 
         def forward(self, forecast, y, index):
@@ -110,7 +110,7 @@ def test_a_named_part_is_its_mean_over_windows_whatever_the_batch_size(batch_siz
 
 
 def test_the_loss_is_the_weighted_sum_of_the_parts(splits):
-    class Parts(nn.Module):
+    class Parts(Objective):
         def __init__(self, weights):
             super().__init__()
             self.weights = weights

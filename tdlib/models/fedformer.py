@@ -52,8 +52,8 @@ class FEDformer(nn.Module):
         most = min(lookback, self.feature_width) // 2 + 1
         require(heads >= 1 and width >= 1 and width % heads == 0,
                 f"fedformer: width {width} must be a multiple of heads, {heads}")  # fmt: skip
-        require(1 <= modes <= most, f"fedformer: modes must lie in 1..{most}, the frequencies of "
-                                    f"{min(lookback, self.feature_width)} steps, got {modes}")  # fmt: skip
+        require(1 <= modes <= most, f"fedformer: modes must lie in 1..{most}, the frequencies at "
+                                    f"look-back {lookback} and horizon {horizon}, got {modes}")  # fmt: skip
         require(hidden >= 1, f"fedformer: hidden must be at least 1, got {hidden}")
         require(layers >= 1, f"fedformer: layers must be at least 1, got {layers}")
         require(average >= 1, f"fedformer: average must be at least 1, got {average}")

@@ -46,7 +46,7 @@ class TimesNet(nn.Module):
         super().__init__()
         steps = lookback + horizon
         require(1 <= periods <= steps // 2, f"timesnet: periods must lie in 1..{steps // 2}, the frequencies of "
-                                            f"{steps} steps, got {periods}")  # fmt: skip
+                                            f"look-back + horizon, got {periods}")  # fmt: skip
         require(width >= 1, f"timesnet: width must be at least 1, got {width}")
         require(hidden >= 1, f"timesnet: hidden must be at least 1, got {hidden}")
         require(layers >= 1, f"timesnet: layers must be at least 1, got {layers}")
