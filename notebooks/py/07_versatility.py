@@ -29,14 +29,14 @@ plots.save(plots.dumbbells(teachers, label="test MSE"), "07_teachers", figures)
 
 # %% [markdown]
 # In numbers, with the gains that the paper's Table 9 gives as means over eight data sets and four horizons.
-# `size` says how a teacher's settings differ from the published ones, where a laptop could not train those.
+# `size and training` says how a teacher differs from its published size and the protocol's training.
 
 # %%
 gains = tables.published("../results/published.csv", table="teachers (T9)", dataset="mean of 8")
 gains = gains.pivot_table(index="teacher", columns="metric", values="value").add_prefix("published: ")
 gains = gains.rename(columns=lambda name: name.replace("MSE gain over", "gain over"))
 sizes = tables.deviations_from_published(entries["teachers"])
-tables.save(teachers.join(gains).join(sizes).reset_index(names="teacher"), "07_teachers", f"{store}/tables")
+tables.save(teachers.join(gains).join(sizes).reset_index(names="learned from"), "07_teachers", f"{store}/tables")
 
 # %% [markdown]
 # ## Other students
@@ -45,7 +45,7 @@ tables.save(teachers.join(gains).join(sizes).reset_index(names="teacher"), "07_t
 students = tables.side_by_side(tables.named(entries["students"], runs))
 published = tables.published("../results/published.csv", table="students (T3)").set_index("model")["value"]
 students = students.join(published.rename("published: gain over plain % (mean of 4 horizons)"))
-tables.save(students.reset_index(names="student"), "07_students", f"{store}/tables")
+tables.save(students.reset_index(names="student model"), "07_students", f"{store}/tables")
 
 # %%
 plots.save(plots.dumbbells(students, label="test MSE"), "07_students", figures)
@@ -59,7 +59,7 @@ variants = tables.side_by_side(variants)
 plots.save(plots.dumbbells(variants, label="test MSE"), "07_sizes", figures)
 
 # %%
-tables.save(variants.reset_index(names="variant"), "07_sizes", f"{store}/tables")
+tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{store}/tables")
 
 # %% [markdown]
 # ## Other ways of distilling

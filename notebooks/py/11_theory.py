@@ -36,6 +36,7 @@ parts = [stored[0]["sample_y"], stored[0]["sample_prediction"], stored[1]["sampl
 real = [torch.from_numpy(part.astype(np.float64)).transpose(1, 2).flatten(0, 1) for part in parts]  # [n, H]
 generator = torch.Generator().manual_seed(0)
 horizon = real[0].shape[1]
+most = max(m for m in range(5) if horizon % 2**m == 0)  # the coarsest scale that leaves no step over
 
 
 def noise(count=500):
@@ -92,7 +93,7 @@ def theorem_scale(y, t, s, scales):
 # %%
 lines = []
 for kind, triple in triples.items():
-    for scales in range(5):
+    for scales in range(most + 1):
         for form, ratio in theorem_scale(*triple, scales).items():
             holds = 100 * (ratio >= 1 - 1e-9).double().mean().item()
             lines.append({"triples": kind, "M": scales, "form": form, "smallest ratio": ratio.min().item(),
