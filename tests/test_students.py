@@ -4,11 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tdlib import data, models
+from tdlib import models
 from tdlib.models.layers import moving_average
 from tdlib.models.lightts import samples
-from tdlib.train import Supervised, fit, train_epoch, window_errors
-from tdlib.windows import Windows, split
 
 STUDENTS = models.names("student")
 
@@ -283,34 +281,3 @@ def test_rlinear_is_exact_where_its_matrix_copies_the_last_period():
 def test_a_scaled_window_has_a_scaled_forecast(name):
     model, x = build(name, 48, 24, 3).eval(), torch.randn(4, 48, 3)
     torch.testing.assert_close(model(7 * x - 2).prediction, 7 * model(x).prediction - 2, rtol=1e-3, atol=1e-3)
-
-
-# --- learning
-
-
-@pytest.fixture(scope="module")
-def splits():
-    return split(data.load("synthetic"), 96, 24)
-
-
-@pytest.mark.parametrize("name", STUDENTS)
-def test_a_trained_student_beats_repeating_the_last_period(name, splits):
-    model = small(name, 96, 24, 4)
-    history = fit(model, Supervised(), splits, learning_rate=1e-2, batch_size=32, epochs=4, patience=4)
-    x, y = splits.test.batch(torch.arange(len(splits.test)))
-    repeated = x[:, -48:-24]  # the longest period of the series is 48 steps
-    assert history[-1]["supervised"] < history[0]["supervised"]
-    assert window_errors(model, splits.test).mean() < 0.8 * (repeated - y).square().mean()
-
-
-@pytest.mark.parametrize("name", STUDENTS)
-def test_training_steps_are_the_same_on_the_same_seed(name):
-    def trained() -> dict[str, torch.Tensor]:
-        model = small(name, 96, 24, 4)  # seeds
-        windows = Windows(torch.randn(4, 200), 96, 24)
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2, fused=True)
-        train_epoch(model, Supervised(), windows, optimizer, 32)
-        return model.state_dict()
-
-    first, second = trained(), trained()
-    assert all(torch.equal(value, second[key]) for key, value in first.items())
