@@ -1,4 +1,4 @@
-"""PatchTST, TimeMixer and TimesNet: their contract, their refusals, their parts by hand, and that they learn."""
+"""PatchTST, TimeMixer and TimesNet: their contract, their refusals, their parts by hand."""
 
 import math
 

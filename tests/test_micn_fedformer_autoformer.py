@@ -1,4 +1,4 @@
-"""MICN, FEDformer and Autoformer: their contract, their refusals, their parts by hand, and that they learn."""
+"""MICN, FEDformer and Autoformer: their contract, their refusals, their parts by hand."""
 
 import math
 
