@@ -256,6 +256,13 @@ def test_a_shift_of_the_window_shifts_the_forecast(name):
     torch.testing.assert_close(model(x + shift).prediction, model(x).prediction + shift, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", models.names("teacher"))
+def test_a_teachers_forecast_stretches_with_its_window(name):
+    model = build(name, 37, 11, 3).eval()
+    x = torch.randn(4, 37, 3, generator=torch.Generator().manual_seed(1)).cumsum(1)
+    torch.testing.assert_close(model(2 * x + 5).prediction, 2 * model(x).prediction + 5, rtol=1e-3, atol=1e-2)
+
+
 def test_revin_makes_the_mlp_follow_the_scale_of_the_window():
     x = torch.randn(3, 48, 2)
     model = worn(build("mlp", 48, 16, 2, norm="revin"), 48, 2)

@@ -18,11 +18,6 @@ SMALL = {
     "timemixer": dict(width=3, hidden=5, layers=2, poolings=2, average=7),
     "timesnet": dict(width=5, hidden=4, layers=2, periods=2, kernels=3),
 }
-TINY = {
-    "patchtst": dict(SMALL["patchtst"], patch=1, stride=1),
-    "timemixer": dict(SMALL["timemixer"], poolings=0),
-    "timesnet": dict(SMALL["timesnet"], periods=1),
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,51 +36,6 @@ def small(name: str, lookback: int = 37, horizon: int = 11, channels: int = 3, s
 
 def series(batch: int, lookback: int, channels: int, seed: int = 1) -> torch.Tensor:
     return torch.randn(batch, lookback, channels, generator=torch.Generator().manual_seed(seed)).cumsum(1)
-
-
-@pytest.mark.parametrize("shape", [(37, 11, 3), (96, 24, 7), (53, 1, 1), (31, 97, 2)])
-@pytest.mark.parametrize("name", TEACHERS)
-def test_any_lookback_horizon_and_number_of_channels(name, shape):
-    lookback, horizon, channels = shape
-    model = small(name, lookback, horizon, channels)
-    for batch in (1, 5):
-        forecast = model(series(batch, lookback, channels))
-        assert forecast.prediction.shape == (batch, horizon, channels)
-        assert forecast.features.shape == (batch, channels, model.feature_width)
-        forecast.prediction.square().mean().backward()
-    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
-
-
-@pytest.mark.parametrize("name", TEACHERS)
-def test_one_step_back_and_one_ahead(name):
-    forecast = small(name, 1, 1, 1, **TINY[name])(torch.full((2, 1, 1), 3.0))
-    assert forecast.prediction.shape == (2, 1, 1)
-    assert forecast.prediction.isfinite().all()
-
-
-@pytest.mark.parametrize("name", TEACHERS)
-def test_a_constant_window_stays_finite(name):
-    model = small(name)
-    model(torch.full((4, 37, 3), -2.0)).prediction.square().mean().backward()
-    assert all(weight.grad.isfinite().all() for weight in model.parameters())
-
-
-@pytest.mark.parametrize("name", TEACHERS)
-def test_a_forecast_does_not_depend_on_the_rest_of_the_batch(name):
-    model = small(name).eval()
-    x = series(6, 37, 3)
-    together = model(x)
-    for i in range(6):
-        alone = model(x[i : i + 1])
-        torch.testing.assert_close(alone.prediction[0], together.prediction[i], rtol=1e-4, atol=1e-4)
-        torch.testing.assert_close(alone.features[0], together.features[i], rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("name", TEACHERS)
-def test_a_forecast_moves_and_stretches_with_its_window(name):
-    model = small(name).eval()
-    x = series(4, 37, 3)
-    torch.testing.assert_close(model(2 * x + 5).prediction, 2 * model(x).prediction + 5, rtol=1e-3, atol=1e-2)
 
 
 @pytest.mark.parametrize("name", ["patchtst", "timemixer"])
