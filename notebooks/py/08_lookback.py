@@ -37,9 +37,9 @@ tables.save(table.reset_index(), "08_lookback", f"{store}/tables")
 
 # %% [markdown]
 # ## What we see
-# * The plain MLP gets **worse** the further back it looks: more weights and more noise to learn by heart. The linear
-#   layer gets better, as the paper expects of a longer look-back.
-# * The distilled student is about as good at every look-back. So its gain over the plain one grows with the look-back,
-#   from a percent or two at 96 steps to eight or nine at 720: most of what distillation gains in the published setting is
-#   what the long look-back had cost the student.
+# * The plain MLP gets **worse** the further back it looks: more weights and more noise to learn by heart. The
+#   linear layer gets better, as the paper expects of a longer look-back.
+# * The distilled student is about as good at every look-back. So its gain over the plain one grows with the
+#   look-back, from a percent or two at 96 steps to eight or nine at 720: most of what distillation gains in the
+#   published setting is what the long look-back had cost the student.
 # * The teacher shows no trend; it has one seed, and differences of a percent or two say nothing.
