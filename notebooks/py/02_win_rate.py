@@ -83,7 +83,7 @@ plots.save(figure, "02_where", figures)
 
 # %% [markdown]
 # ## What we see
-# * The plain MLP is worse than its teachers on average, and still wins a third to a half of the windows: it is
+# * The plain MLP is worse than its teachers on average, and still wins three to five of ten windows: it is
 #   not a weaker copy, it is good at other windows. Of the two published rates for ETTh1 one lies inside our
 #   interval and one just below it; the intervals are wide, since a test segment holds few independent blocks.
 # * The distilled student wins more often than the plain one in every row, and beats its teacher on more than
