@@ -3,6 +3,8 @@
 # Eight teachers, four kinds of student, students of several sizes and normalisations; and the question that
 # the paper leaves open: do other ways of distilling do as well? One data set, one horizon and one seed for each
 # run: differences of a percent or two are noise (page 05 has the deviations).
+#
+# The `demo` profile leaves out two teachers, most sizes and all norms; `make runs PROFILE=laptop` trains them all.
 
 # %% tags=["parameters"]
 profile = "laptop"

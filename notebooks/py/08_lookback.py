@@ -2,6 +2,8 @@
 # # How far back must the student look?
 # The paper looks back 720 steps. A longer look-back shows more periods and asks for more weights. Does
 # distillation help at short ones too, where the student cannot see what its teacher could not see either?
+#
+# The `demo` profile has two look-backs and one seed; `make runs PROFILE=laptop` trains four and three.
 
 # %% tags=["parameters"]
 profile = "laptop"
