@@ -85,13 +85,13 @@ plots.save(plots.points(rivals, x="test_mse", y="name", label="test MSE"), "07_r
 #   plain MLP themselves, and still help about as much as good teachers do: what is handed over is not accuracy, it
 #   is a smoother target.
 # * The gain over the teacher is large where the teacher is bad and small where it is good, as published. Our
-#   FEDformer is worse than the published one: it has a sixteenth of the width, and its validation error stops falling
-#   after the second epoch. Our Autoformer, as small, is better than the published one.
+#   FEDformer is worse than the published one: it has a sixteenth of the width, and its validation error stops
+#   falling after the second epoch. Our Autoformer, as small, is better than the published one.
 # * **Other students** gain where they have hidden layers (TSMixer, LightTS). The linear ones hardly move: they
 #   cannot follow noise, so there is nothing to smooth.
 # * **Small students** need a teacher less: the narrowest plain MLP is the best of the plain ones, and the distilled
-#   ones are nearly alike, but for the one with four layers. Much of the gain of the paper's student is what its size
-#   had cost.
+#   ones are nearly alike, but for the one with four layers. Much of the gain of the paper's student is what its
+#   size had cost.
 # * **Other distillations**: matching forecasts alone is level with the full method within the noise of a seed.
 #   Features alone, without the forecasts, are worse than no teacher on this data set; CAKD lies between. Two
 #   teachers at once, whether weighted or not, do as well as one with all parts. The truth's own patterns do not
