@@ -155,6 +155,8 @@ def _sample_errors(arrays: dict[str, np.ndarray]) -> np.ndarray:
 def chosen_on(runs: pd.DataFrame) -> pd.DataFrame:
     """The setting that the validation error chooses and the one that the test error would, means over seeds."""
     grid = runs.groupby(["alpha", "beta"], as_index=False)[["val_mse", "test_mse"]].mean()
-    lines = {"chosen on validation": grid["val_mse"].idxmin(), "chosen on test": grid["test_mse"].idxmin(),
+    cells = {"chosen on validation": grid["val_mse"].idxmin(), "chosen on test": grid["test_mse"].idxmin(),
              "worst on test": grid["test_mse"].idxmax()}  # fmt: skip
-    return grid.loc[list(lines.values())].assign(cell=list(lines)).set_index("cell").reset_index()
+    chosen = grid.loc[list(cells.values())].reset_index(drop=True)
+    chosen.insert(0, "cell", list(cells))
+    return chosen

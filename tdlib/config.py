@@ -114,7 +114,7 @@ class RunConfig:
         """Whether patterns, a teacher's or the truth's, are part of the loss."""
         return self.teacher is not None or self.patterns == "truth"
 
-    @property
+    @functools.cached_property
     def teacher_configs(self) -> "dict[str, RunConfig]":
         """The runs of this student's teachers, by model."""
         if not self.teacher:

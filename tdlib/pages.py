@@ -66,9 +66,8 @@ def execute(name: str, out: Path, parameters: dict | None = None, *, shared: boo
                     given,
                     cwd=PAGES,
                     progress_bar=False,
-                    extra_arguments=[
-                        "--log-level=CRITICAL"
-                    ],  # it tells of the address it listens on, of being shut down
+                    # below that the kernel tells of the address it listens on and of being shut down
+                    extra_arguments=["--log-level=CRITICAL"],
                 )
         except PapermillExecutionError as error:
             kind = ValueError if error.ename == "ValueError" else PageFailed
