@@ -67,7 +67,7 @@ class SeveralTeachers:
         self.weights = torch.full((len(teachers),), 1 / len(teachers))
 
     def batch(self, index: Tensor) -> Forecast:
-        predictions = torch.stack([teacher.batch(index).prediction for teacher in self.teachers.values()])
+        predictions = torch.stack([teacher.batch(index).prediction.cpu() for teacher in self.teachers.values()])
         return Forecast(torch.einsum("k,kbhc->bhc", self.weights, predictions), predictions.new_empty(0))
 
     def adapt(self, model: nn.Module, splits: Splits, count: int = 512) -> None:
@@ -77,8 +77,9 @@ class SeveralTeachers:
         goal = F.mse_loss(model(x).prediction, y)
         index = _spread(len(splits.train), count)
         prediction = model(splits.train.batch(index)[0]).prediction
-        losses = [F.mse_loss(prediction, teacher.batch(index).prediction) for teacher in self.teachers.values()]
-        logits = self.weights.log() + self.step * rivals.alignment(model, goal, losses)
+        taught = [teacher.batch(index).prediction.to(y.device) for teacher in self.teachers.values()]
+        losses = [F.mse_loss(prediction, forecast) for forecast in taught]
+        logits = self.weights.log() + self.step * rivals.alignment(model, goal, losses).cpu()
         self.weights = logits.softmax(0)
 
 
@@ -155,10 +156,14 @@ class Distillation(Objective):
             self.discriminator = rivals.Discriminator(student_width)
 
     def forward(self, forecast: Forecast, y: Tensor, index: Tensor) -> dict[str, Tensor]:
-        student_y, student_f = forecast
-        teacher_y, teacher_f = self.teacher.batch(index) if self.teacher else (y, None)
+        teacher_y, teacher_f = (part.to(y.device) for part in self.teacher.batch(index)) if self.teacher else (y, None)
         if hasattr(self, "projector"):
-            teacher_f = self.projector(teacher_f)
+            teacher_f = self.projector(teacher_f).float()
+        student_y, student_f = (part.float() for part in forecast)
+        with torch.autocast(y.device.type, enabled=False):  # the losses are exact, whatever the products are
+            return self._parts(student_y, student_f, teacher_y, teacher_f, y)
+
+    def _parts(self, student_y, student_f, teacher_y, teacher_f, y: Tensor) -> dict[str, Tensor]:
         parts = {
             "supervised": lambda: F.mse_loss(student_y, y),
             "scale_forecast": lambda: multi_scale(student_y, teacher_y, dim=1, **self.scale),

@@ -39,10 +39,10 @@ def evaluate(model: nn.Module, windows: Windows, *, samples: int = 4) -> Evaluat
             if name == "mse":
                 errors.append(value)
         here = chosen[(chosen >= index[0]) & (chosen <= index[-1])] - index[0]
-        kept.append((x[here, -2 * windows.horizon :], y[here], forecast.prediction[here]))
-    means = {name: value / len(windows) for name, value in sums.items()}
+        kept.append([part[here].cpu() for part in (x[:, -2 * windows.horizon :], y, forecast.prediction)])
+    means = {name: value.cpu() / len(windows) for name, value in sums.items()}
     arrays = {name: means[name].float().numpy() for name in ("channel_mse", "step_mse", "periods", "periods_true")}
-    arrays |= {"errors": torch.cat(errors).numpy(), "sample_index": chosen.numpy()}
+    arrays |= {"errors": torch.cat(errors).cpu().numpy(), "sample_index": chosen.numpy()}
     for name, parts in zip(("sample_x", "sample_y", "sample_prediction"), zip(*kept, strict=True), strict=True):
         arrays[name] = torch.cat(parts).half().numpy()
     return Evaluation(

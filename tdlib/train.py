@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tdlib.compute import Compute
 from tdlib.models import Forecast
 from tdlib.windows import Splits, Windows
 
@@ -47,19 +48,21 @@ def fit(
     batch_size: int,
     epochs: int,
     patience: int,
+    compute: Compute = Compute(),
 ) -> list[dict[str, float]]:
     """Train `model` (and the objective's own weights) in place; returns the named parts of each epoch.
 
     Adam; the rate holds for two epochs and then halves with each. Stops after `patience` epochs
     without a better validation MSE and restores the best weights. Draws from torch's generator, so
-    `torch.manual_seed` fixes the result. Raises Diverged, naming the part, on a loss that is not finite.
+    `torch.manual_seed` fixes the result. Model, objective and windows must be at `compute.place`.
+    Raises Diverged, naming the part, on a loss that is not finite.
     """
     weights = [*model.parameters(), *objective.parameters()]
     optimizer = torch.optim.Adam(weights, lr=learning_rate, fused=True)
     history, best, best_state = [], float("inf"), None
     for epoch in range(1, epochs + 1):
         optimizer.param_groups[0]["lr"] = learning_rate * 0.5 ** max(0, epoch - 2)
-        parts = train_epoch(model, objective, splits.train, optimizer, batch_size)
+        parts = train_epoch(model, objective, splits.train, optimizer, batch_size, compute)
         val_mse = float(window_errors(model, splits.val).mean(dtype=torch.float64))
         _require_finite("the validation MSE", val_mse)
         history.append({"epoch": epoch, **parts, **objective.after_epoch(model, splits), "val_mse": val_mse})
@@ -72,19 +75,28 @@ def fit(
     return history
 
 
-def train_epoch(model, objective, windows: Windows, optimizer, batch_size: int) -> dict[str, float]:
+def train_epoch(
+    model: nn.Module,
+    objective: Objective,
+    windows: Windows,
+    optimizer: torch.optim.Optimizer,
+    batch_size: int,
+    compute: Compute = Compute(),
+) -> dict[str, float]:
+    """One pass over all windows in random order; returns the mean of each named part of the loss."""
     model.train()
-    sums: dict[str, float] = {}
+    weights = torch.tensor(list(objective.weights.values()), device=compute.place)
+    sums = dict.fromkeys(objective.weights, 0.0)
     for index in torch.randperm(len(windows)).split(batch_size):
         x, y = windows.batch(index)
-        parts = objective(model(x), y, index)
-        loss = sum(objective.weights[name] * part for name, part in parts.items())
-        for name, part in parts.items():
-            value = part.item()
-            _require_finite(name, value)
-            sums[name] = sums.get(name, 0.0) + value * len(index) / len(windows)
+        with compute.autocast():
+            parts = objective(model(x), y, index)
+        values = torch.stack([parts[name] for name in objective.weights])
         optimizer.zero_grad()
-        loss.backward()
+        torch.dot(weights, values).backward()
+        for name, value in zip(sums, values.tolist(), strict=True):  # one wait for the device, and a late one
+            _require_finite(name, value)
+            sums[name] += value * len(index) / len(windows)
         optimizer.step()
     return sums
 

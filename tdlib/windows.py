@@ -30,7 +30,7 @@ class Windows:
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """The windows of `index`: x [B, L, C] and y [B, H, C], gathered in one operation."""
-        block = self._all.index_select(0, index).transpose(1, 2)
+        block = self._all.index_select(0, index.to(self._all.device)).transpose(1, 2)
         return block[:, : self.lookback], block[:, self.lookback :]
 
 
@@ -53,8 +53,8 @@ def borders(name: str, rows: int) -> tuple[int, int, int]:
     return int(0.7 * rows), rows - int(0.2 * rows), rows
 
 
-def split(series: Series, lookback: int, horizon: int) -> Splits:
-    """Windows of the three segments, scaled per channel by the training rows alone.
+def split(series: Series, lookback: int, horizon: int, device: torch.device | str = "cpu") -> Splits:
+    """Windows of the three segments, scaled per channel by the training rows alone, at `device`.
 
     Validation and test begin `lookback` rows early: their first target is their first own row.
     ValueError where a segment is shorter than one window, with the number of rows needed.
@@ -71,7 +71,7 @@ def split(series: Series, lookback: int, horizon: int) -> Splits:
     train = series.values[:train_end].astype(np.float64)
     mean, deviation = train.mean(0), train.std(0)
     deviation[deviation == 0] = 1  # a constant channel stays where it is
-    scaled = torch.from_numpy(((series.values - mean) / deviation).astype(np.float32).T.copy())  # [C, T]
+    scaled = torch.from_numpy(((series.values - mean) / deviation).astype(np.float32).T.copy()).to(device)  # [C, T]
     return Splits(
         Windows(scaled[:, :train_end], lookback, horizon),
         Windows(scaled[:, train_end - lookback : val_end], lookback, horizon),

@@ -114,6 +114,21 @@ def test_the_shortest_length_that_can_be_halved_is_taken(scales):
         losses.check_scales(2**scales - 1, scales, "horizon")
 
 
+@pytest.mark.parametrize(("length", "scales"), [(8, 3), (96, 3), (64, 4), (12, 2), (6, 1), (5, 0), (720, 4)])
+def test_the_quadratic_form_of_averages_is_the_mean_over_scales_and_so_is_its_gradient(length, scales):
+    random = torch.Generator().manual_seed(length)
+    a, b = torch.randn(2, 3, length, 4, generator=random, dtype=torch.float64).requires_grad_().unbind(0)
+    x, y, errors = a, b, []
+    for _ in range(scales + 1):  # one scale after the other, as the formula says
+        errors.append((x - y).square().mean())
+        x, y = (losses.downsample(z.movedim(1, -1)).movedim(-1, 1) for z in (x, y))
+    plain = sum(errors) / len(errors)
+    fast = multi_scale(a, b, dim=1, scales=scales)
+    torch.testing.assert_close(fast, plain)
+    for ours, expected in zip(torch.autograd.grad(fast, (a, b)), torch.autograd.grad(plain, (a, b)), strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
 def test_an_unknown_downsampling_is_refused_with_the_valid_ones():
     with pytest.raises(ValueError, match="unknown downsampling 'mean'; known: avg, max, min, conv"):
         multi_scale(noise(1, 8, 1), noise(1, 8, 1), dim=1, downsample="mean")

@@ -138,7 +138,7 @@ def _linear(width: int) -> nn.Linear:
 
 def _split(parts: Tensor, heads: int) -> Tensor:
     """[B, 2 M, D] -> [B, M, heads, E], complex."""
-    return torch.complex(*parts.chunk(2, dim=1)).unflatten(2, (heads, -1))
+    return torch.complex(*parts.float().chunk(2, dim=1)).unflatten(2, (heads, -1))
 
 
 def _merge(spectrum: Tensor) -> Tensor:

@@ -42,6 +42,6 @@ class FITS(nn.Module):
         spectrum = torch.fft.rfft(z.transpose(1, 2))[..., 1 : self.kept + 1]  # [B, C, K]
         real = self.real(spectrum.real) - F.linear(spectrum.imag, self.imag.weight)
         imag = self.imag(spectrum.real) + F.linear(spectrum.imag, self.real.weight)
-        y = torch.fft.irfft(torch.complex(real, imag), n=self.length) * (self.length / x.shape[1])  # [B, C, L + H]
-        y = y[..., x.shape[1] :]  # [B, C, H]
+        y = torch.fft.irfft(torch.complex(real.float(), imag.float()), n=self.length)  # [B, C, L + H]
+        y = y[..., x.shape[1] :] * (self.length / x.shape[1])  # [B, C, H]
         return Forecast(denormalize(y.transpose(1, 2), stats), y)

@@ -128,7 +128,7 @@ class Isometric(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         steps = x.shape[1]
-        x = torch.fft.rfft(x.transpose(0, 1), n=2 * steps, dim=0)  # [F, B, D]; zeros keep the ends apart
+        x = torch.fft.rfft(x.float().transpose(0, 1), n=2 * steps, dim=0)  # [F, B, D]; zeros keep the ends apart
         weight = torch.fft.rfft(self.weight, n=2 * steps, dim=0)  # [F, D, D]
         out = torch.fft.irfft(x @ weight, n=2 * steps, dim=0)[:steps]
         return out.transpose(0, 1) + self.bias

@@ -71,7 +71,7 @@ class TimesNet(nn.Module):
 
 def strongest_periods(h: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` strongest periods of each window of h [B, T, D], and their amplitudes, both [B, count]."""
-    amplitude = torch.fft.rfft(h, dim=1).abs().mean(2)[:, 1:]  # [B, T/2]; the mean is not a period
+    amplitude = torch.fft.rfft(h.float(), dim=1).abs().mean(2)[:, 1:]  # [B, T/2]; the mean is not a period
     amplitude, index = amplitude.topk(count)
     frequency = index + 1
     return (h.shape[1] + frequency - 1) // frequency, amplitude
@@ -100,10 +100,10 @@ class _Block(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         periods, amplitude = strongest_periods(h, self.periods)  # [B, K]
         distinct, place = periods.unique(return_inverse=True)
-        share = h.new_zeros(len(h), len(distinct)).scatter_add(1, place, amplitude.softmax(1))  # [B, distinct]
+        share = amplitude.new_zeros(len(h), len(distinct)).scatter_add(1, place, amplitude.softmax(1))  # [B, distinct]
         present = torch.zeros_like(share, dtype=torch.bool).scatter_(1, place, True)
         widen, narrow = self.widen.kernel(), self.narrow.kernel()
-        out = h
+        out = h.float()  # a sum over periods, in full precision under autocast too
         for j, period in enumerate(distinct.tolist()):
             windows = present[:, j].nonzero().squeeze(1)
             picture = fold(h.index_select(0, windows), period)

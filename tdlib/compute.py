@@ -1,0 +1,68 @@
+"""Where and how precisely a run is computed: what changes its time, and no more of its result than rounding.
+
+On a GPU the matrix products are computed in bfloat16 (mixed precision; the weights, the losses and
+the optimiser stay in float32), on a CPU everything in float32. A row's provenance names both.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Compute:
+    """`threads` of one run on a CPU; its `device`; the `precision` of its matrix products.
+
+    Device `"auto"` is the first GPU that torch sees, else the CPU; `"cuda"` insists on a GPU. Precision
+    `"auto"` is bfloat16 on a GPU and float32 on a CPU. ValueError for other values, and for a GPU that is not there.
+    """
+
+    threads: int = 1
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self):
+        if type(self.threads) is not int or self.threads < 1:
+            raise ValueError(f"threads must be a whole number of at least 1, got {self.threads!r}")
+        for name, value, known in (("device", self.device, DEVICES), ("precision", self.precision, PRECISIONS)):
+            if value not in known:
+                raise ValueError(f"{name} knows {', '.join(known)}; got {value!r}")
+
+    @property
+    def place(self) -> torch.device:
+        """The device, found on the machine that asks."""
+        if self.device == "cpu" or (self.device == "auto" and not torch.cuda.is_available()):
+            return torch.device("cpu")
+        if not torch.cuda.is_available():
+            raise ValueError("device is cuda, but torch sees no GPU here")
+        return torch.device("cuda")
+
+    @property
+    def mixed(self) -> bool:
+        """Whether matrix products are computed in bfloat16."""
+        return self.precision == "bfloat16" or (self.precision == "auto" and self.place.type == "cuda")
+
+    def autocast(self) -> torch.autocast:
+        """The context in which a model and a projector run."""
+        return torch.autocast(self.place.type, torch.bfloat16, enabled=self.mixed)
+
+    def describe(self) -> dict:
+        """What a row's provenance keeps."""
+        place = self.place
+        name = torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu"
+        return {"threads": self.threads, "device": name, "precision": "bfloat16" if self.mixed else "float32"}
+
+    @contextlib.contextmanager
+    def limit_threads(self) -> Iterator[None]:
+        """Sums depend on the number of threads in their last bits, and parallel runs must not fight for cores."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
