@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
-from tdlib import data, models, pages, profiles, study, tables
+from tdlib import data, deploy, models, pages, profiles, study, tables
 from tdlib.config import RunConfig
 from tdlib.store import Store
 from tdlib.sweep import SweepFailed
+from tdlib.train import window_errors
+from tdlib.windows import Windows, split
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("csv", type=Path)
     sub.add_argument("--store", type=Path, default=Path("build/own"))
     sub.add_argument("--out", type=Path, default=Path("forecast.csv"))
+    sub = command("export", _export, "write a trained model as one ONNX file that forecasts in the series' own units")
+    sub.add_argument("id", help="the run, as `distill` printed it")
+    sub.add_argument("--onnx", type=Path, required=True, help="the file to write")
+    sub.add_argument("--int8", action="store_true", help="8-bit weights; prints what that costs in test MSE")
+    sub.add_argument("--store", type=Path, default=Path("build/own"))
     sub = command("data", _data, "list the data sets, or load one and describe it")
     sub.add_argument("name", nargs="?")
     return parser
@@ -194,6 +202,31 @@ def _forecast(options: argparse.Namespace) -> None:
         steps = pd.DatetimeIndex(series.index[-1] + step * np.arange(1, len(values) + 1), name="date")
     pd.DataFrame(values, steps, series.channels).to_csv(options.out, float_format="%.6g")
     print(f"{len(values)} steps after row {len(series.values)} are in {options.out}")
+
+
+def _export(options: argparse.Namespace) -> None:
+    model, about = study.trained(options.id, Store(options.store))
+    windows = _test_windows(about) if options.int8 else None  # its faults are told before anything is written
+    difference = deploy.to_onnx(model, about, options.onnx, run=options.id, int8=options.int8)
+    size = options.onnx.stat().st_size
+    print(f"{options.onnx}: {size:,} bytes; its forecasts differ from torch's by at most {difference:.1e} scaled units")
+    if windows is not None:
+        full = window_errors(model, windows).mean(dtype=torch.float64).item()
+        small = deploy.mse(options.onnx, about, windows)
+        print(
+            f"test MSE: {full:.5f} in float32, {small:.5f} in int8, a change of {100 * (small / full - 1):+.2f} percent"
+        )
+
+
+def _test_windows(about: dict) -> Windows:
+    """The test windows of a run; ValueError where its series is not there any more or has changed."""
+    config = about["config"]
+    splits = split(data.load(config["dataset"]), config["lookback"], config["horizon"])
+    scaling = np.stack([splits.mean, splits.deviation])
+    if not np.array_equal(scaling, np.float32([about["mean"], about["deviation"]])):
+        raise ValueError(f"{config['dataset']} is no longer the series that the run learned from: there are no test "
+                         "windows to measure int8 on")  # fmt: skip
+    return splits.test
 
 
 def _data(options: argparse.Namespace) -> None:

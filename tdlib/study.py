@@ -31,7 +31,7 @@ from tdlib.sweep import Job, SweepFailed, sweep
 from tdlib.train import Objective, Supervised, fit
 from tdlib.windows import Splits, split
 
-__all__ = ["RunConfig", "SweepFailed", "ensure", "forecast", "load_model", "prepare_teacher", "train_run"]
+__all__ = ["RunConfig", "SweepFailed", "ensure", "forecast", "load_model", "prepare_teacher", "train_run", "trained"]
 
 OUTPUTS_BUDGET = 20e9  # bytes that one teacher's stored outputs may take; above it the teacher runs live
 
@@ -189,16 +189,21 @@ def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:
     return model.eval(), about
 
 
+def trained(id: str, store: Store) -> tuple[nn.Module, dict]:
+    """What `load_model` returns; ValueError where there are no weights."""
+    found = load_model(id, store)
+    if found is None:
+        raise ValueError(f"{store.place} has no weights of a run {id!r}; `python -m tdlib distill` trains one")
+    return found
+
+
 @torch.no_grad()
 def forecast(id: str, store: Store, values: np.ndarray) -> np.ndarray:
     """What follows `values` [T, C], in their own units: [H, C].
 
     ValueError without weights, with other channels than the run's, or with fewer rows than it looks back.
     """
-    found = load_model(id, store)
-    if found is None:
-        raise ValueError(f"{store.place} has no weights of a run {id!r}; `python -m tdlib distill` trains one")
-    model, about = found
+    model, about = trained(id, store)
     lookback, channels = about["config"]["lookback"], len(about["channels"])
     if values.ndim != 2 or values.shape[1] != channels:
         raise ValueError(

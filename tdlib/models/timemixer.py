@@ -105,7 +105,7 @@ class _Layer(nn.Module):
 
 def _along_width(linear: nn.Linear, h: Tensor) -> Tensor:
     """The linear map along D of [S, D, L], where the axis lies; three times as fast as a convolution."""
-    return torch.baddbmm(linear.bias[:, None], linear.weight.expand(len(h), -1, -1), h)
+    return torch.baddbmm(linear.bias[:, None], linear.weight.expand(h.shape[0], -1, -1), h)
 
 
 def _time_mlp(length: int, to: int) -> nn.Sequential:

@@ -1,0 +1,163 @@
+"""A trained model as one ONNX file that forecasts by itself, in the series' own units.
+
+    x [batch, L, C] -> scaled -> the model, a plain student fused first -> own units -> prediction [batch, H, C]
+
+onnx, onnxruntime and onnxscript are the extra `onnx`, imported where they are used.
+Shapes: L look-back, H horizon, C channels.
+"""
+
+import contextlib
+import io
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tdlib.fused import fuse
+from tdlib.models.mlp import MLP
+from tdlib.store import write_atomically
+from tdlib.windows import Windows
+
+__all__ = ["fuse", "mse", "require_onnx", "session", "to_onnx"]
+
+TOLERANCE = 1e-5  # of an exported forecast against torch's, in scaled units
+BATCHES = (1, 3, 16)  # at which an export is checked
+
+
+class InOwnUnits(nn.Module):
+    """x -> prediction in the series' own units, around a model that works in scaled ones."""
+
+    def __init__(self, model: nn.Module, mean: list[float], deviation: list[float]):
+        super().__init__()
+        self.model = model
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("deviation", torch.tensor(deviation))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.model((x - self.mean) / self.deviation)
+        y = y if isinstance(y, Tensor) else y.prediction
+        return y * self.deviation + self.mean
+
+
+def to_onnx(model: nn.Module, about: dict, path: str | Path, *, run: str = "", int8: bool = False) -> float:
+    """Write a model as one ONNX file: `x` [batch, L, C] -> `prediction` [batch, H, C], in the series' own units.
+
+    `about` is what `study.load_model` returns with the model; channels, look-back, horizon and `run` become
+    metadata of the file. An MLP of one layer is fused first. With `int8` the weights are 8-bit integers, with
+    one scale for each column, and activations are quantised as they come, with one scale for the whole batch:
+    a window's forecast then depends a little on the others. Before the file appears its forecasts are compared
+    with `model`'s (which is put into evaluation mode) at several batch sizes, before any quantisation.
+    Returns the largest difference of what is written, in scaled units.
+    Raises ValueError for a model that ONNX cannot hold, a difference above TOLERANCE, a path that cannot be
+    written, or where the packages of the extra `onnx` are not installed.
+    """
+    require_onnx()
+    scaling = about["mean"], about["deviation"]
+    small = fuse(model) if isinstance(model, MLP) and not len(model.seasonal_deep) else model
+    blob = _export(InOwnUnits(small, *scaling).eval(), about, run)
+    reference = InOwnUnits(model, *scaling).eval()
+    difference = _largest_difference(blob, reference, about, TOLERANCE)
+    if int8:
+        blob = _quantised(blob)
+        difference = _largest_difference(blob, reference, about, np.inf)
+    try:
+        write_atomically(Path(path), blob)
+    except OSError as error:
+        raise ValueError(f"cannot write {path}: {error.strerror or error}") from None
+    return difference
+
+
+def require_onnx() -> None:
+    """ValueError, with the command that helps, where the packages of the extra `onnx` are not installed."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ValueError(f"ONNX needs {error.name}, which is not installed: pip install -e '.[onnx]'") from None
+
+
+def _export(model: InOwnUnits, about: dict, run: str) -> bytes:
+    import onnx
+
+    config, channels = about["config"], about["channels"]
+    x = torch.zeros(2, config["lookback"], len(channels))
+    try:
+        with _silence():
+            program = torch.onnx.export(model, (x,), dynamo=True, verbose=False, input_names=["x"],
+                                        output_names=["prediction"], dynamic_shapes={"x": {0: "batch"}})  # fmt: skip
+    except torch.onnx.errors.OnnxExporterError:
+        raise ValueError(f"{config['model']} cannot be exported: it uses operations that ONNX does not have, such as "
+                         "complex numbers or shapes that depend on the data") from None  # fmt: skip
+    file = program.model_proto
+    numbers = {key: str(config[key]) for key in ("lookback", "horizon")}
+    onnx.helper.set_model_props(file, numbers | {"channels": json.dumps(channels), "run": run})
+    return file.SerializeToString()
+
+
+def _quantised(blob: bytes) -> bytes:
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder, _silence():
+        target = Path(folder, "int8.onnx")
+        quantize_dynamic(onnx.load_from_string(blob), target, per_channel=True, weight_type=QuantType.QInt8)
+        return target.read_bytes()
+
+
+def session(file: str | Path | bytes):
+    """An onnxruntime session of an exported file on one thread: `session.run(None, {"x": x})[0]`."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    source = file if isinstance(file, bytes) else str(file)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+@torch.no_grad()
+def _largest_difference(blob: bytes, reference: InOwnUnits, about: dict, tolerance: float) -> float:
+    """Of an ONNX file's forecasts from torch's, on random windows, in scaled units; ValueError above `tolerance`."""
+    file, generator, largest = session(blob), torch.Generator().manual_seed(0), 0.0
+    mean, deviation = reference.mean, reference.deviation.numpy()
+    for batch in BATCHES:
+        z = torch.randn(batch, about["config"]["lookback"], len(mean), generator=generator)
+        x = z * reference.deviation + mean
+        expected, found = reference(x).numpy(), file.run(None, {"x": x.numpy()})[0]
+        difference = np.abs(found - expected) / deviation
+        coarse = 2 * np.spacing(np.abs(expected)) / deviation  # two steps of float32, where 0 is far from own units
+        if not (difference <= tolerance + coarse).all():
+            raise ValueError(f"the ONNX file's forecasts differ from torch's by {difference.max():.1e} scaled units; "
+                             "nothing was written")  # fmt: skip
+        largest = max(largest, float(difference.max()))
+    return largest
+
+
+def mse(file: str | Path, about: dict, windows: Windows, batch_size: int = 256) -> float:
+    """The mean squared error of an exported file over scaled windows, in scaled units."""
+    forecaster, total = session(file), 0.0
+    mean, deviation = np.float32(about["mean"]), np.float32(about["deviation"])
+    for index in torch.arange(len(windows)).split(batch_size):
+        x, y = (part.numpy() for part in windows.batch(index))
+        prediction = forecaster.run(None, {"x": x * deviation + mean})[0]
+        total += np.square((prediction - mean) / deviation - y).mean((1, 2), dtype=np.float64).sum()
+    return total / len(windows)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """No remarks of exporter and quantiser on other packages and their own steps; where one fails, we say so."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
