@@ -12,7 +12,7 @@ import torch
 
 from tdlib import data, deploy, models, pages, profiles, study, tables
 from tdlib.config import RunConfig
-from tdlib.store import Store
+from tdlib.store import DiskFull, Store, write_atomically
 from tdlib.sweep import SweepFailed
 from tdlib.train import window_errors
 from tdlib.windows import Windows, split
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"tdlib: {error}", file=sys.stderr)
         return 2
-    except (SweepFailed, pages.PageFailed) as error:
+    except (SweepFailed, pages.PageFailed, DiskFull) as error:
         print(f"tdlib: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -200,7 +200,8 @@ def _forecast(options: argparse.Namespace) -> None:
     if series.index is not None:
         step = series.index.to_series().diff().median()
         steps = pd.DatetimeIndex(series.index[-1] + step * np.arange(1, len(values) + 1), name="date")
-    pd.DataFrame(values, steps, series.channels).to_csv(options.out, float_format="%.6g")
+    text = pd.DataFrame(values, steps, series.channels).to_csv(float_format="%.6g")
+    write_atomically((options.out, text.encode()))
     print(f"{len(values)} steps after row {len(series.values)} are in {options.out}")
 
 

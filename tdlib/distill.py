@@ -7,8 +7,12 @@ precision: an epoch of distillation never runs it. G, the projector, is trained 
 thrown away. Shapes: N windows, B batch, H horizon, C channels, D student width, D_t teacher width.
 """
 
+import contextlib
+import math
 import os
+import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -18,11 +22,14 @@ from torch import Tensor, nn
 from tdlib import rivals
 from tdlib.losses import multi_period, multi_scale
 from tdlib.models import Forecast
+from tdlib.store import room_for
 from tdlib.train import Objective, predict
 from tdlib.windows import Splits, Windows
 
 TERMS = ("supervised", "scale_forecast", "period_forecast", "scale_feature", "period_feature")
 WEIGHTINGS = ("mean", "adaptive")
+OUTPUTS = ("predictions", "features")
+MEMORY_BUDGET = 1e9  # bytes of one teacher's outputs that a process reads into memory: two such fit a laptop
 
 
 def weights(terms: tuple[str, ...], alpha: float, beta: float) -> dict[str, float]:
@@ -33,11 +40,16 @@ def weights(terms: tuple[str, ...], alpha: float, beta: float) -> dict[str, floa
 
 
 class StoredTeacher:
-    """A teacher's forecasts [N, H, C] and features [N, C, D_t], half precision, mapped from disk."""
+    """A teacher's forecasts [N, H, C] and features [N, C, D_t], half precision, from the files of `store_outputs`.
+
+    In memory up to MEMORY_BUDGET bytes, else mapped from disk. OSError, ValueError or EOFError where they
+    are not whole.
+    """
 
     def __init__(self, folder: Path):
-        self.predictions = torch.from_numpy(np.load(folder / "predictions.npy", mmap_mode="c"))
-        self.features = torch.from_numpy(np.load(folder / "features.npy", mmap_mode="c"))
+        paths = [folder / f"{name}.npy" for name in OUTPUTS]
+        mode = None if sum(path.stat().st_size for path in paths) <= MEMORY_BUDGET else "c"
+        self.predictions, self.features = (torch.from_numpy(np.load(path, mmap_mode=mode)) for path in paths)
 
     def batch(self, index: Tensor) -> Forecast:
         return Forecast(*(part.index_select(0, index).float() for part in (self.predictions, self.features)))
@@ -87,32 +99,45 @@ def _spread(length: int, count: int) -> Tensor:
     return torch.linspace(0, length - 1, min(length, count)).long()
 
 
-def outputs_size(teacher: nn.Module, windows: Windows, channels: int) -> int:
+def outputs_size(teacher: nn.Module, windows: Windows) -> int:
     """Bytes that the stored outputs take."""
-    return 2 * len(windows) * channels * (windows.horizon + teacher.feature_width)
+    return 2 * len(windows) * windows.channels * (windows.horizon + teacher.feature_width)
 
 
 def store_outputs(teacher: nn.Module, windows: Windows, folder: Path) -> None:
-    """Run the teacher over all windows and write `folder` (a temporary name first, then renamed)."""
-    unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
-    unfinished.mkdir(parents=True, exist_ok=True)
-    files: list[np.ndarray] = []
-    for index, _, _, forecast in predict(teacher, windows):
-        if not files:
-            for name, part in zip(("predictions", "features"), forecast, strict=True):
-                shape = (len(windows), *part.shape[1:])
-                path = unfinished / f"{name}.npy"
-                files.append(np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape))
-        for file, part in zip(files, forecast, strict=True):
-            file[index[0] : index[-1] + 1] = part.half().numpy()
-    for file in files:
-        file.flush()
-    try:
-        unfinished.rename(folder)
-    except OSError:  # another process was faster: its outputs are the same
-        for path in unfinished.iterdir():
-            path.unlink()
-        unfinished.rmdir()
+    """Run the teacher over all windows and write `folder` anew: first under a temporary name, then renamed.
+
+    Their room on disk is taken before anything is computed: DiskFull where there is none. One process at a
+    time may do this (see `Store.lock`); what one that was killed has left is taken away.
+    """
+    count, channels = len(windows), windows.channels
+    shapes = [(count, windows.horizon, channels), (count, channels, teacher.feature_width)]
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with room_for(folder, outputs_size(teacher, windows)):
+        try:
+            unfinished.mkdir(parents=True)
+            with contextlib.ExitStack() as opened:
+                files = [opened.enter_context(open(unfinished / f"{name}.npy", "wb")) for name in OUTPUTS]
+                for file, shape in zip(files, shapes, strict=True):
+                    _begin_array(file, shape)
+                for _, _, _, forecast in predict(teacher, windows):  # in the order of the windows
+                    for file, part in zip(files, forecast, strict=True):
+                        file.write(part.half().numpy().tobytes())
+                for file in files:
+                    file.flush()
+                    os.fsync(file.fileno())
+            shutil.rmtree(folder, ignore_errors=True)
+            unfinished.rename(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _begin_array(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    """Write a .npy header for half precision and take the room on disk of the values that are to follow."""
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
+    if hasattr(os, "posix_fallocate"):  # macOS has none, and meets a full disk while it writes
+        os.posix_fallocate(file.fileno(), 0, file.tell() + 2 * math.prod(shape))
 
 
 class Projector(nn.Sequential):

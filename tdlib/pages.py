@@ -75,7 +75,7 @@ def execute(name: str, out: Path, parameters: dict | None = None, *, shared: boo
         page = nbformat.read(done, as_version=4)
     _strip(page)
     target = out / f"{name}.ipynb"
-    write_atomically(target, nbformat.writes(page).encode() + b"\n")
+    write_atomically((target, nbformat.writes(page).encode() + b"\n"))
     return target
 
 

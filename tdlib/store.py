@@ -2,20 +2,28 @@
 
     PLACE/runs/ID.json     config, metrics, epochs, parameters, seconds, provenance
     PLACE/runs/ID.npz      error of every test window, a few whole forecasts, period distributions
+    PLACE/schema           the schema number of all rows here
     PLACE/cache/ID.safetensors, PLACE/cache/ID/    weights and a teacher's outputs; git ignores them
 
 A file is written under a temporary name and then renamed. A row carries the checksum of itself and
-of its arrays: a damaged row is named and counts as missing. Several processes may share a store.
+of its arrays: a damaged row is named and counts as missing. Several processes may share a store; its
+file system must know `flock` if they are to wait for each other (see `Store.lock`).
 """
 
+import contextlib
+import errno
 import hashlib
 import io
 import json
 import os
+import secrets
+import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
@@ -36,35 +44,79 @@ def _hash(blob: bytes) -> str:
     return hashlib.sha256(blob).hexdigest()
 
 
-def write_atomically(path: Path, blob: bytes) -> None:
-    """All of `blob` under `path`, or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
+class DiskFull(OSError):
+    """A disk has no room for what is to be written; nothing of it is left there."""
+
+
+@contextlib.contextmanager
+def room_for(path: Path, size: int) -> Iterator[None]:
+    """Say what cannot be written where, how many bytes it takes and how many are free, if the disk is full."""
     try:
-        with open(unfinished, "wb") as file:
-            file.write(blob)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        free = shutil.disk_usage(there).free
+        raise DiskFull(f"the disk of {path.parent} is full: {path.name} needs {_megabytes(size)}, "
+                       f"{_megabytes(free)} are free") from None  # fmt: skip
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.2f} MB"
+
+
+def write_atomically(*files: tuple[Path, bytes]) -> None:
+    """All of `files`, each a path and its content, or nothing: they get their names, in order, once all are on disk.
+
+    DiskFull where there is no room for them.
+    """
+    unique = secrets.token_hex(4)  # among the processes of all machines that share the folder
+    unfinished = [path.with_name(f"{path.name}.{unique}") for path, _ in files]
+    with room_for(files[-1][0], sum(len(blob) for _, blob in files)):
+        try:
+            for temporary, (path, blob) in zip(unfinished, files, strict=True):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with open(temporary, "wb") as file:
+                    file.write(blob)
+                    file.flush()
+                    os.fsync(file.fileno())
+            for temporary, (path, _) in zip(unfinished, files, strict=True):
+                temporary.replace(path)
+        finally:
+            for temporary in unfinished:
+                temporary.unlink(missing_ok=True)
 
 
 class Store:
-    """Rows, arrays and weights under one folder, by run ID."""
+    """Rows, arrays and weights under one folder, by run ID; ValueError where it holds rows of another schema."""
 
     def __init__(self, place: str | Path):
         self.place = Path(place)
+        self._check_schema()
+
+    def _check_schema(self) -> None:
+        path = self.place / "schema"
+        if not path.exists() and not self.ids():
+            return
+        found = path.read_text(errors="replace").strip() if path.exists() else "1"  # from before there was this file
+        if found != str(SCHEMA):
+            raise ValueError(f"{self.place} holds rows of schema {found}, and this version of tdlib {SCHEMA}; "
+                             "name another folder, or use the version that wrote it")  # fmt: skip
 
     def write(self, row: dict, arrays: dict[str, np.ndarray]) -> None:
-        """Keep a row; its arrays go first, so a row that is there has them."""
+        """Keep a row and its arrays, and with the first row the schema number; DiskFull where there is no room."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
         blob = buffer.getvalue()
-        write_atomically(self._path(row["id"], "npz"), blob)
         row = {**row, "arrays_sha256": _hash(blob)}
         row["row_sha256"] = _hash(_canonical(row))
-        write_atomically(self._path(row["id"], "json"), json.dumps(row, indent=1).encode() + b"\n")
+        text = json.dumps(row, indent=1).encode() + b"\n"
+        files = [(self._path(row["id"], "npz"), blob), (self._path(row["id"], "json"), text)]
+        self._check_schema()  # another version may have begun to write here meanwhile
+        if not (self.place / "schema").exists():
+            files.insert(0, (self.place / "schema", f"{SCHEMA}\n".encode()))
+        write_atomically(*files)
 
     def read(self, id: str) -> dict | None:
         """The row, or None where there is none; a damaged one is None too, with a warning that names it."""
@@ -106,12 +158,18 @@ class Store:
         """The folder of a teacher's stored outputs."""
         return self.place / "cache" / id
 
+    def lock(self, id: str) -> FileLock:
+        """Held by the one process that makes a teacher's weights and outputs; the kernel frees it if that dies."""
+        path = self.place / "cache" / f"{id}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(path)
+
     def write_weights(self, id: str, tensors: dict[str, Tensor], metadata: dict) -> None:
         """Weights with what describes them, as safetensors; one checksum covers both."""
         tensors = {name: value.detach().contiguous() for name, value in sorted(tensors.items())}
         about = json.dumps(metadata)
         blob = save_safetensors(tensors, {"about": about, "sha256": _weights_hash(tensors, about)})
-        write_atomically(self._weights(id), blob)
+        write_atomically((self._weights(id), blob))
 
     def read_weights(self, id: str) -> tuple[dict[str, Tensor], dict] | None:
         """(tensors, metadata), or None where there are none; damaged ones are None too, with a warning."""

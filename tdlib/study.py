@@ -92,10 +92,9 @@ def _jobs(missing: list[RunConfig], store: Store) -> list[Job]:
 
 def prepare_teacher(config: RunConfig, store: Store) -> None:
     """Train a teacher where its row or its weights are missing, and store its outputs."""
-    if store.read(config.id) is None or store.read_weights(config.id) is None:
-        train_run(config, store)
-    with _one_thread():
-        _teacher(config, split(data.load(config.dataset), config.lookback, config.horizon), store)
+    splits = split(data.load(config.dataset), config.lookback, config.horizon)
+    with _ALONE, _one_thread():
+        _teacher(config, splits, store)
 
 
 def train_run(config: RunConfig, store: Store) -> None:
@@ -157,20 +156,22 @@ def _objective(config: RunConfig, model: nn.Module, splits: Splits, store: Store
 
 
 def _teacher(config: RunConfig, splits: Splits, store: Store) -> tuple[StoredTeacher | LiveTeacher, int]:
-    """The teacher's outputs over the training windows, stored once, and its feature width."""
-    found = load_model(config.id, store)
-    if found is None:
-        train_run(config, store)
-        found = load_model(config.id, store)
-    model = found[0]
+    """The teacher's outputs over the training windows, and its feature width.
+
+    Of several processes that need them one trains the teacher and stores its outputs; the others wait.
+    """
     folder = store.outputs(config.id)
-    with contextlib.suppress(OSError, ValueError, EOFError):  # not there, or not whole
+    with store.lock(config.id):
+        if store.read(config.id) is None or (found := load_model(config.id, store)) is None:
+            train_run(config, store)
+            found = load_model(config.id, store)
+        model = found[0]
+        with contextlib.suppress(OSError, ValueError, EOFError):  # not there, or not whole
+            return StoredTeacher(folder), model.feature_width
+        if outputs_size(model, splits.train) > OUTPUTS_BUDGET:
+            return LiveTeacher(model, splits.train), model.feature_width
+        store_outputs(model, splits.train, folder)
         return StoredTeacher(folder), model.feature_width
-    if outputs_size(model, splits.train, len(splits.mean)) > OUTPUTS_BUDGET:
-        return LiveTeacher(model, splits.train), model.feature_width
-    shutil.rmtree(folder, ignore_errors=True)
-    store_outputs(model, splits.train, folder)
-    return StoredTeacher(folder), model.feature_width
 
 
 def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:

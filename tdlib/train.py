@@ -15,6 +15,9 @@ from tdlib.compute import Compute
 from tdlib.models import Forecast
 from tdlib.windows import Splits, Windows
 
+BATCH = 256  # windows that are predicted at once; fewer where there are more than 64 channels:
+BATCH_CHANNELS = 64 * BATCH  # memory grows with windows times channels, and Traffic has 862
+
 
 class Diverged(RuntimeError):
     """A part of the loss is no longer finite."""
@@ -108,11 +111,15 @@ def _require_finite(name: str, value: float) -> None:
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, windows: Windows, batch_size: int = 256
+    model: nn.Module, windows: Windows, batch_size: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Forecast]]:
-    """Yield (index, x, y, Forecast) over all windows in order, in evaluation mode."""
+    """Yield (index, x, y, Forecast) over all windows in order, in evaluation mode.
+
+    By default a batch holds at most BATCH windows and BATCH_CHANNELS windows times channels.
+    """
     model.eval()
-    for index in torch.arange(len(windows)).split(batch_size):
+    size = batch_size or min(BATCH, max(1, BATCH_CHANNELS // windows.channels))
+    for index in torch.arange(len(windows)).split(size):
         x, y = windows.batch(index)
         yield index, x, y, model(x)
 

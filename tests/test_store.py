@@ -4,14 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from tdlib import store as stores
+from tdlib.__main__ import main
 from tdlib.config import RunConfig
 from tdlib.store import Store, run_id, write_atomically
+from tdlib.study import ensure
 
 ROW = {"id": "abc", "config": {"model": "mlp"}, "metrics": {"test_mse": 0.376}, "epochs": [{"epoch": 1, "loss": 0.5}]}
 ARRAYS = {"errors": np.linspace(0, 1, 1000), "sample_index": np.arange(4)}
@@ -56,7 +59,7 @@ def test_what_is_written_comes_back(filled):
     arrays = filled.arrays("abc")
     assert list(arrays) == list(ARRAYS)
     assert all(np.array_equal(arrays[name], value) for name, value in ARRAYS.items())
-    assert files(filled) == ["runs/abc.json", "runs/abc.npz"]
+    assert files(filled) == ["runs/abc.json", "runs/abc.npz", "schema"]
 
 
 def test_writing_leaves_the_given_row_alone(store):
@@ -91,15 +94,15 @@ def test_the_ids_are_in_order_and_only_those_of_rows(store):
 def test_a_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch):
     fail_at(monkeypatch, 1)
     with pytest.raises(OSError, match="the disk is full"):
-        write_atomically(tmp_path / "row.json", b"half of a r")
+        write_atomically((tmp_path / "row.json", b"half of a r"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failure_in_the_middle_keeps_what_was_there(tmp_path, monkeypatch):
-    write_atomically(tmp_path / "row.json", b"old")
+    write_atomically((tmp_path / "row.json", b"old"))
     fail_at(monkeypatch, 1)
     with pytest.raises(OSError, match="the disk is full"):
-        write_atomically(tmp_path / "row.json", b"new")
+        write_atomically((tmp_path / "row.json", b"new"))
     assert [path.name for path in tmp_path.iterdir()] == ["row.json"]
     assert (tmp_path / "row.json").read_bytes() == b"old"
 
@@ -112,20 +115,95 @@ def test_the_bytes_are_on_disk_before_they_have_their_name(tmp_path, monkeypatch
         plain(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    write_atomically(tmp_path / "row.json", b"new")
+    write_atomically((tmp_path / "row.json", b"new"))
     assert there == [False]
     assert (tmp_path / "row.json").read_bytes() == b"new"
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_a_row_whose_writing_failed_is_not_there(number, store, monkeypatch):
-    fail_at(monkeypatch, number)
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_row_whose_writing_failed_is_not_there_in_any_part(number, store, monkeypatch):
+    fail_at(monkeypatch, number)  # the schema, the arrays, the row
     with pytest.raises(OSError, match="the disk is full"):
         store.write(ROW, ARRAYS)
     assert store.read("abc") is None
     assert store.ids() == []
+    assert files(store) == []
     store.write(ROW, ARRAYS)
     assert store.read("abc")["metrics"] == ROW["metrics"]
+
+
+# --- the schema
+
+
+@pytest.fixture
+def of_schema_2(filled, monkeypatch):
+    """A store that a later version has written."""
+    monkeypatch.setattr(stores, "SCHEMA", 2)
+    later = Store(filled.place.with_name("later"))
+    later.write(ROW, ARRAYS)
+    monkeypatch.undo()
+    return later.place
+
+
+def refusal(place, found: int, ours: int) -> str:
+    return rf"^{place} holds rows of schema {found}, and this version of tdlib {ours}; name another folder, or use the "
+
+
+def test_a_store_of_another_schema_is_refused_and_left_alone(of_schema_2):
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in of_schema_2.rglob("*") if path.is_file()}
+    with pytest.raises(ValueError, match=refusal(of_schema_2, 2, 1)):
+        Store(of_schema_2)
+    with pytest.raises(ValueError, match=refusal(of_schema_2, 2, 1)):
+        ensure([RunConfig("synthetic", 48, 16, "nlinear", epochs=1)], store=of_schema_2)
+    assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before}
+    assert len(before) == len([path for path in of_schema_2.rglob("*") if path.is_file()])
+
+
+def test_a_store_of_another_schema_is_bad_input_on_the_command_line(of_schema_2, capsys):
+    assert main(["runs", "--profile", "smoke", "--store", str(of_schema_2)]) == 2
+    words = capsys.readouterr().err
+    assert words.startswith(f"tdlib: {of_schema_2} holds rows of schema 2, and this version of tdlib 1;")
+    assert words.count("\n") == 1
+
+
+def test_rows_without_a_schema_are_of_schema_1(filled, monkeypatch):
+    (filled.place / "schema").unlink()
+    assert Store(filled.place).read("abc")["metrics"] == ROW["metrics"]
+    assert files(filled) == ["runs/abc.json", "runs/abc.npz"]  # reading writes nothing
+    monkeypatch.setattr(stores, "SCHEMA", 2)
+    with pytest.raises(ValueError, match=refusal(filled.place, 1, 2)):
+        Store(filled.place)
+    monkeypatch.undo()
+    filled.write({**ROW, "id": "def"}, ARRAYS)
+    assert (filled.place / "schema").read_text() == "1\n"
+
+
+def test_a_schema_that_is_no_number_is_refused(filled):
+    (filled.place / "schema").write_bytes(b"\xff?")
+    with pytest.raises(ValueError, match=r"holds rows of schema .\?, and this version"):
+        Store(filled.place)
+
+
+def test_weights_alone_make_no_store_of_a_schema(store, monkeypatch):
+    store.write_weights("abc", TENSORS, ABOUT)  # a run that was killed before it had its row
+    monkeypatch.setattr(stores, "SCHEMA", 2)
+    assert Store(store.place).ids() == []
+
+
+def test_of_two_versions_that_begin_at_once_the_second_to_write_is_refused(store, monkeypatch):
+    monkeypatch.setattr(stores, "SCHEMA", 2)
+    later = Store(store.place)
+    monkeypatch.undo()
+    store.write(ROW, ARRAYS)
+    before = files(store)
+    monkeypatch.setattr(stores, "SCHEMA", 2)
+    with pytest.raises(ValueError, match=refusal(store.place, 1, 2)):
+        later.write({**ROW, "id": "def"}, ARRAYS)
+    assert files(store) == before
+
+
+def test_the_committed_store_names_its_schema():
+    assert (Path(__file__).parent.parent / "results/schema").read_text() == f"{stores.SCHEMA}\n"
 
 
 # --- damage
@@ -354,4 +432,4 @@ def test_two_processes_may_write_the_same_store(tmp_path):
     store = Store(tmp_path / "store")
     assert store.ids() == [f"run{number:02}" for number in range(20)]
     assert all(store.read(id) is not None for id in store.ids())
-    assert len(files(store)) == 40
+    assert len(files(store)) == 41  # and the schema
