@@ -67,7 +67,7 @@ def to_onnx(model: nn.Module, about: dict, path: str | Path, *, run: str = "", i
         blob = _quantised(blob)
         difference = _largest_difference(blob, reference, about, np.inf)
     try:
-        write_atomically(Path(path), blob)
+        write_atomically((Path(path), blob))
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror or error}") from None
     return difference
