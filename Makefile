@@ -5,7 +5,7 @@ BIN     := .venv/bin
 export MPLBACKEND := agg
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test test-fast lint figures pages compare runs bench clean
+.PHONY: help env reproduce test test-cluster lint figures pages compare runs bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,10 @@ lint: env ## check style and format
 
 test: lint ## every check that CI runs
 	$(BIN)/pytest -n 2 --dist loadscope --cov --cov-report=term --cov-fail-under=90
+
+test-cluster: env ## sweeps over a real Dask cluster and a real Slurm on this machine (Debian, root)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-cluster.lock
+	$(BIN)/pytest -rs tests/cluster
 
 bench: env ## measure the ratios that the README quotes
 	$(BIN)/python benchmarks/epoch.py

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from tdlib import data, deploy, models, pages, profiles, study, tables
+from tdlib.compute import DEVICES, PRECISIONS, Compute
 from tdlib.config import RunConfig
 from tdlib.store import DiskFull, Store, write_atomically
 from tdlib.sweep import SweepFailed
@@ -61,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--part", action="append", choices=profiles.PARTS, help="only this part; may be repeated")
     sub.add_argument("--dataset", action="append", help="only this data set; may be repeated")
     sub.add_argument("--horizon", action="append", type=int, help="only this horizon; may be repeated")
+    sub.add_argument("--executor", default="process", help="process (default), dask:ADDRESS or slurm")
+    sub.add_argument("--slurm", action="append", default=[], metavar="NAME=VALUE",
+                     help="an option of submitit, such as partition=gpu or time=60 (minutes)")  # fmt: skip
+    sub.add_argument("--threads", type=int, help="torch's threads for each run (default: measured once)")
+    sub.add_argument("--device", default="auto", choices=DEVICES, help="default: the first GPU, else the CPU")
+    sub.add_argument("--precision", default="auto", choices=PRECISIONS,
+                     help="of matrix products (default: bfloat16 on a GPU, float32 on a CPU)")  # fmt: skip
     sub = command("pages", _pages, "execute pages from the rows that are there")
     sub.add_argument("page", nargs="*", help="such as 02_win_rate (default: all)")
     sub.add_argument("--out", type=Path, default=Path("notebooks"), help="folder for the executed pages")
@@ -132,8 +140,18 @@ def _runs(options: argparse.Namespace) -> None:
         and config.horizon in (options.horizon or profile.horizons)
     ]
     place = options.store or Path("build") / profile.name
-    study.ensure(configs, store=place)
+    if options.threads is not None and options.threads < 1:
+        raise ValueError(f"--threads must be at least 1, got {options.threads}")
+    compute = Compute(options.threads or 0, options.device, options.precision)
+    study.ensure(configs, store=place, executor=options.executor, compute=compute, slurm=_slurm(options.slurm))
     print(f"{len(configs)} runs are in {place}")
+
+
+def _slurm(given: list[str]) -> dict:
+    for option in given:
+        if "=" not in option:
+            raise ValueError(f"--slurm takes NAME=VALUE, got {option!r}")
+    return {name: _literal(value) for name, value in (option.split("=", 1) for option in given)}
 
 
 def _pages(options: argparse.Namespace) -> None:

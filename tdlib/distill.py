@@ -123,7 +123,7 @@ def store_outputs(teacher: nn.Module, windows: Windows, folder: Path) -> None:
                     _begin_array(file, shape)
                 for _, _, _, forecast in predict(teacher, windows):  # in the order of the windows
                     for file, part in zip(files, forecast, strict=True):
-                        file.write(part.half().numpy().tobytes())
+                        file.write(part.half().cpu().numpy().tobytes())
                 for file in files:
                     file.flush()
                     os.fsync(file.fileno())

@@ -2,7 +2,7 @@
 
     RunConfig --train--> row in the store;   a distilled student needs its teacher's run first
 
-Runs are independent and idempotent, each on one thread with its own seed, so that a sweep may be
+Runs are independent and idempotent, each with its own threads and seed, so that a sweep may be
 killed and started again, or spread over processes, and ends with the same rows.
 """
 
@@ -22,7 +22,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from tdlib import data, models
+from tdlib import data, executors, models
+from tdlib.compute import Compute
 from tdlib.config import RunConfig
 from tdlib.distill import Distillation, LiveTeacher, SeveralTeachers, StoredTeacher, outputs_size, store_outputs
 from tdlib.evaluate import evaluate
@@ -42,23 +43,34 @@ def ensure(
     configs: Iterable[RunConfig],
     *,
     store: str | Path | Store,
-    executor: Executor | None = None,
+    executor: Executor | str | None = None,
     train_missing: bool = True,
+    compute: Compute = Compute(threads=0),
+    slurm: dict | None = None,
 ) -> pd.DataFrame:
     """The rows of `configs`, one line for each that is different, in their order; what is missing is trained first.
 
-    Teachers that missing students need are trained with them. `executor` is anything with
-    `submit(fn, *args) -> Future`; by default a pool of one process a core. With `train_missing=False`
-    nothing is trained, and the rows that are not there are left out.
-    Raises SweepFailed, after all other runs are done, if a run failed.
+    Teachers that missing students need are trained with them. `executor` is "process" (a process a core, or
+    a GPU), "dask:ADDRESS", "slurm" (`slurm` holds its options), or anything with `submit(fn, *args) -> Future`;
+    by default "process" where several runs are missing, this process for a single one. With
+    `train_missing=False` nothing is trained, and the rows that are not there are left out.
+    Raises SweepFailed, after all other runs are done, if a run failed; ValueError, before anything is
+    written, for an executor that is not there.
     """
+    executors.check(executor, slurm)
     store = store if isinstance(store, Store) else Store(store)
     rows = {config: store.read(config.id) for config in configs}
     missing = [config for config, row in rows.items() if row is None]
     if missing and train_missing:
         for config in missing:
             _check(config)
-        sweep(_jobs(missing, store), executor)
+            if executors.elsewhere(executor):
+                _check_shared(config)
+        store = Store(store.place.absolute())  # workers may have another working directory
+        compute = executors.settle(compute, executor, len(missing), store.place)
+        jobs = _jobs(missing, store, compute)
+        with executors.opened(executor, len(jobs), compute=compute, place=store.place, slurm=slurm) as pool:
+            sweep(jobs, pool)
         rows |= {config: store.read(config.id) for config in missing}
     return pd.DataFrame([_line(row) for row in rows.values() if row is not None])
 
@@ -79,32 +91,44 @@ def _check(config: RunConfig) -> None:
             config.check_length("feature", student.feature_width, "feature width")
 
 
-def _jobs(missing: list[RunConfig], store: Store) -> list[Job]:
+def _check_shared(config: RunConfig) -> None:
+    """ValueError for a CSV that workers with another working directory would not find."""
+    if config.dataset.endswith(".csv") and not Path(config.dataset).is_absolute():
+        raise ValueError(f"{config.dataset} is a relative path: workers elsewhere need an absolute one")
+
+
+def _jobs(missing: list[RunConfig], store: Store, compute: Compute) -> list[Job]:
     """Teachers first: each is trained, and its outputs stored, before the students that learn from it."""
     teachers = dict.fromkeys(teacher for config in missing for teacher in config.teacher_configs.values())
-    jobs = [Job(config.id, prepare_teacher, (config, store)) for config in teachers]
+    jobs = [Job(config.id, prepare_teacher, (config, store, compute)) for config in teachers]
     for config in missing:
         if config not in teachers:
             after = tuple(teacher.id for teacher in config.teacher_configs.values())
-            jobs.append(Job(config.id, train_run, (config, store), after))
+            jobs.append(Job(config.id, train_once, (config, store, compute), after))
     return sorted(jobs, key=lambda job: models.role(job.arguments[0].model) == "student")
 
 
-def prepare_teacher(config: RunConfig, store: Store) -> None:
+def train_once(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
+    """Train a run whose row is not there: an engine may give the same job to two workers, one after the other."""
+    if store.read(config.id) is None:
+        train_run(config, store, compute)
+
+
+def prepare_teacher(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
     """Train a teacher where its row or its weights are missing, and store its outputs."""
-    splits = split(data.load(config.dataset), config.lookback, config.horizon)
-    with _ALONE, _one_thread():
-        _teacher(config, splits, store)
+    splits = split(data.load(config.dataset), config.lookback, config.horizon, compute.place)
+    with _ALONE, compute.limit_threads():
+        _teacher(config, splits, store, compute)
 
 
-def train_run(config: RunConfig, store: Store) -> None:
-    """Train one run and write its weights and its row; the same config gives the same bits again."""
+def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
+    """Train one run and write its weights and its row; the same config and `compute` give the same bits again."""
     series = data.load(config.dataset)
-    splits = split(series, config.lookback, config.horizon)
-    with _ALONE, _one_thread(), torch.random.fork_rng(devices=[]):
+    splits = split(series, config.lookback, config.horizon, compute.place)
+    with _ALONE, compute.limit_threads(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = _build(config, len(series.channels))
-        objective = _objective(config, model, splits, store)
+        model = _build(config, len(series.channels)).to(compute.place)
+        objective = _objective(config, model, splits, store, compute).to(compute.place)
         started = time.perf_counter()
         history = fit(
             model,
@@ -114,9 +138,11 @@ def train_run(config: RunConfig, store: Store) -> None:
             batch_size=config.batch_size,
             epochs=config.epochs,
             patience=config.patience,
+            compute=compute,
         )
         seconds = time.perf_counter() - started
         result = evaluate(model, splits.test)
+        model.cpu()
     scaling = {"mean": splits.mean.tolist(), "deviation": splits.deviation.tolist()}
     about = {"config": config.to_dict(), "channels": list(series.channels), **scaling}
     store.write_weights(config.id, model.state_dict(), about)
@@ -134,7 +160,7 @@ def train_run(config: RunConfig, store: Store) -> None:
         "epochs": history,
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "seconds": round(seconds, 1),
-        "provenance": provenance(),
+        "provenance": provenance() | compute.describe(),
     }
     store.write(row, result.arrays)
 
@@ -144,10 +170,10 @@ def _build(config: RunConfig, channels: int) -> nn.Module:
     return models.build(config.model, **shape, **config.settings)
 
 
-def _objective(config: RunConfig, model: nn.Module, splits: Splits, store: Store) -> Objective:
+def _objective(config: RunConfig, model: nn.Module, splits: Splits, store: Store, compute: Compute) -> Objective:
     if not config.distilled:
         return Supervised()
-    found = {name: _teacher(teacher, splits, store) for name, teacher in config.teacher_configs.items()}
+    found = {name: _teacher(teacher, splits, store, compute) for name, teacher in config.teacher_configs.items()}
     teacher, width = found.get(config.teacher, (None, 0))
     if config.co_teachers:
         teacher = SeveralTeachers({name: source for name, (source, _) in found.items()}, config.weighting)
@@ -155,7 +181,9 @@ def _objective(config: RunConfig, model: nn.Module, splits: Splits, store: Store
     return Distillation(teacher, width, model.feature_width, **{name: getattr(config, name) for name in names})
 
 
-def _teacher(config: RunConfig, splits: Splits, store: Store) -> tuple[StoredTeacher | LiveTeacher, int]:
+def _teacher(
+    config: RunConfig, splits: Splits, store: Store, compute: Compute
+) -> tuple[StoredTeacher | LiveTeacher, int]:
     """The teacher's outputs over the training windows, and its feature width.
 
     Of several processes that need them one trains the teacher and stores its outputs; the others wait.
@@ -163,9 +191,9 @@ def _teacher(config: RunConfig, splits: Splits, store: Store) -> tuple[StoredTea
     folder = store.outputs(config.id)
     with store.lock(config.id):
         if store.read(config.id) is None or (found := load_model(config.id, store)) is None:
-            train_run(config, store)
+            train_run(config, store, compute)
             found = load_model(config.id, store)
-        model = found[0]
+        model = found[0].to(compute.place)
         with contextlib.suppress(OSError, ValueError, EOFError):  # not there, or not whole
             return StoredTeacher(folder), model.feature_width
         if outputs_size(model, splits.train) > OUTPUTS_BUDGET:
@@ -217,17 +245,6 @@ def forecast(id: str, store: Store, values: np.ndarray) -> np.ndarray:
     return model(scaled[None]).prediction[0].numpy() * deviation + mean
 
 
-@contextlib.contextmanager
-def _one_thread():
-    """Sums do not depend on how many cores there are, and parallel runs do not fight for them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 @functools.cache
 def provenance() -> dict:
     """What a row's figures may depend on beside its config."""
@@ -240,6 +257,5 @@ def provenance() -> dict:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "processor": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
-        "threads": 1,
         "git": revision or None,
     }

@@ -61,7 +61,7 @@ def copy(trained, tmp_path) -> Store:
 
 @pytest.fixture
 def no_training(monkeypatch):
-    def refuse(config, store):
+    def refuse(config, store, compute):
         raise AssertionError(f"{config.model} was trained")
 
     monkeypatch.setattr(study, "train_run", refuse)
@@ -129,7 +129,7 @@ def test_the_teacher_is_trained_before_its_student_and_counted(tmp_path, monkeyp
     executor = Inline()
     frame = ensure([DISTILLED, LINEAR], store=tmp_path, executor=executor)
     assert executor.submitted[0] == ("prepare_teacher", "itransformer", None)
-    assert sorted(executor.submitted[1:]) == [("train_run", "mlp", "itransformer"), ("train_run", "nlinear", None)]
+    assert sorted(executor.submitted[1:]) == [("train_once", "mlp", "itransformer"), ("train_once", "nlinear", None)]
     assert counts == [3]
     assert list(frame["model"]) == ["mlp", "nlinear"]  # the teacher was not asked for
     assert Store(tmp_path).read(TEACHER.id)["metrics"]["test_mse"] > 0
@@ -304,10 +304,10 @@ def test_a_damaged_row_is_named_and_trained_again(trained, copy):
 def test_a_failed_run_is_named_and_the_others_are_done(tmp_path, monkeypatch):
     plain = study.train_run
 
-    def sometimes(config, store):
+    def sometimes(config, store, compute):
         if config == TEACHER:
             raise RuntimeError("out of luck")
-        plain(config, store)
+        plain(config, store, compute)
 
     monkeypatch.setattr(study, "train_run", sometimes)
     with pytest.raises(SweepFailed) as caught:

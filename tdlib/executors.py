@@ -1,0 +1,128 @@
+"""Where a sweep's jobs run: this machine's processes, a Dask cluster, or Slurm. Adapters; no scheduler of our own.
+
+Whatever the engine, a job that is given to a second worker finds the row of the first and does nothing.
+Workers elsewhere need this package, and the store and any CSV under the same absolute paths.
+"""
+
+import contextlib
+import importlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from tdlib import threads
+from tdlib.compute import Compute
+from tdlib.processes import Processes
+
+SECONDS = 10  # to wait for a Dask scheduler's answer
+
+
+def check(executor: Executor | str | None, slurm: dict | None = None) -> None:
+    """ValueError for a name that no executor has, and for Slurm's options with another executor."""
+    known = executor in ("process", "slurm") or str(executor).startswith("dask:")
+    if isinstance(executor, str) and not known:
+        raise ValueError(f"executor knows process, dask:ADDRESS and slurm; got {executor!r}")
+    if slurm and executor != "slurm":
+        raise ValueError(f"options of Slurm ({', '.join(slurm)}) need the executor slurm")
+
+
+def elsewhere(executor: Executor | str | None) -> bool:
+    """Whether a name stands for workers that share no more than storage with this process."""
+    return isinstance(executor, str) and executor != "process"
+
+
+def settle(compute: Compute, executor: Executor | str | None, jobs: int, place: Path) -> Compute:
+    """`compute` with a number of threads: its own, or what is measured for this machine's cores, or 1."""
+    if compute.threads:
+        return compute
+    measured = executor in (None, "process") and not _gpus(compute.device)
+    return replace(compute, threads=threads.threads_for(jobs, place) if measured else 1)
+
+
+@contextlib.contextmanager
+def opened(
+    executor: Executor | str | None,
+    jobs: int,
+    *,
+    compute: Compute = Compute(),
+    place: Path = Path(),
+    slurm: dict | None = None,
+) -> Iterator[Executor]:
+    """The executor of a name, closed at the end; one that is given stays open.
+
+    None stands for this process where there is a single job, and else for "process": a worker a core,
+    or a worker a GPU. Closing cancels what is still running. The jobs, their number, decide no more than
+    how many workers are worth starting; Slurm's files go to PLACE/cache/slurm.
+    Raises ValueError where no scheduler answers, or a package or a program is not installed.
+    """
+    if executor is None and jobs < 2:
+        yield InProcess()
+    elif executor in (None, "process"):
+        gpus = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in _gpus(compute.device)]
+        free = gpus or [{}] * max(1, threads.cores() // compute.threads)
+        pool = Processes(free[: max(1, jobs)])
+        try:
+            yield pool
+        finally:
+            pool.stop()
+    elif executor == "slurm":
+        from tdlib.slurm import Slurm
+
+        options = {"cpus_per_task": compute.threads, **(slurm or {})}
+        with contextlib.closing(Slurm(_package("submitit", "slurm"), place / "cache" / "slurm", options)) as pool:
+            yield pool
+    elif isinstance(executor, str):
+        with _dask(executor.removeprefix("dask:")) as pool:
+            yield pool
+    else:
+        yield executor
+
+
+@contextlib.contextmanager
+def _dask(address: str) -> Iterator[Executor]:
+    distributed = _package("distributed", "dask")
+    if not address:  # Dask would start a cluster of its own
+        raise ValueError("the address of a Dask scheduler is missing: dask:tcp://HOST:PORT")
+    try:
+        client = distributed.Client(address, timeout=SECONDS, set_as_default=False)
+    except Exception as error:  # of many kinds: each means that nobody is there
+        raise ValueError(f"no Dask scheduler answers at {address!r}: {error}") from None
+    with client:
+        pool = client.get_executor()
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=False)
+
+
+def _package(name: str, extra: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise ValueError(f"the executor {extra} needs the package {name}: pip install -e '.[{extra}]'") from None
+
+
+def _gpus(device: str) -> list[str]:
+    """The GPUs that torch sees, by the names that CUDA_VISIBLE_DEVICES knows them by; none for the device "cpu"."""
+    count = 0 if device == "cpu" else torch.cuda.device_count()
+    if device == "cuda" and not count:
+        raise ValueError("the device is cuda, and torch sees no GPU on this machine")
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return named.split(",")[:count] if named else [str(index) for index in range(count)]
+
+
+class InProcess(Executor):
+    """Runs each job at once, in this process."""
+
+    def submit(self, function, /, *arguments):
+        future: Future = Future()
+        try:
+            future.set_result(function(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
