@@ -6,12 +6,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sweeps import ROOT, RUNS, assert_whole, environment, run_cli, serial, started, wait_until, writes
+from sweeps import RUNS, assert_whole, environment, interrupt_cli, run_cli, serial, started, wait_until, writes
 
 from tdlib import executors
 from tdlib.store import Store
@@ -185,15 +184,6 @@ def test_an_option_that_submitit_refuses_is_one_sentence(options, words, tmp_pat
 
 
 def test_an_interrupt_cancels_what_is_in_the_queue(tmp_path):
-    command = [sys.executable, "-m", "tdlib", "runs", "--profile", "smoke", "--store", tmp_path, "--executor", "slurm"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True)
-    try:
-        wait_until(lambda: jobs("RUNNING") and jobs("PENDING"), 60)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 130, said
-    assert said == "tdlib: stopped; what was finished is kept, the same command goes on from there\n"
+    command = ["runs", "--profile", "smoke", "--store", str(tmp_path), "--executor", "slurm"]
+    interrupt_cli(lambda: jobs("RUNNING") and jobs("PENDING"), *command)
     wait_until(lambda: not jobs(), 60)
