@@ -56,15 +56,15 @@ def opened(
     """The executor of a name, closed at the end; one that is given stays open.
 
     None stands for this process where there is a single job, and else for "process": a worker a core,
-    or a worker a GPU. Closing cancels what is still running. The jobs, their number, decide no more than
-    how many workers are worth starting; Slurm's files go to PLACE/cache/slurm.
+    or a worker a GPU; no more workers are started than there are `jobs`. Slurm's files go to
+    PLACE/cache/slurm. Closing cancels what is still running.
     Raises ValueError where no scheduler answers, or a package or a program is not installed.
     """
     if executor is None and jobs < 2:
         yield InProcess()
     elif executor in (None, "process"):
         gpus = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in _gpus(compute.device)]
-        free = gpus or [{}] * max(1, threads.cores() // compute.threads)
+        free = gpus or [{}] * max(1, threads.cores() // (compute.threads or 1))
         pool = Processes(free[: max(1, jobs)])
         try:
             yield pool
@@ -73,7 +73,7 @@ def opened(
     elif executor == "slurm":
         from tdlib.slurm import Slurm
 
-        options = {"cpus_per_task": compute.threads, **(slurm or {})}
+        options = {"cpus_per_task": compute.threads or 1, **(slurm or {})}
         with contextlib.closing(Slurm(_package("submitit", "slurm"), place / "cache" / "slurm", options)) as pool:
             yield pool
     elif isinstance(executor, str):

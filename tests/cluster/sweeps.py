@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -73,6 +74,21 @@ def run_cli(*arguments: str, timeout: float = 240) -> subprocess.CompletedProces
     """`python -m tdlib ARGUMENTS`, to its end."""
     return subprocess.run([sys.executable, "-m", "tdlib", *arguments], cwd=ROOT, env=environment(), timeout=timeout,
                           capture_output=True, text=True)  # fmt: skip
+
+
+def interrupt_cli(when: Callable, *arguments: str) -> None:
+    """Ctrl-C for `python -m tdlib ARGUMENTS` once `when()`: it says one sentence and exits with 130."""
+    process = subprocess.Popen([sys.executable, "-m", "tdlib", *arguments], cwd=ROOT, env=environment(),
+                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    try:
+        wait_until(when, 90)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 130, said
+    assert said == "tdlib: stopped; what was finished is kept, the same command goes on from there\n"
 
 
 def environment() -> dict[str, str]:

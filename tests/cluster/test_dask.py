@@ -9,7 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sweeps import RUNS, assert_whole, environment, run_cli, serial, started, wait_until, writes
+from sweeps import RUNS, assert_whole, environment, interrupt_cli, run_cli, serial, started, wait_until, writes
 
 from tdlib import executors
 from tdlib.store import Store
@@ -97,6 +97,14 @@ def test_the_command_line_trains_on_the_cluster(address, tmp_path):
     assert (done.returncode, done.stdout) == (0, f"12 runs are in {tmp_path}\n"), done.stderr
     assert done.stderr == ""
     assert len(Store(tmp_path).ids()) == 12
+
+
+def test_an_interrupt_takes_back_what_waits_and_leaves_the_cluster(address, tmp_path):
+    command = ["runs", "--profile", "smoke", "--store", str(tmp_path), "--executor", f"dask:{address}"]
+    with distributed.Client(address, set_as_default=False) as client:
+        interrupt_cli(lambda: training(client), *command)
+        wait_until(lambda: not any(client.processing().values()), 60)
+        assert client.submit(abs, -1).result(timeout=60) == 1
 
 
 def test_an_address_nobody_answers_at_is_one_sentence_after_a_bounded_wait(tmp_path, monkeypatch):

@@ -1,0 +1,160 @@
+"""Processes as an executor: what dies or fails is one job, and no process outlives the pool."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tdlib.processes import Processes, WorkerDied
+from tdlib.threads import cores
+
+resource = pytest.importorskip("resource", reason="limits of memory are set as on Unix")
+ROOT = Path(__file__).parent.parent
+
+
+@contextlib.contextmanager
+def processes(*environments: dict):
+    pool = Processes(list(environments))
+    try:
+        yield pool
+    finally:
+        pool.stop()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does where memory ends
+
+
+def allocate(limit: int, bytes: int) -> int:
+    """The bytes that could be had in a process that may take `limit` of them."""
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    return np.ones(bytes, np.uint8).size
+
+
+class Odd(Exception):
+    """An exception that cannot be sent to another process."""
+
+    def __init__(self):
+        super().__init__(lambda: None)
+
+
+def raise_odd() -> None:
+    raise Odd
+
+
+def test_only_the_job_of_a_killed_process_fails_and_the_next_one_gets_a_new_process():
+    with processes({}) as pool:
+        first, killed, then = pool.submit(os.getpid), pool.submit(die), pool.submit(os.getpid)
+        with pytest.raises(WorkerDied, match=r"^its process died \(signal 9; out of memory\?\)$"):
+            killed.result()
+        assert first.result() != then.result()
+        assert os.getpid() not in (first.result(), then.result())
+
+
+def test_a_process_killed_between_two_jobs_is_replaced():
+    with processes({}) as pool:
+        idle = pool.submit(os.getpid).result()
+        os.kill(idle, signal.SIGKILL)
+        wait_until(lambda: idle not in running_in(os.getsid(0)), 20)
+        assert pool.submit(os.getpid).result() != idle
+
+
+def test_memory_that_cannot_be_had_is_an_error_of_that_job():
+    with processes({}) as pool:
+        with pytest.raises(MemoryError):
+            pool.submit(allocate, 2**34, 2**36).result()
+        assert pool.submit(abs, -1).result() == 1
+
+
+def test_what_cannot_be_sent_is_an_error_of_that_job():
+    with processes({}) as pool:
+        for function in (lambda: 1, raise_odd, globals):
+            with pytest.raises(Exception, match=r"pickle|cannot be sent"):
+                pool.submit(function).result()
+        assert pool.submit(abs, -1).result() == 1
+
+
+def test_each_worker_has_an_environment_of_its_own():
+    with processes({"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "5"}) as pool:
+        found = [pool.submit(slow_getenv, "CUDA_VISIBLE_DEVICES") for _ in range(2)]
+        assert {one.result() for one in found} == {"3", "5"}
+
+
+def slow_getenv(name: str) -> str:
+    time.sleep(0.2)
+    return os.environ[name]
+
+
+def test_a_pool_that_is_stopped_ends_the_job_at_work_and_cancels_those_that_wait(tmp_path):
+    pool = Processes([{}])
+    work, waits = pool.submit(write_slowly, tmp_path / "row"), pool.submit(abs, 1)
+    wait_until((tmp_path / "row.part").exists, 60)
+    pool.stop()
+    assert isinstance(work.exception(), WorkerDied)
+    assert waits.cancelled()
+    assert not list(tmp_path.iterdir())  # what was half written is gone
+
+
+def write_slowly(path: Path) -> None:
+    part = path.with_suffix(".part")
+    try:
+        part.write_text("half")
+        time.sleep(600)
+    finally:
+        part.unlink()
+
+
+INTERRUPTED = """
+import os, pathlib, sys, time
+from tdlib.sweep import Job, sweep
+
+def work(folder):
+    (folder / str(os.getpid())).touch()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    sweep([Job(name, work, (pathlib.Path(sys.argv[1]),)) for name in "abcdef"], "process")
+"""
+
+
+@pytest.mark.parametrize("group", [True, False], ids=["ctrl-c", "only the parent"])
+def test_an_interrupt_leaves_no_process(tmp_path, group):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "script.py").write_text(INTERRUPTED)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    parent = subprocess.Popen([sys.executable, tmp_path / "script.py", tmp_path / "notes"], env=env,
+                              start_new_session=True, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    try:
+        wait_until(lambda: len(list((tmp_path / "notes").iterdir())) == min(cores(), 6), 90)
+        (os.killpg if group else os.kill)(parent.pid, signal.SIGINT)
+        _, said = parent.communicate(timeout=30)
+        assert said.count("Traceback") == 1, said  # the script's own
+        wait_until(lambda: not running_in(parent.pid), 20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # the session is this test's own
+            os.killpg(parent.pid, signal.SIGKILL)
+        parent.wait()
+
+
+def wait_until(condition, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def running_in(session: int) -> list[int]:
+    """The processes of a session, zombies aside."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rsplit(")", 1)[1].split()
+            if int(fields[3]) == session and fields[0] not in "ZX":
+                found.append(int(path.parent.name))
+    return found
