@@ -5,10 +5,10 @@ BIN     := .venv/bin
 export MPLBACKEND := agg
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test test-cluster lint figures pages compare runs bench clean
+.PHONY: help env reproduce test test-cluster lint figures pages compare runs bench bench-traffic clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 env: .venv/ready ## set up .venv with the pinned packages
 
@@ -47,8 +47,12 @@ test-cluster: env ## sweeps over a real Dask cluster and a real Slurm on this ma
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-cluster.lock
 	$(BIN)/pytest -rs tests/cluster
 
-bench: env ## measure the ratios that the README quotes
+bench: env ## measure the ratios and slopes that the README quotes, minutes
 	$(BIN)/python benchmarks/epoch.py
+	$(BIN)/python benchmarks/scaling.py
+
+bench-traffic: env ## measure memory and time of an epoch on 862 channels, an hour or more
+	$(BIN)/python benchmarks/traffic.py
 
 clean: ## remove the environment and everything that was built
 	rm -rf .venv build results/cache .pytest_cache .ruff_cache .coverage*

@@ -1,19 +1,18 @@
-"""Peak memory and time of one epoch on a series of Traffic's size: `make bench-traffic`, about an hour.
+"""Peak memory and time of an epoch on a series of Traffic's size: `make bench-traffic`, an hour or more.
 
-    train     one epoch over all 11,465 windows, with the validation that follows each epoch
-    test      the evaluation that follows training
+    plain, distilled    one epoch over all 11,465 windows, its validation, and the evaluation on the test windows
+    outputs             the teacher's outputs over the training windows are computed and stored
 
 17,544 rows of 862 channels, generated; look-back 720, horizon 96, and the student that the profile
-`paper` has for Traffic (MLP of width 1024 with RevIN, batch 8), plain and distilled. The teacher is an
-iTransformer of width 64 with fresh weights, as time and memory do not depend on them: its outputs take
-3.2 GB, which are mapped. At the profile's width of 512 they would take 12 GB, mapped in the same way.
+`paper` has for Traffic (MLP of width 1024 with RevIN, batch 8). The teacher is an iTransformer of width
+64 with fresh weights, as time and memory do not depend on them: its outputs take 3.2 GB and are mapped.
+At the profile's width of 512 they would take 12 GB, mapped in the same way.
 
-Each kind of training is a process of its own. Its peak is counted twice: "resident" holds the pages of
-mapped files too, which the kernel drops as soon as memory is short (it is exact, from the kernel);
-"needed" is the anonymous memory alone (sampled 100 times a second from /proc, so this runs on Linux).
+Each kind is a process of its own, on one thread; minutes are those of its core. Its peak is counted twice.
+"needed" is anonymous memory alone, sampled 100 times a second from /proc (so this runs on Linux).
+"resident" holds the pages of mapped files too, which the kernel gives up as soon as memory is short.
 """
 
-import itertools
 import multiprocessing
 import re
 import tempfile
@@ -68,20 +67,15 @@ def measure(kind: str, outputs: Path) -> dict[str, float | str]:
     splits = split(data.synthetic(ROWS, CHANNELS), config.lookback, HORIZON)
     shape = {"lookback": config.lookback, "horizon": HORIZON, "channels": CHANNELS}
     teacher = build("itransformer", **shape, width=64, hidden=64)
-    times = [time.perf_counter()]
     if kind == "outputs":
         store_outputs(teacher, splits.train, outputs)
-        times.append(time.perf_counter())
     else:
         model, objective = build("mlp", **shape, **config.settings), Supervised()
         if kind == "distilled":
             objective = Distillation(StoredTeacher(outputs), 64, config.settings["width"], alpha=0.5, beta=0.5)
         fit(model, objective, splits, learning_rate=1e-3, batch_size=config.batch_size, epochs=1, patience=1)
-        times.append(time.perf_counter())
         evaluate(model, splits.test)
-    times.append(time.perf_counter())
-    minutes = [(end - start) / 60 for start, end in itertools.pairwise(times)]
-    line = {"kind": kind, "train, minutes": minutes[0], "test, minutes": minutes[1]}
+    line = {"kind": kind, "minutes": time.process_time() / 60}
     line |= {"needed, GiB": peak.stop(), "resident, GiB": status("VmHWM"), "aim, at most, GiB": AIM}
     print(line, flush=True)
     return line

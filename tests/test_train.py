@@ -9,6 +9,7 @@ from torch import nn
 
 from tdlib import data, evaluate, models, study, train
 from tdlib.evaluate import Evaluation
+from tdlib.models import Forecast
 from tdlib.store import Store
 from tdlib.train import Diverged, Objective, Supervised, fit, predict, window_errors
 from tdlib.windows import Splits, Windows, split
@@ -285,6 +286,20 @@ def test_prediction_yields_every_window_once_in_order_in_evaluation_mode(splits)
     assert len(batches[-1][0]) == len(splits.val) % 10 > 0
     assert not model.training
     assert not any(forecast.prediction.requires_grad for *_, forecast in batches)
+
+
+@pytest.mark.parametrize(("channels", "largest"), [(1, 256), (64, 256), (65, 252), (862, 19), (20_000, 1)])
+def test_a_batch_of_many_channels_holds_fewer_windows_and_none_is_lost(channels, largest):
+    class Last(nn.Module):
+        def forward(self, x):
+            sizes.append(len(x))
+            return Forecast(x[:, -1:], x)
+
+    sizes, windows = [], Windows(torch.arange(261.0).expand(channels, -1), 1, 1)
+    errors = window_errors(Last(), windows)
+    assert max(sizes) == largest
+    assert sum(sizes) == len(windows) == 260
+    assert torch.equal(errors, torch.ones(260))
 
 
 def test_an_evaluation_is_what_numpy_says(splits, monkeypatch):
