@@ -164,6 +164,14 @@ class Profile:
         return {name: [build(seed=seed, **changes) for changes in entries for seed in table["seeds"]]
                 for name, entries in varied.items()}  # fmt: skip
 
+    def efficiency(self) -> list[RunConfig]:
+        """The runs of page 10, all part of other pages: plain and distilled student, linear layers, every teacher."""
+        table = self.table["versatility"]
+        build = functools.partial(self.config, self.datasets[0], self.horizons[0])
+        students = [("mlp", None), ("mlp", table["teacher"]), *((model, None) for model in self.table["baselines"])]
+        return [*(build(*student, seed=self.table["seeds"][0]) for student in students),
+                *(build(name) for name in table["teachers"])]  # fmt: skip
+
     def seeds_of_the_method(self) -> list[RunConfig]:
         """The run that `sensitivity` varies, with every seed of the main table: what is noise on page 09."""
         teacher = self.table["sensitivity"]["teacher"]
