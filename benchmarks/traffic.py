@@ -4,9 +4,9 @@
     outputs             the teacher's outputs over the training windows are computed and stored
 
 17,544 rows of 862 channels, generated; look-back 720, horizon 96, and the student that the profile
-`paper` has for Traffic (MLP of width 1024 with RevIN, batch 8). The teacher is an iTransformer of width
-64 with fresh weights, as time and memory do not depend on them: its outputs take 3.2 GB and are mapped.
-At the profile's width of 512 they would take 12 GB, mapped in the same way.
+`paper` has for Traffic (MLP of width 1024 with RevIN, batch 8). The teacher is an iTransformer of one
+layer and width 64, with fresh weights, as time and memory do not depend on them: its outputs take 3.2 GB
+and are mapped. At the profile's width of 512 they would take 12 GB, mapped in the same way.
 
 Each kind is a process of its own, on one thread; minutes are those of its core. Its peak is counted twice.
 "needed" is anonymous memory alone, sampled 100 times a second from /proc (so this runs on Linux).
@@ -32,6 +32,7 @@ from tdlib.train import Supervised, fit
 from tdlib.windows import split
 
 ROWS, CHANNELS, HORIZON = 17_544, 862, 96
+TEACHER = {"layers": 1, "width": 64, "hidden": 64, "heads": 1}
 AIM = 4.0  # GiB
 
 
@@ -66,13 +67,14 @@ def measure(kind: str, outputs: Path) -> dict[str, float | str]:
     peak, config = Peak(), Profile("paper").config("Traffic", HORIZON, "mlp")
     splits = split(data.synthetic(ROWS, CHANNELS), config.lookback, HORIZON)
     shape = {"lookback": config.lookback, "horizon": HORIZON, "channels": CHANNELS}
-    teacher = build("itransformer", **shape, width=64, hidden=64)
+    teacher = build("itransformer", **shape, **TEACHER)
     if kind == "outputs":
         store_outputs(teacher, splits.train, outputs)
     else:
         model, objective = build("mlp", **shape, **config.settings), Supervised()
         if kind == "distilled":
-            objective = Distillation(StoredTeacher(outputs), 64, config.settings["width"], alpha=0.5, beta=0.5)
+            widths = TEACHER["width"], config.settings["width"]
+            objective = Distillation(StoredTeacher(outputs), *widths, alpha=0.5, beta=0.5)
         fit(model, objective, splits, learning_rate=1e-3, batch_size=config.batch_size, epochs=1, patience=1)
         evaluate(model, splits.test)
     line = {"kind": kind, "minutes": time.process_time() / 60}
@@ -83,12 +85,13 @@ def measure(kind: str, outputs: Path) -> dict[str, float | str]:
 
 def main() -> None:
     context = multiprocessing.get_context("spawn")
+    lines = []
     with tempfile.TemporaryDirectory(dir=".") as folder:  # /tmp may be memory
-        lines = []
         for kind in ("plain", "outputs", "distilled"):
             with context.Pool(1) as pool:
                 lines.append(pool.apply(measure, (kind, Path(folder, "outputs"))))
-    print(tables.save(pd.DataFrame(lines), "traffic", "results/benchmarks", digits=2).to_string(index=False))
+            table = tables.save(pd.DataFrame(lines), "traffic", "results/benchmarks", digits=2)
+    print(table.to_string(index=False))
 
 
 if __name__ == "__main__":
