@@ -1,15 +1,20 @@
 """What the profile `paper` costs: step times measured here, arithmetic counted, and both put together.
 
-    cost of a run = epochs * windows * FLOP of a window (forward, times 3 for training) / FLOP per second
+    hours of a run = steps * GFLOP of a step / measured GFLOP per second
 
-FLOP are counted by torch on tensors without values (matrix products, convolutions, attention), for every
-data set, horizon and model of the profile. FLOP per second come from one training step of each model in its
-published size on ETTh1, 720 -> 96, on this machine: one core, or with `--device cuda` one GPU in mixed precision.
-Epochs are the protocol's for teachers, which seldom stop early, and the mean over the committed rows for students.
-`python benchmarks/steps.py` takes a minute or two and writes results/benchmarks/steps.*; `docs/scaling.md` quotes it.
+FLOP are counted by torch (matrix products, convolutions, attention; training is three times a forward pass),
+without computing anything, for every data set, horizon and model of the profile. FLOP per second come from one
+training step of each model in its published size on ETTh1, 720 -> 96, on this machine: one core, or with
+`--device cuda` one GPU in mixed precision. Epochs are the protocol's for teachers, which seldom stop early, and
+the mean over the committed rows for students. Without a GPU its hours are a guess: GPU_GFLOPS of useful
+arithmetic a second, and at least GPU_STEP seconds a step, which small models need to be launched.
+Minutes on a quiet machine; `docs/scaling.md` quotes the tables results/benchmarks/steps and paper_cost.
 """
 
 import argparse
+import functools
+import json
+import math
 import time
 
 import pandas as pd
@@ -22,6 +27,7 @@ from tdlib.config import RunConfig
 from tdlib.profiles import Profile
 from tdlib.store import Store
 
+GPU_GFLOPS, GPU_STEP = 20_000, 0.005
 CHANNELS = {"ETTh1": 7, "ETTh2": 7, "ETTm1": 7, "ETTm2": 7, "Weather": 21, "ECL": 321, "Solar": 137, "Traffic": 862}
 ROWS = {"ETTh1": 8640, "ETTh2": 8640, "ETTm1": 34560, "ETTm2": 34560, "Weather": 36887, "ECL": 18412,
         "Solar": 36792, "Traffic": 12280}  # of the training segment  # fmt: skip
@@ -34,9 +40,16 @@ def build(config: RunConfig) -> torch.nn.Module:
 
 def flop(config: RunConfig) -> float:
     """Of one window's forward pass."""
-    values = "cpu" if config.model == "timesnet" else "meta"  # TimesNet picks periods by their values
+    return _flop(config.dataset, config.lookback, config.horizon, config.model, json.dumps(config.settings))
+
+
+@functools.cache
+def _flop(dataset: str, lookback: int, horizon: int, model: str, settings: str) -> float:
+    shape = {"lookback": lookback, "horizon": horizon, "channels": CHANNELS[dataset]}
+    values = "cpu" if model == "timesnet" else "meta"  # TimesNet picks periods by their values
     with torch.device(values), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        build(config).eval()(torch.randn(1, config.lookback, CHANNELS[config.dataset]))
+        network = models.build(model, **shape, **json.loads(settings)).eval()
+        network(torch.randn(1, lookback, CHANNELS[dataset]))
     return counter.get_total_flops()
 
 
@@ -71,45 +84,50 @@ def main() -> None:
     torch.set_num_threads(1)
     profile, epochs = Profile("paper"), student_epochs()
     measured = {}
-    for name in models.names("teacher") + ["mlp", "nlinear", "dlinear"]:
+    for name in [*models.names("teacher"), "mlp", "nlinear", "dlinear"]:
         config = profile.config("ETTh1", 96, name)
         seconds = step_seconds(config, compute)
         measured[name] = {"ms a step": 1e3 * seconds, "GFLOP a step": 3 * config.batch_size * flop(config) / 1e9}
     measured = pd.DataFrame(measured).T
     measured["GFLOP/s"] = 1e3 * measured["GFLOP a step"] / measured["ms a step"]
 
-    known: dict[tuple, float] = {}
-    lines = []
-    for run in profile.runs("main"):
-        key = run.dataset, run.horizon, run.model
-        if key not in known:
-            known[key] = flop(run)
-        windows = ROWS[run.dataset] - run.lookback - run.horizon + 1
-        taken = epochs if models.role(run.model) == "student" else run.epochs
-        cost = 3 * taken * windows * known[key]
-        kind = "teacher" if run.model in profile.teachers else ("distilled student" if run.teacher else "plain student")
-        if run.teacher:  # the projector reads the teacher's features
-            width = build_width(run)
-            student = run.settings["width"]
-            cost += 3 * taken * windows * CHANNELS[run.dataset] * 2 * student * (width + student)
-        lines.append({"dataset": run.dataset, "kind": kind, "model": run.model, "PFLOP": cost / 1e15,
-                      "hours": cost / 1e9 / measured.loc[run.model, "GFLOP/s"] / 3600})  # fmt: skip
-    runs = pd.DataFrame(lines)
+    runs = pd.DataFrame([cost(run, epochs, measured["GFLOP/s"]) for run in profile.runs("main")])
+    by_model = runs.groupby(["kind", "model"], sort=False).agg(
+        runs=("hours", "size"),
+        million_steps=("steps", lambda steps: steps.sum() / 1e6),
+        PFLOP=("PFLOP", "sum"),
+        core_hours=("hours", "sum"),
+        gpu_hours=("gpu", "sum"),
+        longest_on_gpu=("gpu", "max"),
+    )
+    by_model.columns = by_model.columns.str.replace("_", " ")
     place = "results/benchmarks"
     print(tables.save(measured.rename_axis("model").reset_index(), "steps", place, digits=1).to_string(index=False))
-    by_model = runs.groupby(["kind", "model"], sort=False).agg(
-        runs=("hours", "size"), PFLOP=("PFLOP", "sum"), hours=("hours", "sum"), longest=("hours", "max")
-    )
     print(tables.save(by_model.reset_index(), "paper_cost", place, digits=1).to_string(index=False))
-    print(runs.groupby("dataset", sort=False)[["PFLOP", "hours"]].sum().round(0).to_string())
-    print(f"{len(runs)} runs, {runs['PFLOP'].sum():,.0f} PFLOP, {runs['hours'].sum():,.0f} hours; "
-          f"students take {epochs:.1f} epochs in the mean")  # fmt: skip
+    print(runs.groupby("dataset", sort=False)[["PFLOP", "hours", "gpu"]].sum().round(0).to_string())
+    print(f"{len(runs)} runs; students take {epochs:.1f} epochs in the mean")
 
 
-def build_width(run: RunConfig) -> int:
-    """The feature width of a run's teacher."""
+def cost(run: RunConfig, epochs: float, gflops: pd.Series) -> dict:
+    """Steps, PFLOP and hours of a run on what was measured and, guessed, on a GPU."""
+    student = models.role(run.model) == "student"
+    epochs = min(epochs, run.epochs) if student else run.epochs
+    windows = ROWS[run.dataset] - run.lookback - run.horizon + 1
+    window = flop(run)
+    if run.teacher:
+        window += projector_flop(run)
+    pflop, steps = 3 * epochs * windows * window / 1e15, epochs * math.ceil(windows / run.batch_size)
+    kind = "distilled student" if run.teacher else ("plain student" if student else "teacher")
+    hours, gpu = 1e6 * pflop / gflops[run.model] / 3600, max(1e6 * pflop / GPU_GFLOPS, steps * GPU_STEP) / 3600
+    return {"dataset": run.dataset, "kind": kind, "model": run.model, "steps": steps, "PFLOP": pflop,
+            "hours": hours, "gpu": gpu}  # fmt: skip
+
+
+def projector_flop(run: RunConfig) -> float:
+    """Of the projector's forward pass on the features of one window."""
     with torch.device("meta"):
-        return build(run.teacher_config).feature_width
+        teacher, student = build(run.teacher_config).feature_width, run.settings["width"]
+    return 2 * CHANNELS[run.dataset] * student * (teacher + student)
 
 
 if __name__ == "__main__":
