@@ -1,0 +1,98 @@
+"""Series, forecasts and their spectra, against time or frequency; the training log against epochs."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import signal
+
+from tdlib.plots.style import COLOURS, colour
+
+
+def forecasts(arrays: dict[str, dict[str, np.ndarray]], *, sample: int, channel: int, title: str) -> Figure:
+    """One test window: history, truth and each system's forecast. `arrays`: a row's arrays by system."""
+    first = next(iter(arrays.values()))
+    history, truth = first["sample_x"][sample, :, channel], first["sample_y"][sample, :, channel]
+    figure, axis = plt.subplots()
+    axis.plot(np.arange(-len(history), 0), history, color="#777777", label="history")
+    axis.plot(np.arange(len(truth)), truth, color=COLOURS["truth"], label="truth")
+    for system, entry in arrays.items():
+        axis.plot(entry["sample_prediction"][sample, :, channel], color=colour(system), label=system)
+    axis.axvline(0, color="#777777", linewidth=0.8, linestyle=":")
+    axis.set(xlabel="steps from the forecast's start", ylabel="value [deviations]", title=title)
+    axis.legend(ncols=1, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def differences(errors: dict[str, np.ndarray], teacher: np.ndarray, *, smooth: int, title: str) -> Figure:
+    """Where along the test segment each system beats the teacher: its error minus the teacher's, smoothed."""
+    figure, axis = plt.subplots()
+    for system, entry in errors.items():
+        smoothed = pd.Series(entry - teacher).rolling(smooth, center=True, min_periods=1).mean()
+        axis.plot(smoothed, color=colour(system), label=system)
+    axis.axhline(0, color=COLOURS["teacher"], linewidth=1, label="teacher")
+    axis.set(xlabel="first step of the test window", ylabel="MSE − teacher's MSE", title=title)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def scales(parts: dict[int, dict[str, np.ndarray]], *, title: str) -> Figure:
+    """One window at several scales: by scale, the series of each system (truth among them)."""
+    figure, axes = plt.subplots(len(parts), 1, figsize=(7.0, 1.15 * len(parts) + 0.4), sharey=True)
+    for axis, (scale, series) in zip(axes, parts.items(), strict=True):
+        for system, values in series.items():
+            axis.plot(
+                np.arange(len(values)) * 2**scale, values, color=colour(system), label=system, marker="." * (scale > 1)
+            )
+        axis.set_ylabel(f"scale {scale}\n[deviations]")
+    axes[0].set_title(title)
+    axes[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axes[-1].set_xlabel("steps from the forecast's start")
+    return figure
+
+
+def spectrograms(series: dict[str, np.ndarray], *, split: int, title: str) -> Figure:
+    """Short-time amplitude of history and forecast, one panel a system; the forecast begins at `split`.
+
+    Frequencies above a tenth of a cycle a step carry next to nothing and are left out.
+    """
+    figure, axes = plt.subplots(1, len(series), figsize=(7.0, 2.4), sharey=True)
+    for axis, (system, values) in zip(axes, series.items(), strict=True):
+        window = max(8, min(48, len(values) // 4))
+        transform = signal.ShortTimeFFT(np.hanning(window), hop=max(1, window // 12), fs=1.0)
+        amplitude = np.abs(transform.stft(values - values.mean()))
+        extent = transform.extent(len(values))
+        picture = axis.imshow(np.log1p(amplitude), origin="lower", aspect="auto", extent=extent, cmap="viridis",
+                              vmin=0, vmax=3)  # fmt: skip
+        axis.axvline(split, color="white", linestyle=":")
+        axis.set(title=system, xlabel="step", xlim=(0, len(values)), ylim=(0, 0.1))
+        axis.grid(False)
+    axes[0].set_ylabel("frequency [1/step]")
+    figure.colorbar(picture, ax=axes, label="log(1 + amplitude)")
+    figure.suptitle(title, fontsize=9)
+    return figure
+
+
+def periods(distributions: dict[str, np.ndarray], *, horizon: int, top: int, title: str) -> Figure:
+    """Period distributions, as bars: the `top` periods of the truth, and each system's share of them."""
+    bins = np.sort(np.argsort(distributions["truth"])[::-1][:top])
+    labels = [f"{horizon / (bin + 1):.3g}" for bin in bins]
+    table = pd.DataFrame({system: values[bins] for system, values in distributions.items()}, index=labels)
+    figure, axis = plt.subplots()
+    table.plot.bar(ax=axis, color=[colour(system) for system in table], width=0.8, rot=0)
+    axis.set(xlabel="period [steps]", ylabel="share of the distribution Q", title=title)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def training(history: pd.DataFrame, *, title: str) -> Figure:
+    """Each part of the loss by epoch, on a log scale, and the validation MSE."""
+    figure, axis = plt.subplots()
+    parts = [name for name in history if name != "epoch"]
+    for part, style in zip(parts, ("-", "--", "-.", ":", (0, (3, 1, 1, 1)), "-"), strict=False):
+        label = "validation MSE" if part == "val_mse" else part.replace("_", ", ")
+        axis.plot(history["epoch"], history[part], linestyle=style, marker=".", label=label)
+    axis.set(xlabel="epoch", ylabel="part of the loss", yscale="log", title=title)
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
