@@ -46,6 +46,7 @@ AIMS = {  # (the slower, the faster, if all is well): the least, or the most, th
     ("straightforward", "distilled bfloat16"): "at least 3",
     ("straightforward ModernTCN", "distilled ModernTCN"): "at least 2.5",
 }
+Run = Callable[[], object]
 KINDS = {  # of operations, by the names that torch's profiler gives them
     "matrix products": ("aten::mm", "aten::addmm"),
     "spectra": ("fft", "aten::abs", "aten::sgn", "softmax", "Divergence"),
@@ -83,21 +84,25 @@ class Loaded:
         return next(self.batches)
 
 
-def straightforward(teacher: nn.Module, rows: np.ndarray) -> None:
+def straightforward(teacher: nn.Module, rows: np.ndarray) -> Run:
     """The same training as a first version would have it."""
     model, projector = build("mlp", **SHAPE), Projector(teacher.feature_width, 512)
     optimizer = torch.optim.Adam([*model.parameters(), *projector.parameters()], lr=1e-3)
-    for x, y in DataLoader(PerSample(rows), BATCH, shuffle=True):
-        with torch.no_grad():
-            taught = teacher(x)
-        student, features = model(x), projector(taught.features)
-        loss = F.mse_loss(student.prediction, y)
-        for a, b, dim in ((student.prediction, taught.prediction, 1), (student.features, features, 2)):
-            loss = loss + 2 * (pooled_errors(a, b, dim) + divergence(a, b, dim))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        loss.item()
+
+    def run() -> None:
+        for x, y in DataLoader(PerSample(rows), BATCH, shuffle=True):
+            with torch.no_grad():
+                taught = teacher(x)
+            student, features = model(x), projector(taught.features)
+            loss = F.mse_loss(student.prediction, y)
+            for a, b, dim in ((student.prediction, taught.prediction, 1), (student.features, features, 2)):
+                loss = loss + 2 * (pooled_errors(a, b, dim) + divergence(a, b, dim))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss.item()
+
+    return run
 
 
 def pooled_errors(a: Tensor, b: Tensor, dim: int) -> Tensor:
@@ -114,36 +119,41 @@ def divergence(a: Tensor, b: Tensor, dim: int) -> Tensor:
     return F.kl_div(log_a, log_b, log_target=True, reduction="none").mean()
 
 
-def ours(windows: Windows | Loaded, objective: Objective, precision: str = "float32") -> None:
+def ours(windows: Windows | Loaded, objective: Objective, precision: str = "float32") -> Run:
     """A new MLP through the study's own loop."""
-    model = build("mlp", **SHAPE)
+    model, compute = build("mlp", **SHAPE), Compute(device="cpu", precision=precision)
     optimizer = torch.optim.Adam([*model.parameters(), *objective.parameters()], lr=1e-3, fused=True)
-    train_epoch(model, objective, windows, optimizer, BATCH, Compute(device="cpu", precision=precision))
+    return lambda: train_epoch(model, objective, windows, optimizer, BATCH, compute)
 
 
-def products() -> None:
+def products() -> Run:
     """The matrix products of as many steps of the plain MLP: forward, then towards weights and hidden layer."""
     rows, (lookback, horizon, channels), width = BATCH, SHAPE.values(), 512
     rows *= channels
     x, h, y = torch.randn(rows, lookback), torch.randn(rows, width), torch.randn(rows, horizon)
     v, w = torch.randn(width, lookback), torch.randn(horizon, width)
-    for _ in range(2 * STEPS):  # two branches
-        torch.mm(x, v.T), torch.mm(h, w.T)
-        torch.mm(y.T, h), torch.mm(y, w), torch.mm(h.T, x)
+
+    def run() -> None:
+        for _ in range(2 * STEPS):  # two branches
+            torch.mm(x, v.T), torch.mm(h, w.T)
+            torch.mm(y.T, h), torch.mm(y, w), torch.mm(h.T, x)
+
+    return run
 
 
-def measure(kinds: dict[str, Callable[[], None]]) -> pd.DataFrame:
-    """Seconds of each kind [rounds, kinds]."""
+def measure(kinds: dict[str, Callable[[], Run]]) -> pd.DataFrame:
+    """Seconds of each kind [rounds, kinds]; what a kind sets up before it runs does not count."""
     times: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in tqdm(range(ROUNDS), desc="rounds"):
-        for name, run in kinds.items():
+        for name, prepare in kinds.items():
+            run = prepare()
             start = time.perf_counter()
             run()
             times[name].append(time.perf_counter() - start)
     return pd.DataFrame(times)
 
 
-def where(run: Callable[[], None]) -> pd.Series:
+def where(run: Run) -> pd.Series:
     """Milliseconds a step by kind of operation."""
     with profile(activities=[ProfilerActivity.CPU]) as found:
         run()
@@ -180,10 +190,8 @@ def main() -> None:
             "distilled ModernTCN": lambda: ours(windows, distillation(convolution)),
             "straightforward ModernTCN": lambda: straightforward(convolution, rows),
         }
-        for name in ("distilled", "distilled ModernTCN"):
-            kinds[name]()  # the outputs are stored now
         times = measure(kinds)
-        shares = {name: where(kinds[name]) for name in ("plain", "distilled", "distilled bfloat16")}
+        shares = {name: where(kinds[name]()) for name in ("plain", "distilled", "distilled bfloat16")}
     print((times.describe().loc[["min", "50%", "max"]] * 1e3 / STEPS).T.round(1).to_string(), "\n[ms a step]\n")
     ratios = {f"{a} / {b}": times[a] / times[b] for a, b in AIMS}
     lines = [

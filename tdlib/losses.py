@@ -7,6 +7,8 @@ Both work along one dimension `dim`: time for forecasts [B, H, C], the feature a
 [B, C, D]. The first argument is the student's, the second the teacher's.
 """
 
+import functools
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -62,10 +64,16 @@ def _scales_as_form(difference: Tensor, scales: int) -> Tensor:
         S = 1/n * sum over blocks of d' K d,      K = 1/(M+1) * sum_m 2^-m * (blocks of ones, 2^m wide)
     """
     blocks = difference.reshape(-1, 2**scales)
-    form = difference.new_zeros(2**scales, 2**scales)
-    for m in range(scales + 1):
-        form += torch.block_diag(*[form.new_full((2**m, 2**m), 2.0**-m)] * 2 ** (scales - m))
-    return torch.dot((blocks @ (form / (scales + 1))).flatten(), blocks.flatten()) / blocks.numel()
+    form = _form(scales, difference.dtype, difference.device)
+    return torch.dot((blocks @ form).flatten(), blocks.flatten()) / blocks.numel()
+
+
+@functools.cache
+def _form(scales: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """K [2^M, 2^M]."""
+    ones = [torch.full((2**m, 2**m), 2.0**-m, dtype=dtype, device=device) for m in range(scales + 1)]
+    blocks = [torch.block_diag(*[block] * 2 ** (scales - m)) for m, block in enumerate(ones)]
+    return sum(blocks) / (scales + 1)
 
 
 _downsample = downsample  # `multi_scale` has an argument of that name
@@ -140,7 +148,7 @@ class _Divergence(torch.autograd.Function):
         n = x.shape[-1]
         spectrum = torch.fft.rfft(x)
         bins = spectrum[..., 1:]  # bin 0, the mean, is left out
-        amplitude = bins.abs()
+        amplitude = torch.addcmul(bins.real.square(), bins.imag, bins.imag).sqrt_()  # abs() takes three times as long
         scaled = amplitude / temperature
         log_q, q = scaled.log_softmax(-1), scaled.softmax(-1)
         ratio = log_q[1] - log_q[0]
