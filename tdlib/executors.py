@@ -88,9 +88,12 @@ def _dask(address: str) -> Iterator[Executor]:
     distributed = _package("distributed", "dask")
     if not address:  # Dask would start a cluster of its own
         raise ValueError("the address of a Dask scheduler is missing: dask:tcp://HOST:PORT")
+    client = distributed.Client.__new__(distributed.Client)
     try:
-        client = distributed.Client(address, timeout=SECONDS, set_as_default=False)
+        client.__init__(address, timeout=SECONDS, set_as_default=False)
     except Exception as error:  # of many kinds: each means that nobody is there
+        with contextlib.suppress(Exception):
+            client.close()  # left to the garbage collector, it may stop the next client's start for ever
         raise ValueError(f"no Dask scheduler answers at {address!r}: {error}") from None
     with client:
         pool = client.get_executor()

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -124,3 +125,5 @@ def test_an_address_nobody_answers_at_is_one_sentence_after_a_bounded_wait(tmp_p
 def test_an_address_that_is_none_is_refused_at_once(address):
     with pytest.raises(ValueError, match="Dask scheduler"), executors.opened(f"dask:{address}", 1):
         pass
+    # the client is closed, and its loop with it: left to the garbage collector, it may block the next one's start
+    assert "IO loop" not in [thread.name for thread in threading.enumerate()]
