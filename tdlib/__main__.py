@@ -159,7 +159,8 @@ def _pages(options: argparse.Namespace) -> None:
     for name in pages.names(options.page):
         print(pages.execute(name, options.out, parameters))
     if options.out == pages.PAGES:
-        tables.update_readme(Path("README.md"), Path("results/tables"))
+        for text in ("README.md", "docs/scaling.md"):
+            tables.update_text(Path(text), Path("results/tables"))
 
 
 def _literal(text: str) -> object:

@@ -130,15 +130,15 @@ def relative_to_full(runs: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def update_readme(readme: Path, folder: Path) -> None:
-    """Put the committed tables into the README: what stands between `<!-- table: NAME -->` and `<!-- end -->`."""
+def update_text(path: Path, folder: Path) -> None:
+    """Put the tables of `folder` into a Markdown text, between the lines `<!-- table: NAME -->` and `<!-- end -->`."""
 
     def block(match: re.Match) -> str:
         return f"{match[1]}\n{(folder / f'{match[2]}.md').read_text().strip()}\n{match[3]}"
 
-    text = readme.read_text()
+    text = path.read_text()
     fresh = re.sub(r"(<!-- table: (\S+) -->)\n.*?(<!-- end -->)", block, text, flags=re.DOTALL)
-    readme.write_text(fresh)
+    path.write_text(fresh)
 
 
 def named(entries: list[tuple[str, RunConfig]], runs: pd.DataFrame) -> pd.DataFrame:

@@ -90,19 +90,20 @@ def test_save_writes_csv_in_full_and_the_others_rounded(tmp_path):
     assert r"name\_1" in (tmp_path / "t.tex").read_text()
 
 
-def test_update_readme_replaces_what_stands_between_the_marks(tmp_path):
+def test_update_text_replaces_what_stands_between_the_marks(tmp_path):
     (tmp_path / "t.md").write_text("| new |\n")
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- table: t -->\n| old |\n<!-- end -->\nafter\n")
     for _ in range(2):
-        tables.update_readme(readme, tmp_path)
+        tables.update_text(readme, tmp_path)
         assert readme.read_text() == "before\n<!-- table: t -->\n| new |\n<!-- end -->\nafter\n"
 
 
-def test_the_readme_shows_the_committed_tables(tmp_path):
-    text = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("name", ["README.md", "docs/scaling.md"])
+def test_the_texts_show_the_committed_tables(name, tmp_path):
+    text = (ROOT / name).read_text()
     assert re.findall(r"<!-- table: (\S+) -->", text)
-    copy = tmp_path / "README.md"
+    copy = tmp_path / "copy.md"
     copy.write_text(text)
-    tables.update_readme(copy, ROOT / "results/tables")
+    tables.update_text(copy, ROOT / "results/tables")
     assert copy.read_text() == text
