@@ -18,7 +18,6 @@ import torch.nn.functional as F
 
 from tdlib import models
 from tdlib.processes import Processes, WorkerDied
-from tdlib.store import write_atomically
 
 MARGIN = 1.1  # how much faster than one thread a worker another split must be
 JOBS_A_CORE = 2  # fewer jobs than this a core are done before a race would pay
@@ -45,7 +44,9 @@ def threads_for(jobs: int, place: Path) -> int:
             rates = measure()
         except WorkerDied:  # the sweep will name what is wrong with its processes
             return 1
-        write_atomically(path, json.dumps({**_machine(), "steps_per_second": rates}).encode())
+        with contextlib.suppress(OSError):  # half a file is measured again; of a full disk the runs will tell
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({**_machine(), "steps_per_second": rates}))
     threads = pick(rates)
     measured = ", ".join(f"{cores() // each} x {each} {rate:.1f}" for each, rate in sorted(rates.items()))
     words = [_count(cores() // threads, "worker"), _count(threads, "thread")]
