@@ -13,7 +13,7 @@ import torch
 from tdlib import data, deploy, models, pages, profiles, study, tables
 from tdlib.compute import DEVICES, PRECISIONS, Compute
 from tdlib.config import RunConfig
-from tdlib.store import DiskFull, Store, write_atomically
+from tdlib.store import DISK_FULL, DiskFull, Store, write_atomically
 from tdlib.sweep import SweepFailed
 from tdlib.train import window_errors
 from tdlib.windows import Windows, split
@@ -30,6 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except (SweepFailed, pages.PageFailed, DiskFull) as error:
         print(f"tdlib: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # of a page, a table or a figure: what a run writes says it with DiskFull
+        if error.errno not in DISK_FULL:
+            raise
+        print(f"tdlib: the disk is full: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("tdlib: stopped; what was finished is kept, the same command goes on from there", file=sys.stderr)

@@ -44,6 +44,9 @@ def _hash(blob: bytes) -> str:
     return hashlib.sha256(blob).hexdigest()
 
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # no room, no quota
+
+
 class DiskFull(OSError):
     """A disk has no room for what is to be written; nothing of it is left there."""
 
@@ -54,7 +57,7 @@ def room_for(path: Path, size: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in DISK_FULL:
             raise
         there = next(folder for folder in path.absolute().parents if folder.exists())
         free = shutil.disk_usage(there).free

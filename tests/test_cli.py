@@ -1,5 +1,7 @@
 """The command line: bad input is one sentence and exit code 2, and leaves nothing behind."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +125,16 @@ def test_an_interrupt_exits_with_130_and_says_that_work_is_kept(monkeypatch, cap
     monkeypatch.setattr(study, "ensure", interrupt)
     assert cli.main(["runs", "--profile", "smoke", "--store", str(tmp_path)]) == 130
     assert "goes on from there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_one_sentence_wherever_it_is_met(number, monkeypatch, capsys, tmp_path):
+    def full(*_, **__):
+        raise OSError(number, os.strerror(number), "figures/02.png")
+
+    monkeypatch.setattr(study, "ensure", full)
+    assert cli.main(["runs", "--profile", "smoke", "--store", str(tmp_path)]) == 1
+    assert "the disk is full" in capsys.readouterr().err
 
 
 def test_compare_tells_agreement_from_difference(capsys, tmp_path):
