@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.text import Text
 
 from tdlib import efficiency, models, plots, profiles, tables
 
@@ -108,7 +109,7 @@ def test_labels_of_bubbles_cover_neither_each_other_nor_a_bubble():
     figure.canvas.draw()
     texts = figure.axes[0].texts
     assert [text.get_text() for text in texts] == [*names[:-1], "fused"]
-    boxes = [plots.matplotlib.text.Text.get_window_extent(text) for text in texts]
+    boxes = [Text.get_window_extent(text) for text in texts]
     for place, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:place])
         assert not any(box.contains(*middle) for middle in figure.axes[0].transData.transform(table[["x", "y"]]))
