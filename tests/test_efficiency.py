@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -113,4 +114,4 @@ def test_labels_of_bubbles_cover_neither_each_other_nor_a_bubble():
     for place, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:place])
         assert not any(box.contains(*middle) for middle in figure.axes[0].transData.transform(table[["x", "y"]]))
-    plots.plt.close(figure)
+    plt.close(figure)
