@@ -13,7 +13,6 @@ Minutes on a quiet machine; `docs/scaling.md` quotes the tables results/benchmar
 
 import argparse
 import functools
-import json
 import math
 import time
 
@@ -21,7 +20,7 @@ import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tdlib import models, tables
+from tdlib import models, study, tables
 from tdlib.compute import DEVICES, Compute
 from tdlib.config import RunConfig
 from tdlib.profiles import Profile
@@ -34,24 +33,22 @@ ROWS = {"ETTh1": 8640, "ETTh2": 8640, "ETTm1": 34560, "ETTm2": 34560, "Weather":
 
 
 def build(config: RunConfig) -> torch.nn.Module:
-    shape = {"lookback": config.lookback, "horizon": config.horizon, "channels": CHANNELS[config.dataset]}
-    return models.build(config.model, **shape, **config.settings)
+    return study.build(config, CHANNELS[config.dataset])
 
 
 def flop(config: RunConfig) -> float:
     """Of one window's forward pass."""
-    return _flop(config.dataset, config.lookback, config.horizon, config.model, json.dumps(config.settings))
+    return _flop(RunConfig(config.dataset, config.lookback, config.horizon, config.model, settings=config.settings))
 
 
 @functools.cache
-def _flop(dataset: str, lookback: int, horizon: int, model: str, settings: str) -> float:
-    shape = {"lookback": lookback, "horizon": horizon, "channels": CHANNELS[dataset]}
+def _flop(config: RunConfig) -> float:
+    """The same of a config that says no more than the model: seeds and teachers do not change it."""
     # TimesNet picks periods by their values: the mean of a few windows stands for it
-    values, count = ("cpu", 8) if model == "timesnet" else ("meta", 1)
+    values, count = ("cpu", 8) if config.model == "timesnet" else ("meta", 1)
     torch.manual_seed(0)
     with torch.device(values), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network = models.build(model, **shape, **json.loads(settings)).eval()
-        network(torch.randn(count, lookback, CHANNELS[dataset]))
+        build(config).eval()(torch.randn(count, config.lookback, CHANNELS[config.dataset]))
     return counter.get_total_flops() / count
 
 
@@ -75,7 +72,8 @@ def step_seconds(config: RunConfig, compute: Compute) -> float:
 
 def student_epochs() -> float:
     """How many epochs the committed students took, in the mean."""
-    rows = [Store("results").read(id) for id in Store("results").ids()]
+    store = Store("results")
+    rows = [store.read(id) for id in store.ids()]
     return pd.Series([len(row["epochs"]) for row in rows if row["config"]["model"] == "mlp"]).mean()
 
 

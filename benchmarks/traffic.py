@@ -90,7 +90,7 @@ def main() -> None:
         for kind in ("plain", "outputs", "distilled"):
             with context.Pool(1) as pool:
                 lines.append(pool.apply(measure, (kind, Path(folder, "outputs"))))
-            table = tables.save(pd.DataFrame(lines), "traffic", "results/benchmarks", digits=2)
+            table = tables.save(pd.DataFrame(lines), "traffic_epoch", "results/benchmarks", digits=2)
     print(table.to_string(index=False))
 
 

@@ -35,13 +35,17 @@ class Compute:
                 raise ValueError(f"{name} knows {', '.join(known)}; got {value!r}")
 
     @property
+    def gpus(self) -> int:
+        """How many GPUs the machine that asks has for runs; none for the device "cpu"."""
+        count = 0 if self.device == "cpu" else torch.cuda.device_count()
+        if self.device == "cuda" and not count:
+            raise ValueError("device is cuda, but torch sees no GPU here")
+        return count
+
+    @property
     def place(self) -> torch.device:
         """The device, found on the machine that asks."""
-        if self.device == "cpu" or (self.device == "auto" and not torch.cuda.is_available()):
-            return torch.device("cpu")
-        if not torch.cuda.is_available():
-            raise ValueError("device is cuda, but torch sees no GPU here")
-        return torch.device("cuda")
+        return torch.device("cuda" if self.gpus else "cpu")
 
     @property
     def mixed(self) -> bool:

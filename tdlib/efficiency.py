@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
-from tdlib import models, tables
+from tdlib import study, tables
 from tdlib.config import RunConfig
 from tdlib.deploy import fuse, require_onnx, session, to_onnx
 
@@ -36,8 +36,7 @@ class Served:
 
 def build(config: RunConfig, channels: int) -> nn.Module:
     """The model of a run with fresh weights, in evaluation mode."""
-    shape = {"lookback": config.lookback, "horizon": config.horizon, "channels": channels}
-    return models.build(config.model, **shape, **config.settings).eval()
+    return study.build(config, channels).eval()
 
 
 def in_torch(model: nn.Module) -> Served:

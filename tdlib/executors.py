@@ -13,8 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-import torch
-
 from tdlib import threads
 from tdlib.compute import Compute
 from tdlib.processes import Processes
@@ -40,7 +38,7 @@ def settle(compute: Compute, executor: Executor | str | None, jobs: int, place: 
     """`compute` with a number of threads: its own, or what is measured for this machine's cores, or 1."""
     if compute.threads:
         return compute
-    measured = executor in (None, "process") and not _gpus(compute.device)
+    measured = executor in (None, "process") and not compute.gpus
     return replace(compute, threads=threads.threads_for(jobs, place) if measured else 1)
 
 
@@ -63,7 +61,7 @@ def opened(
     if executor is None and jobs < 2:
         yield InProcess()
     elif executor in (None, "process"):
-        gpus = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in _gpus(compute.device)]
+        gpus = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in _gpu_names(compute.gpus)]
         free = gpus or [{}] * max(1, threads.cores() // (compute.threads or 1))
         pool = Processes(free[: max(1, jobs)])
         try:
@@ -110,11 +108,8 @@ def _package(name: str, extra: str) -> ModuleType:
         raise ValueError(f"the executor {extra} needs the package {name}: pip install -e '.[{extra}]'") from None
 
 
-def _gpus(device: str) -> list[str]:
-    """The GPUs that torch sees, by the names that CUDA_VISIBLE_DEVICES knows them by; none for the device "cpu"."""
-    count = 0 if device == "cpu" else torch.cuda.device_count()
-    if device == "cuda" and not count:
-        raise ValueError("the device is cuda, and torch sees no GPU on this machine")
+def _gpu_names(count: int) -> list[str]:
+    """The names by which CUDA_VISIBLE_DEVICES knows the first `count` GPUs that torch sees."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return named.split(",")[:count] if named else [str(index) for index in range(count)]
 

@@ -32,7 +32,17 @@ from tdlib.sweep import Job, SweepFailed, sweep
 from tdlib.train import Objective, Supervised, fit
 from tdlib.windows import Splits, split
 
-__all__ = ["RunConfig", "SweepFailed", "ensure", "forecast", "load_model", "prepare_teacher", "train_run", "trained"]
+__all__ = [
+    "RunConfig",
+    "SweepFailed",
+    "build",
+    "ensure",
+    "forecast",
+    "load_model",
+    "prepare_teacher",
+    "train_run",
+    "trained",
+]
 
 OUTPUTS_BUDGET = 20e9  # bytes that one teacher's stored outputs may take; above it the teacher runs live
 
@@ -85,9 +95,9 @@ def _check(config: RunConfig) -> None:
     series = data.load(config.dataset)
     split(series, config.lookback, config.horizon)
     with torch.device("meta"):  # shapes without numbers
-        student = _build(config, len(series.channels))
+        student = build(config, len(series.channels))
         if config.teacher:
-            _build(config.teacher_config, len(series.channels))
+            build(config.teacher_config, len(series.channels))
             config.check_length("feature", student.feature_width, "feature width")
 
 
@@ -127,7 +137,7 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
     splits = split(series, config.lookback, config.horizon, compute.place)
     with _ALONE, compute.limit_threads(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = _build(config, len(series.channels)).to(compute.place)
+        model = build(config, len(series.channels)).to(compute.place)
         objective = _objective(config, model, splits, store, compute).to(compute.place)
         started = time.perf_counter()
         history = fit(
@@ -165,7 +175,8 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
     store.write(row, result.arrays)
 
 
-def _build(config: RunConfig, channels: int) -> nn.Module:
+def build(config: RunConfig, channels: int) -> nn.Module:
+    """The model of a run, untrained."""
     shape = {"lookback": config.lookback, "horizon": config.horizon, "channels": channels}
     return models.build(config.model, **shape, **config.settings)
 
@@ -213,7 +224,7 @@ def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:
     tensors, about = found
     config = RunConfig.from_dict(about["config"])
     with torch.random.fork_rng(devices=[]):
-        model = _build(config, len(about["channels"]))
+        model = build(config, len(about["channels"]))
     model.load_state_dict(tensors)
     return model.eval(), about
 
