@@ -30,7 +30,7 @@ from tqdm import tqdm
 from tdlib import tables
 from tdlib.compute import Compute
 from tdlib.distill import Distillation, Projector, StoredTeacher, store_outputs
-from tdlib.losses import log_period_distribution
+from tdlib.losses import period_divergence
 from tdlib.models import build
 from tdlib.train import Objective, Supervised, train_epoch
 from tdlib.windows import Windows
@@ -114,8 +114,7 @@ def pooled_errors(a: Tensor, b: Tensor, dim: int) -> Tensor:
 
 
 def divergence(a: Tensor, b: Tensor, dim: int) -> Tensor:
-    log_a, log_b = log_period_distribution(a, dim=dim), log_period_distribution(b, dim=dim)
-    return F.kl_div(log_a, log_b, log_target=True, reduction="none").mean()
+    return period_divergence(a.movedim(dim, -1), b.movedim(dim, -1)).mean() / (a.shape[dim] // 2)
 
 
 def ours(windows: Windows | Loaded, objective: Objective, precision: str = "float32") -> Run:

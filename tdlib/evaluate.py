@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tdlib.losses import downsample, log_period_distribution
+from tdlib.losses import halve, log_period_distribution
 from tdlib.train import predict
 from tdlib.windows import Windows
 
@@ -60,7 +60,7 @@ def _readings(prediction: Tensor, y: Tensor) -> dict[str, Tensor]:
     a, b = prediction.transpose(1, 2), y.transpose(1, 2)  # [B, C, H]
     scales = [(a - b).square().mean((1, 2))]
     while len(scales) <= 3 and a.shape[-1] > 1:
-        a, b = downsample(a), downsample(b)
+        a, b = halve(a), halve(b)
         scales.append((a - b).square().mean((1, 2)))
     readings = {
         "mse": squares.mean((1, 2)),

@@ -1,10 +1,13 @@
 """The two patterns that a teacher hands to a student (TimeDistill, section 4; arXiv 2502.15016).
 
-    multi-scale    x^0 = x,  x^m = down(x^(m-1)),          S(a, b) = 1/(M+1) * sum_m MSE(a^m, b^m)
-    multi-period   Q(x) = softmax(|rfft(x)| / tau),        P(a, b) = KL(Q(b) || Q(a))
+    multi-scale    x^0 = x,  x^m = halve(x^(m-1)),          S(a, b) = 1/(M+1) * sum_m MSE(a^m, b^m)
+    multi-period   Q(x) = softmax(|rfft(x)| / tau),         P(a, b) = KL(Q(b) || Q(a))
 
 Both work along one dimension `dim`: time for forecasts [B, H, C], the feature axis for features
 [B, C, D]. The first argument is the student's, the second the teacher's.
+
+`halve` and `period_divergence` are the formulas as they stand. What training calls is faster and says which
+of their lines it replaces.
 """
 
 import functools
@@ -16,10 +19,11 @@ from torch import Tensor
 
 DOWNSAMPLINGS = ("avg", "max", "min", "conv")
 REDUCTIONS = ("code", "kl")
+FLOOR = 1e-8  # under the student's logarithm, where the public code has it: no distribution is further than 18.4 nats
 
 
-def downsample(x: Float[Tensor, "*axes length"], how: str = "avg") -> Float[Tensor, "*axes half"]:
-    """Halve the last dimension; an odd length drops its last element, as pooling does."""
+def halve(x: Float[Tensor, "*axes length"], how: str = "avg") -> Float[Tensor, "*axes half"]:
+    """x^m from x^(m-1): half of the last dimension; an odd length drops its last element, as pooling does."""
     _one_of(how, DOWNSAMPLINGS, "downsampling")
     even, odd = x[..., : x.shape[-1] // 2 * 2].unflatten(-1, (x.shape[-1] // 2, 2)).unbind(-1)
     if how == "avg":
@@ -30,6 +34,29 @@ def downsample(x: Float[Tensor, "*axes length"], how: str = "avg") -> Float[Tens
         return torch.minimum(even, odd)
     before = torch.cat([even[..., :1], odd[..., :-1]], dim=-1)
     return before / 4 + even / 2 + odd / 4  # stride 2, fixed kernel (1/4, 1/2, 1/4) around every even element
+
+
+def log_period_distribution(x: Tensor, *, dim: int, temperature: float = 0.5) -> Tensor:
+    """log Q along `dim`; bin 0, the mean, is left out (eq. 5). Entry i - 1 stands for the period length / i.
+
+    In log space nothing underflows, where softmax gives 0 and 0 log 0 has no gradient.
+    """
+    check_period(x.shape[dim])
+    amplitude = torch.fft.rfft(x, dim=dim).abs().narrow(dim, 1, x.shape[dim] // 2)
+    return F.log_softmax(amplitude / temperature, dim=dim)
+
+
+def period_divergence(
+    student: Float[Tensor, "*axes length"],
+    teacher: Float[Tensor, "*axes length"],
+    temperature: float = 0.5,
+    floor: float = FLOOR,
+) -> Float[Tensor, "*axes"]:
+    """Sum over frequency of Q_t (log Q_t - log(Q_s + floor)), along the last dimension (eq. 7)."""
+    log_s, log_t = (log_period_distribution(x, dim=-1, temperature=temperature) for x in (student, teacher))
+    if floor:
+        log_s = (log_s.exp() + floor).log()
+    return (log_t.exp() * (log_t - log_s)).sum(-1)
 
 
 def multi_scale(
@@ -52,14 +79,14 @@ def multi_scale(
         return _scales_as_form(a - b, scales)
     total = F.mse_loss(a, b)
     for _ in range(scales):
-        a, b = _downsample(a, downsample), _downsample(b, downsample)
+        a, b = halve(a, downsample), halve(b, downsample)
         total = total + F.mse_loss(a, b)
     return total / (scales + 1)
 
 
 def _scales_as_form(difference: Tensor, scales: int) -> Tensor:
-    """The same for averages, two to three times as fast: averages are linear, so the difference d is averaged,
-    and the sum over scales is a quadratic form in every block of 2^M steps:
+    """Replaces the loop of `multi_scale` for averages, two to three times as fast: averages are linear, so the
+    difference d is averaged, and the sum over scales is a quadratic form in every block of 2^M steps:
 
         S = 1/n * sum over blocks of d' K d,      K = 1/(M+1) * sum_m 2^-m * (blocks of ones, 2^m wide)
     """
@@ -76,42 +103,6 @@ def _form(scales: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return sum(blocks) / (scales + 1)
 
 
-_downsample = downsample  # `multi_scale` has an argument of that name
-
-
-def _one_of(value: str, known: tuple[str, ...], what: str) -> None:
-    if value not in known:
-        raise ValueError(f"unknown {what} {value!r}; known: {', '.join(known)}")
-
-
-def _check_shapes(student: Tensor, teacher: Tensor) -> None:
-    if student.shape != teacher.shape:
-        raise ValueError(f"student and teacher differ in shape: {tuple(student.shape)} and {tuple(teacher.shape)}")
-
-
-def check_scales(length: int, scales: int, what: str = "length") -> None:
-    """ValueError where `length` cannot be halved `scales` times; `what` it is the length of."""
-    if length < 2**scales:
-        raise ValueError(f"a {what} of {length} cannot be halved {scales} times: it must be at least {2**scales}")
-
-
-def check_period(length: int, what: str = "length") -> None:
-    """ValueError where a series of `length` has no period; `what` it is the length of."""
-    if length < 2:
-        raise ValueError(f"a {what} of {length} has no period: it must be at least 2")
-
-
-def log_period_distribution(x: Tensor, *, dim: int, temperature: float = 0.5) -> Tensor:
-    """log Q: log-softmax over frequency of the amplitudes; bin 0, the mean, is left out (eq. 5).
-
-    Entry i - 1 of `dim` stands for the period length / i. In log space nothing underflows, where
-    log(softmax) of large amplitudes gives -inf and, for the teacher's side, NaN gradients.
-    """
-    check_period(x.shape[dim])
-    amplitude = torch.fft.rfft(x, dim=dim).abs().narrow(dim, 1, x.shape[dim] // 2)
-    return F.log_softmax(amplitude / temperature, dim=dim)
-
-
 def multi_period(
     student: Float[Tensor, "*shape"],
     teacher: Float[Tensor, "*shape"],
@@ -120,51 +111,84 @@ def multi_period(
     temperature: float = 0.5,
     reduction: str = "code",
 ) -> Float[Tensor, ""]:
-    """KL(Q_teacher || Q_student) of the period distributions (eq. 5 and 7), mean over the other axes.
+    """`period_divergence` along `dim`, mean over the other axes (eq. 5 and 7).
 
-    `reduction="kl"` sums over frequency, the textbook KL; `"code"`, as the public code, also
-    divides by the number of frequencies: 1/48 of it at a horizon of 96.
+    `reduction="code"`, the public code's, has the floor and divides by the number of frequencies: 1/48 at a
+    horizon of 96. `"kl"` is the textbook KL: no floor, summed over frequency. Works in float32 at least; loss and
+    gradients of `"code"` are bounded for every finite input. ValueError where the shapes differ or `dim` is 1.
     """
     _one_of(reduction, REDUCTIONS, "reduction")
     _check_shapes(student, teacher)
     check_period(student.shape[dim])
     both = torch.stack([student.movedim(dim, -1), teacher.movedim(dim, -1)])
-    divergence = _Divergence.apply(both, temperature).mean()
-    return divergence / (student.shape[dim] // 2) if reduction == "code" else divergence
+    wide = both.to(torch.promote_types(both.dtype, torch.float32))  # half the bits are too few for an exponential
+    code = reduction == "code"
+    divergence = _Divergence.apply(wide, temperature, FLOOR if code else 0.0).mean()
+    return divergence / (student.shape[dim] // 2) if code else divergence
 
 
 class _Divergence(torch.autograd.Function):
-    """KL(Q_t || Q_s) over the last axis of the two series x = (s, t), with its gradient by hand.
+    """Replaces the lines of `period_divergence` for the two series x = (s, t), with its gradient by hand.
 
-        A = |X|,  X = rfft(x)        dKL/dA_s = (Q_s - Q_t) / tau
-                                     dKL/dA_t = Q_t (log Q_t - log Q_s - KL) / tau
-        dKL/dx = n/2 * irfft(dKL/dA * X / A)      each bin i < n/2 stands for itself and for bin n - i
+        A = |X|,  X = rfft(x),  R = log Q_t - log(Q_s + floor),  W = Q_t Q_s / (Q_s + floor)
+
+        dP/dA_s = (Q_s sum(W) - W) / tau            dP/dA_t = Q_t (R - P) / tau
+        dP/dx = n/2 * irfft(dP/dA * X / A)          each bin i < n/2 stands for itself and for bin n - i
 
     Autograd takes twice as long: it knows neither that x is real nor that Q is at hand.
     """
 
     @staticmethod
-    def forward(context, x: Tensor, temperature: float) -> Tensor:
+    def forward(context, x: Tensor, temperature: float, floor: float) -> Tensor:
         n = x.shape[-1]
-        spectrum = torch.fft.rfft(x)
+        limits = torch.finfo(x.dtype)
+        unit = 2.0 ** -(n.bit_length())  # a power of two below 1/n: no sum of n numbers leaves the format
+        spectrum = torch.fft.rfft(x * unit)
         bins = spectrum[..., 1:]  # bin 0, the mean, is left out
-        amplitude = torch.addcmul(bins.real.square(), bins.imag, bins.imag).sqrt_()  # abs() takes three times as long
-        scaled = amplitude / temperature
-        log_q, q = scaled.log_softmax(-1), scaled.softmax(-1)
-        ratio = log_q[1] - log_q[0]
+        amplitude = bins.abs()  # not the root of the squares: those underflow below 1e-19
+        scaled = (amplitude / (unit * temperature)).clamp_(max=limits.max / 4)
+        q = scaled.softmax(-1)
+        log_q_s, log_q_t = scaled.log_softmax(-1)
+        if floor:
+            ratio, w = log_q_t - (q[0] + floor).log(), q[1] * (q[0] / (q[0] + floor))
+        else:
+            ratio, w = log_q_t - log_q_s, q[1]
         divergence = (q[1] * ratio).sum(-1)
-        slope = torch.stack([q[0] - q[1], q[1] * (ratio - divergence.unsqueeze(-1))])  # dKL/dA * tau
-        slope /= amplitude.clamp_(min=torch.finfo(x.dtype).tiny)  # where A is 0, so is X
+        slope = torch.stack([q[0] * w.sum(-1, keepdim=True) - w, q[1] * (ratio - divergence.unsqueeze(-1))])
         if n % 2 == 0:
             slope[..., -1] *= 2  # bin n/2 has no twin
         spectrum[..., 0] = 0
-        spectrum[..., 1:] *= slope
+        bins /= amplitude.clamp_(min=limits.tiny)  # X / A; where A is 0, so is X
+        bins *= slope
         context.save_for_backward(spectrum)
         context.length, context.factor = n, n / 2 / temperature
         return divergence
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(context, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(context, gradient: Tensor) -> tuple[Tensor, None, None]:
         (spectrum,) = context.saved_tensors
-        return torch.fft.irfft(spectrum, context.length) * (gradient * context.factor).unsqueeze(-1), None
+        return torch.fft.irfft(spectrum, context.length) * (gradient * context.factor).unsqueeze(-1), None, None
+
+
+def check_scales(length: int, scales: int, what: str = "length") -> None:
+    """ValueError where `length` cannot be halved `scales` times; `what` it is the length of."""
+    if length.bit_length() <= scales:  # 2^scales itself may be a number of a billion digits
+        at_least = f": it must be at least {2**scales}" if scales < 64 else ""
+        raise ValueError(f"a {what} of {length} cannot be halved {scales} times{at_least}")
+
+
+def check_period(length: int, what: str = "length") -> None:
+    """ValueError where a series of `length` has no period; `what` it is the length of."""
+    if length < 2:
+        raise ValueError(f"a {what} of {length} has no period: it must be at least 2")
+
+
+def _check_shapes(student: Tensor, teacher: Tensor) -> None:
+    if student.shape != teacher.shape:
+        raise ValueError(f"student and teacher differ in shape: {tuple(student.shape)} and {tuple(teacher.shape)}")
+
+
+def _one_of(value: str, known: tuple[str, ...], what: str) -> None:
+    if value not in known:
+        raise ValueError(f"unknown {what} {value!r}; known: {', '.join(known)}")

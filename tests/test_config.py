@@ -4,12 +4,14 @@ import dataclasses
 import inspect
 import json
 import math
+from pathlib import Path
 
 import pytest
 
 from tdlib import data, models, rivals
 from tdlib.config import RunConfig
 from tdlib.distill import TERMS
+from tdlib.store import Store
 
 BASE = {"dataset": "nyc_weather", "lookback": 96, "horizon": 24, "model": "mlp"}
 FIELDS = [field.name for field in dataclasses.fields(RunConfig)]
@@ -386,3 +388,39 @@ def test_a_resolved_teacher_shows_all_its_options():
         "epochs": 10,
         "patience": 5,
     }
+
+
+# --- names that outlive a change
+
+
+def published(**changes) -> RunConfig:
+    """The student that learns from iTransformer on ETTh1 at published settings."""
+    settings = {"width": 256, "hidden": 256}
+    return RunConfig("ETTh1", 720, 96, "mlp", "itransformer", alpha=2.0, beta=2.0,
+                     teacher_options={"settings": settings}, **changes)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"reduction": "kl"}, "393fb15d4cc9eb73"),
+        ({"terms": ["supervised", "scale_feature"]}, "c9b585607eff4314"),
+        ({"terms": ["supervised", "scale_forecast", "scale_feature"]}, "8aa5d66b38f8f4bf"),
+    ],
+)
+def test_rows_without_the_floor_in_their_loss_keep_the_names_of_before_it(changes, name):
+    assert published(**changes).id == name
+
+
+def test_a_row_whose_period_loss_lacked_the_floor_is_not_taken_for_one_that_has_it():
+    assert published().id != "0862f9ac73e46af5"
+    # alpha 0 leaves the period loss on features alone, and there it has the floor too
+    assert len({published(terms=["supervised", term]).id for term in ("period_forecast", "period_feature")}) == 2
+    assert plain(patterns="truth", alpha=1.0)._identity()["floor"] == 1e-8
+
+
+def test_every_committed_row_is_found_again_under_its_name():
+    store = Store(Path(__file__).parents[1] / "results")
+    assert len(store.ids()) > 100
+    for id in store.ids():
+        assert RunConfig.from_dict(store.read(id)["config"]).id == id

@@ -41,7 +41,7 @@ series = {name: torch.from_numpy(values.astype(np.float32)) for name, values in 
 parts = {}
 for scale in range(4):
     parts[scale] = {name: values.numpy() for name, values in series.items()}
-    series = {name: losses.downsample(values) for name, values in series.items()}
+    series = {name: losses.halve(values) for name, values in series.items()}
 figure = plots.scales(parts, title=f"{dataset}, {horizon} steps, channel {channel + 1}")
 plots.save(figure, "03_scales", figures)
 

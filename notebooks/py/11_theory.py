@@ -67,7 +67,7 @@ def teacher_scales(x, scales):
     """[x at full length, its means over 2, 4, ... steps, each repeated to full length]."""
     out, coarse = [x], x
     for m in range(1, scales + 1):
-        coarse = losses.downsample(coarse)
+        coarse = losses.halve(coarse)
         out.append(coarse.repeat_interleave(2**m, dim=1))
     return out
 
