@@ -27,11 +27,12 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from tdlib import tables
 from tdlib.compute import Compute
-from tdlib.distill import Distillation, Projector, StoredTeacher, store_outputs
+from tdlib.distill import Distillation, Projector
 from tdlib.losses import period_divergence
 from tdlib.models import build
+from tdlib.report import tables
+from tdlib.teachers import StoredTeacher, store_outputs
 from tdlib.train import Objective, Supervised, train_epoch
 from tdlib.windows import Windows
 

@@ -19,9 +19,10 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from tdlib import plots, tables
-from tdlib.distill import Distillation, StoredTeacher, store_outputs
+from tdlib.distill import Distillation
 from tdlib.models import build
+from tdlib.report import plots, tables
+from tdlib.teachers import StoredTeacher, store_outputs
 from tdlib.train import train_epoch
 from tdlib.windows import Windows
 

@@ -20,10 +20,11 @@ import pandas as pd
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tdlib import models, study, tables
+from tdlib import models, run
 from tdlib.compute import DEVICES, Compute
 from tdlib.config import RunConfig
 from tdlib.profiles import Profile
+from tdlib.report import tables
 from tdlib.store import Store
 
 GPU_GFLOPS, GPU_STEP = 20_000, 0.005
@@ -33,7 +34,7 @@ ROWS = {"ETTh1": 8640, "ETTh2": 8640, "ETTm1": 34560, "ETTm2": 34560, "Weather":
 
 
 def build(config: RunConfig) -> torch.nn.Module:
-    return study.build(config, CHANNELS[config.dataset])
+    return run.build(config, CHANNELS[config.dataset])
 
 
 def flop(config: RunConfig) -> float:

@@ -23,11 +23,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from tdlib import data, tables
-from tdlib.distill import Distillation, StoredTeacher, store_outputs
+from tdlib import data
+from tdlib.distill import Distillation
 from tdlib.evaluate import evaluate
 from tdlib.models import build
 from tdlib.profiles import Profile
+from tdlib.report import tables
+from tdlib.teachers import StoredTeacher, store_outputs
 from tdlib.train import Supervised, fit
 from tdlib.windows import split
 

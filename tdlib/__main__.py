@@ -10,10 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tdlib import data, deploy, models, pages, profiles, study, tables
+from tdlib import data, models, profiles, study
 from tdlib.compute import DEVICES, PRECISIONS, Compute
 from tdlib.config import RunConfig
-from tdlib.store import DISK_FULL, DiskFull, Store, write_atomically
+from tdlib.deploy import onnx as deploy
+from tdlib.files import DISK_FULL, DiskFull, write_atomically
+from tdlib.report import pages, tables
+from tdlib.run import trained
+from tdlib.store import Store
 from tdlib.sweep import SweepFailed
 from tdlib.train import window_errors
 from tdlib.windows import Windows, split
@@ -230,7 +234,7 @@ def _forecast(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    model, about = study.trained(options.id, Store(options.store))
+    model, about = trained(options.id, Store(options.store))
     windows = _test_windows(about) if options.int8 else None  # its faults are told before anything is written
     difference = deploy.to_onnx(model, about, options.onnx, run=options.id, int8=options.int8)
     size = options.onnx.stat().st_size

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from tdlib.models import role
+from tdlib.report.tables import NAMES, with_systems
 from tdlib.store import Store
-from tdlib.tables import NAMES, with_systems
 
 
 def win_rate(student_errors: ArrayLike, teacher_errors: ArrayLike) -> float:

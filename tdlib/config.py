@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tdlib import data, losses, models, rivals
-from tdlib.distill import TERMS, WEIGHTINGS, weights
+from tdlib.distill import TERMS, weights
 from tdlib.store import run_id
+from tdlib.teachers import WEIGHTINGS
 
 TRAINING = {  # the published protocol
     "student": {"learning_rate": 1e-2, "batch_size": 32, "epochs": 100, "patience": 5},

@@ -1,20 +1,12 @@
-"""Distillation: the teacher's stored outputs, the projector, and the objective (TimeDistill, eq. 3-8).
+"""Distillation: the projector and the objective (TimeDistill, eq. 3-8).
 
     L = MSE(y, truth) + alpha * (S + P)(y_student, y_teacher) + beta * (S + P)(f_student, G(f_teacher))
 
-The teacher is frozen, so its outputs over the training windows are computed once and kept in half
-precision: an epoch of distillation never runs it. G, the projector, is trained with the student and
-thrown away. Shapes: N windows, B batch, H horizon, C channels, D student width, D_t teacher width.
+The teacher is frozen, and its outputs over the training windows are there (`tdlib.teachers`): an epoch of
+distillation never runs it. G, the projector, is trained with the student and thrown away.
+Shapes: B batch, H horizon, C channels, D student width, D_t teacher width.
 """
 
-import contextlib
-import math
-import os
-import shutil
-from pathlib import Path
-from typing import BinaryIO
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,14 +14,11 @@ from torch import Tensor, nn
 from tdlib import rivals
 from tdlib.losses import multi_period, multi_scale
 from tdlib.models import Forecast
-from tdlib.store import room_for
-from tdlib.train import Objective, predict
-from tdlib.windows import Splits, Windows
+from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher
+from tdlib.train import Objective
+from tdlib.windows import Splits
 
 TERMS = ("supervised", "scale_forecast", "period_forecast", "scale_feature", "period_feature")
-WEIGHTINGS = ("mean", "adaptive")
-OUTPUTS = ("predictions", "features")
-MEMORY_BUDGET = 1e9  # bytes of one teacher's outputs that a process reads into memory: two such fit a laptop
 
 
 def weights(terms: tuple[str, ...], alpha: float, beta: float) -> dict[str, float]:
@@ -37,107 +26,6 @@ def weights(terms: tuple[str, ...], alpha: float, beta: float) -> dict[str, floa
     levels = {"supervised": 1.0, "forecast": alpha, "feature": beta}
     weighted = {term: levels[term.split("_")[-1]] for term in terms}
     return {term: weight for term, weight in weighted.items() if weight > 0}
-
-
-class StoredTeacher:
-    """A teacher's forecasts [N, H, C] and features [N, C, D_t], half precision, from the files of `store_outputs`.
-
-    In memory up to MEMORY_BUDGET bytes, else mapped from disk. OSError, ValueError or EOFError where they
-    are not whole.
-    """
-
-    def __init__(self, folder: Path):
-        paths = [folder / f"{name}.npy" for name in OUTPUTS]
-        mode = None if sum(path.stat().st_size for path in paths) <= MEMORY_BUDGET else "c"
-        self.predictions, self.features = (torch.from_numpy(np.load(path, mmap_mode=mode)) for path in paths)
-
-    def batch(self, index: Tensor) -> Forecast:
-        return Forecast(*(part.index_select(0, index).float() for part in (self.predictions, self.features)))
-
-
-class LiveTeacher:
-    """The same outputs computed in every step: for a disk that cannot hold them."""
-
-    def __init__(self, teacher: nn.Module, windows: Windows):
-        self.teacher, self.windows = teacher.eval(), windows
-
-    @torch.no_grad()
-    def batch(self, index: Tensor) -> Forecast:
-        forecast = self.teacher(self.windows.batch(index)[0])
-        return Forecast(*(part.half().float() for part in forecast))  # rounded as the stored ones are
-
-
-class SeveralTeachers:
-    """Teachers as one: the weighted mean of their forecasts, and no features (they share no width).
-
-    The weights, equal at first, stay (`"mean"`) or follow the student's validation error (`"adaptive"`,
-    see `rivals.alignment`).
-    """
-
-    def __init__(self, teachers: dict[str, StoredTeacher | LiveTeacher], weighting: str, step: float = 0.5):
-        self.teachers, self.weighting, self.step = teachers, weighting, step
-        self.weights = torch.full((len(teachers),), 1 / len(teachers))
-
-    def batch(self, index: Tensor) -> Forecast:
-        predictions = torch.stack([teacher.batch(index).prediction.cpu() for teacher in self.teachers.values()])
-        return Forecast(torch.einsum("k,kbhc->bhc", self.weights, predictions), predictions.new_empty(0))
-
-    def adapt(self, model: nn.Module, splits: Splits, count: int = 512) -> None:
-        """One step of the weights; gradients from windows spread evenly over validation and training."""
-        model.eval()  # the batch's own statistics are not part of the question
-        x, y = splits.val.batch(_spread(len(splits.val), count))
-        goal = F.mse_loss(model(x).prediction, y)
-        index = _spread(len(splits.train), count)
-        prediction = model(splits.train.batch(index)[0]).prediction
-        taught = [teacher.batch(index).prediction.to(y.device) for teacher in self.teachers.values()]
-        losses = [F.mse_loss(prediction, forecast) for forecast in taught]
-        logits = self.weights.log() + self.step * rivals.alignment(model, goal, losses).cpu()
-        self.weights = logits.softmax(0)
-
-
-def _spread(length: int, count: int) -> Tensor:
-    return torch.linspace(0, length - 1, min(length, count)).long()
-
-
-def outputs_size(teacher: nn.Module, windows: Windows) -> int:
-    """Bytes that the stored outputs take."""
-    return 2 * len(windows) * windows.channels * (windows.horizon + teacher.feature_width)
-
-
-def store_outputs(teacher: nn.Module, windows: Windows, folder: Path) -> None:
-    """Run the teacher over all windows and write `folder` anew: first under a temporary name, then renamed.
-
-    Their room on disk is taken before anything is computed: DiskFull where there is none. One process at a
-    time may do this (see `Store.lock`); what one that was killed has left is taken away.
-    """
-    count, channels = len(windows), windows.channels
-    shapes = [(count, windows.horizon, channels), (count, channels, teacher.feature_width)]
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    with room_for(folder, outputs_size(teacher, windows)):
-        try:
-            unfinished.mkdir(parents=True)
-            with contextlib.ExitStack() as opened:
-                files = [opened.enter_context(open(unfinished / f"{name}.npy", "wb")) for name in OUTPUTS]
-                for file, shape in zip(files, shapes, strict=True):
-                    _begin_array(file, shape)
-                for _, _, _, forecast in predict(teacher, windows):  # in the order of the windows
-                    for file, part in zip(files, forecast, strict=True):
-                        file.write(part.half().cpu().numpy().tobytes())
-                for file in files:
-                    file.flush()
-                    os.fsync(file.fileno())
-            shutil.rmtree(folder, ignore_errors=True)
-            unfinished.rename(folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _begin_array(file: BinaryIO, shape: tuple[int, ...]) -> None:
-    """Write a .npy header for half precision and take the room on disk of the values that are to follow."""
-    np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
-    if hasattr(os, "posix_fallocate"):  # macOS has none, and meets a full disk while it writes
-        os.posix_fallocate(file.fileno(), 0, file.tell() + 2 * math.prod(shape))
 
 
 class Projector(nn.Sequential):

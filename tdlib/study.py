@@ -6,47 +6,22 @@ Runs are independent and idempotent, each with its own threads and seed, so that
 killed and started again, or spread over processes, and ends with the same rows.
 """
 
-import contextlib
-import functools
-import platform
-import shutil
-import subprocess
-import threading
-import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
-from tdlib import data, executors, models
+from tdlib import data, models
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
-from tdlib.distill import Distillation, LiveTeacher, SeveralTeachers, StoredTeacher, outputs_size, store_outputs
-from tdlib.evaluate import evaluate
+from tdlib.run import build, forecast, prepare_teacher, train_once
 from tdlib.store import Store
-from tdlib.sweep import Job, SweepFailed, sweep
-from tdlib.train import Objective, Supervised, fit
-from tdlib.windows import Splits, split
+from tdlib.sweep import Job, SweepFailed, executors, sweep
+from tdlib.windows import split
 
-__all__ = [
-    "RunConfig",
-    "SweepFailed",
-    "build",
-    "ensure",
-    "forecast",
-    "load_model",
-    "prepare_teacher",
-    "train_run",
-    "trained",
-]
-
-OUTPUTS_BUDGET = 20e9  # bytes that one teacher's stored outputs may take; above it the teacher runs live
-
-_ALONE = threading.RLock()  # torch has one generator and one thread count in a process: one run at a time
+__all__ = ["RunConfig", "SweepFailed", "ensure", "forecast"]
 
 
 def ensure(
@@ -116,157 +91,3 @@ def _jobs(missing: list[RunConfig], store: Store, compute: Compute) -> list[Job]
             after = tuple(teacher.id for teacher in config.teacher_configs.values())
             jobs.append(Job(config.id, train_once, (config, store, compute), after))
     return sorted(jobs, key=lambda job: models.role(job.arguments[0].model) == "student")
-
-
-def train_once(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
-    """Train a run whose row is not there: an engine may give the same job to two workers, one after the other."""
-    if store.read(config.id) is None:
-        train_run(config, store, compute)
-
-
-def prepare_teacher(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
-    """Train a teacher where its row or its weights are missing, and store its outputs."""
-    splits = split(data.load(config.dataset), config.lookback, config.horizon, compute.place)
-    with _ALONE, compute.limit_threads():
-        _teacher(config, splits, store, compute)
-
-
-def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
-    """Train one run and write its weights and its row; the same config and `compute` give the same bits again."""
-    series = data.load(config.dataset)
-    splits = split(series, config.lookback, config.horizon, compute.place)
-    with _ALONE, compute.limit_threads(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = build(config, len(series.channels)).to(compute.place)
-        objective = _objective(config, model, splits, store, compute).to(compute.place)
-        started = time.perf_counter()
-        history = fit(
-            model,
-            objective,
-            splits,
-            learning_rate=config.learning_rate,
-            batch_size=config.batch_size,
-            epochs=config.epochs,
-            patience=config.patience,
-            compute=compute,
-        )
-        seconds = time.perf_counter() - started
-        result = evaluate(model, splits.test)
-        model.cpu()
-    scaling = {"mean": splits.mean.tolist(), "deviation": splits.deviation.tolist()}
-    about = {"config": config.to_dict(), "channels": list(series.channels), **scaling}
-    store.write_weights(config.id, model.state_dict(), about)
-    shutil.rmtree(store.outputs(config.id), ignore_errors=True)  # they belonged to earlier weights
-    row = {
-        "id": config.id,
-        "config": config.to_dict(),
-        "metrics": {
-            "val_mse": min(epoch["val_mse"] for epoch in history),
-            "test_mse": result.mse,
-            "test_mae": result.mae,
-            "test_scale_mse": result.scale_mse,
-            "test_period_kl": result.period_kl,
-        },
-        "epochs": history,
-        "parameters": sum(weight.numel() for weight in model.parameters()),
-        "seconds": round(seconds, 1),
-        "provenance": provenance() | compute.describe(),
-    }
-    store.write(row, result.arrays)
-
-
-def build(config: RunConfig, channels: int) -> nn.Module:
-    """The model of a run, untrained."""
-    shape = {"lookback": config.lookback, "horizon": config.horizon, "channels": channels}
-    return models.build(config.model, **shape, **config.settings)
-
-
-def _objective(config: RunConfig, model: nn.Module, splits: Splits, store: Store, compute: Compute) -> Objective:
-    if not config.distilled:
-        return Supervised()
-    found = {name: _teacher(teacher, splits, store, compute) for name, teacher in config.teacher_configs.items()}
-    teacher, width = found.get(config.teacher, (None, 0))
-    if config.co_teachers:
-        teacher = SeveralTeachers({name: source for name, (source, _) in found.items()}, config.weighting)
-    names = ("alpha", "beta", "terms", "scales", "downsample", "temperature", "reduction")
-    return Distillation(teacher, width, model.feature_width, **{name: getattr(config, name) for name in names})
-
-
-def _teacher(
-    config: RunConfig, splits: Splits, store: Store, compute: Compute
-) -> tuple[StoredTeacher | LiveTeacher, int]:
-    """The teacher's outputs over the training windows, and its feature width.
-
-    Of several processes that need them one trains the teacher and stores its outputs; the others wait.
-    """
-    folder = store.outputs(config.id)
-    with store.lock(config.id):
-        if store.read(config.id) is None or (found := load_model(config.id, store)) is None:
-            train_run(config, store, compute)
-            found = load_model(config.id, store)
-        model = found[0].to(compute.place)
-        with contextlib.suppress(OSError, ValueError, EOFError):  # not there, or not whole
-            return StoredTeacher(folder), model.feature_width
-        if outputs_size(model, splits.train) > OUTPUTS_BUDGET:
-            return LiveTeacher(model, splits.train), model.feature_width
-        store_outputs(model, splits.train, folder)
-        return StoredTeacher(folder), model.feature_width
-
-
-def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:
-    """The trained model of a run, in evaluation mode, and what describes it; None where its weights are not there.
-
-    The description holds `config`, `channels`, and the scaling `mean` and `deviation` [C].
-    """
-    found = store.read_weights(id)
-    if found is None:
-        return None
-    tensors, about = found
-    config = RunConfig.from_dict(about["config"])
-    with torch.random.fork_rng(devices=[]):
-        model = build(config, len(about["channels"]))
-    model.load_state_dict(tensors)
-    return model.eval(), about
-
-
-def trained(id: str, store: Store) -> tuple[nn.Module, dict]:
-    """What `load_model` returns; ValueError where there are no weights."""
-    found = load_model(id, store)
-    if found is None:
-        raise ValueError(f"{store.place} has no weights of a run {id!r}; `python -m tdlib distill` trains one")
-    return found
-
-
-@torch.no_grad()
-def forecast(id: str, store: Store, values: np.ndarray) -> np.ndarray:
-    """What follows `values` [T, C], in their own units: [H, C].
-
-    ValueError without weights, with other channels than the run's, or with fewer rows than it looks back.
-    """
-    model, about = trained(id, store)
-    lookback, channels = about["config"]["lookback"], len(about["channels"])
-    if values.ndim != 2 or values.shape[1] != channels:
-        raise ValueError(
-            f"the run knows {channels} channels, and values must be [rows, {channels}]; got {values.shape}"
-        )
-    if len(values) < lookback:
-        raise ValueError(f"{len(values)} rows are too few: the run looks back {lookback}")
-    mean, deviation = np.array(about["mean"]), np.array(about["deviation"])
-    scaled = torch.from_numpy(((values[-lookback:] - mean) / deviation).astype(np.float32))
-    return model(scaled[None]).prediction[0].numpy() * deviation + mean
-
-
-@functools.cache
-def provenance() -> dict:
-    """What a row's figures may depend on beside its config."""
-    revision = ""
-    with contextlib.suppress(OSError):  # git need not be there
-        command = ["git", "describe", "--always", "--dirty"]
-        revision = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "processor": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
-        "git": revision or None,
-    }

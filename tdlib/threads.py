@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from tdlib import models
-from tdlib.processes import Processes, WorkerDied
+from tdlib.sweep.processes import Processes, WorkerDied
 
 MARGIN = 1.1  # how much faster than one thread a worker another split must be
 JOBS_A_CORE = 2  # fewer jobs than this a core are done before a race would pay

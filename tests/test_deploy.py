@@ -12,7 +12,8 @@ from test_cli import refused
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tdlib import __main__ as cli
-from tdlib import data, deploy, models, study
+from tdlib import data, models, study
+from tdlib.deploy import onnx as deploy
 from tdlib.store import Store
 from tdlib.train import Supervised, fit, window_errors
 from tdlib.windows import split
@@ -148,7 +149,7 @@ def run(tmp_path):
     series = data.synthetic(rows=600, channels=2)
     pd.DataFrame(series.values * 20 + 100, columns=["load", "wind"]).to_csv(tmp_path / "own.csv", index=False)
     config = study.RunConfig(str(tmp_path / "own.csv"), 48, 16, "mlp", epochs=1, settings={"width": 16})
-    study.train_run(config, Store(tmp_path / "store"))
+    run.train_run(config, Store(tmp_path / "store"))
     return config.id, ("--store", tmp_path / "store")
 
 

@@ -13,10 +13,12 @@ import small
 import torch
 import torch.nn.functional as F
 
-from tdlib import data, distill, losses, models
-from tdlib.distill import TERMS, Distillation, LiveTeacher, Projector, StoredTeacher, outputs_size, store_outputs
+from tdlib import data, losses, models, teachers
+from tdlib.distill import TERMS, Distillation, Projector
+from tdlib.run import prepare_teacher
 from tdlib.store import Store
-from tdlib.study import RunConfig, ensure, prepare_teacher
+from tdlib.study import RunConfig, ensure
+from tdlib.teachers import LiveTeacher, StoredTeacher, outputs_size, store_outputs
 from tdlib.train import Supervised, fit, window_errors
 from tdlib.windows import split
 
@@ -289,10 +291,10 @@ def test_a_failure_while_outputs_are_written_leaves_what_was_there(teacher, spli
 def test_outputs_are_in_memory_up_to_a_budget_and_mapped_above_it(mapped, teacher, splits, tmp_path, monkeypatch):
     store_outputs(teacher, splits.train, tmp_path / "outputs")
     size = sum(path.stat().st_size for path in (tmp_path / "outputs").iterdir())
-    monkeypatch.setattr(distill, "MEMORY_BUDGET", size - mapped)
+    monkeypatch.setattr(teachers, "MEMORY_BUDGET", size - mapped)
     source = StoredTeacher(tmp_path / "outputs")
     maps = Path("/proc/self/maps").read_text()
-    assert [str(tmp_path / "outputs" / f"{name}.npy") in maps for name in distill.OUTPUTS] == [mapped, mapped]
+    assert [str(tmp_path / "outputs" / f"{name}.npy") in maps for name in teachers.OUTPUTS] == [mapped, mapped]
     index = torch.tensor([5, 0, 200])
     live = LiveTeacher(teacher, splits.train).batch(index)
     torch.testing.assert_close(source.batch(index).features, live.features, rtol=2**-10, atol=1e-6)
@@ -405,7 +407,8 @@ from pathlib import Path
 import torch
 from tdlib.models.itransformer import ITransformer
 from tdlib.store import Store
-from tdlib.study import RunConfig, prepare_teacher
+from tdlib.study import RunConfig
+from tdlib.run import prepare_teacher
 folder, name, others, killed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4] == "killed"
 
 def note(module, inputs, output):

@@ -11,7 +11,9 @@ import pytest
 import torch
 from matplotlib.text import Text
 
-from tdlib import efficiency, models, plots, profiles, tables
+from tdlib import models, profiles
+from tdlib.deploy import efficiency
+from tdlib.report import plots, tables
 
 CHANNELS = 3
 

@@ -13,10 +13,12 @@ import pytest
 import torch
 
 from tdlib import __main__ as cli
-from tdlib import executors, study
+from tdlib import run
 from tdlib.compute import Compute
+from tdlib.run import prepare_teacher, train_once
 from tdlib.store import Store
-from tdlib.study import RunConfig, ensure, prepare_teacher, train_once
+from tdlib.study import RunConfig, ensure
+from tdlib.sweep import executors
 
 ROOT = Path(__file__).parent.parent
 LINEAR = RunConfig("synthetic", 48, 16, "nlinear", epochs=1)
@@ -113,8 +115,8 @@ def test_threads_are_measured_for_this_machines_processes_only(tmp_path, monkeyp
 
 
 def test_the_threads_of_a_run_are_those_asked_for_and_the_row_says_so(tmp_path, monkeypatch):
-    seen, plain = [], study.fit
-    monkeypatch.setattr(study, "fit", lambda *args, **kw: seen.append(torch.get_num_threads()) or plain(*args, **kw))
+    seen, plain = [], run.fit
+    monkeypatch.setattr(run, "fit", lambda *args, **kw: seen.append(torch.get_num_threads()) or plain(*args, **kw))
     ensure([LINEAR], store=tmp_path, compute=Compute(threads=2), executor=executors.InProcess())
     assert seen == [2]
     assert Store(tmp_path).read(LINEAR.id)["provenance"]["threads"] == 2

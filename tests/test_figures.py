@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tdlib import pages, study
+from tdlib import study
+from tdlib.report import pages
 
 ROOT = Path(__file__).parent.parent
 

@@ -14,9 +14,10 @@ import torch
 
 from tdlib import data, models
 from tdlib.__main__ import main
-from tdlib.distill import StoredTeacher, outputs_size, store_outputs
-from tdlib.store import DiskFull, Store, write_atomically
+from tdlib.files import DiskFull, write_atomically
+from tdlib.store import Store
 from tdlib.study import RunConfig, SweepFailed, ensure
+from tdlib.teachers import StoredTeacher, outputs_size, store_outputs
 from tdlib.windows import split
 
 

@@ -6,12 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tdlib import models, tables
+from tdlib import models
 from tdlib.models import autoformer
 from tdlib.models.autoformer import AutoCorrelation, correlation, delayed, strongest
 from tdlib.models.fedformer import FourierAttention, FourierBlock, Modes
 from tdlib.models.layers import decompose, moving_average
 from tdlib.models.micn import Branch, Isometric, Mean
+from tdlib.report import tables
 
 TEACHERS = ("micn", "fedformer", "autoformer")
 SMALL = {

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from jupytext.compare import compare_notebooks
 
-from tdlib import pages
+from tdlib.report import pages
 
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "notebooks/py").glob("[0-9]*.py"))

@@ -10,7 +10,8 @@ import small
 import torch
 
 from tdlib import models
-from tdlib.distill import Distillation, LiveTeacher
+from tdlib.distill import Distillation
+from tdlib.teachers import LiveTeacher
 from tdlib.train import train_epoch
 from tdlib.windows import Windows
 

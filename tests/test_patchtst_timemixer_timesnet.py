@@ -6,11 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tdlib import models, tables
+from tdlib import models
 from tdlib.models import timemixer
 from tdlib.models.layers import moving_average
 from tdlib.models.patchtst import cut
 from tdlib.models.timesnet import Inception, fold, strongest_periods, unfold
+from tdlib.report import tables
 
 TEACHERS = ("patchtst", "timemixer", "timesnet")
 SMALL = {

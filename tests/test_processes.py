@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tdlib.processes import Processes, WorkerDied
+from tdlib.sweep.processes import Processes, WorkerDied
 from tdlib.threads import cores
 
 resource = pytest.importorskip("resource", reason="limits of memory are set as on Unix")

@@ -8,9 +8,10 @@ from torch import nn
 
 from tdlib import data, models, rivals
 from tdlib.config import RunConfig
-from tdlib.distill import Distillation, SeveralTeachers
+from tdlib.distill import Distillation
 from tdlib.models import Forecast
 from tdlib.study import ensure
+from tdlib.teachers import SeveralTeachers
 from tdlib.windows import split
 
 

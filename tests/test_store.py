@@ -13,7 +13,8 @@ import torch
 from tdlib import store as stores
 from tdlib.__main__ import main
 from tdlib.config import RunConfig
-from tdlib.store import Store, run_id, write_atomically
+from tdlib.files import write_atomically
+from tdlib.store import Store, run_id
 from tdlib.study import ensure
 
 ROW = {"id": "abc", "config": {"model": "mlp"}, "metrics": {"test_mse": 0.376}, "epochs": [{"epoch": 1, "loss": 0.5}]}

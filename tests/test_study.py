@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 import torch
 
-from tdlib import data, study
+from tdlib import data, run, study
 from tdlib.config import RunConfig
-from tdlib.distill import TERMS, LiveTeacher, StoredTeacher
+from tdlib.distill import TERMS
+from tdlib.run import load_model, prepare_teacher, train_run
 from tdlib.store import Store
-from tdlib.study import SweepFailed, ensure, forecast, load_model, prepare_teacher, train_run
+from tdlib.study import SweepFailed, ensure, forecast
+from tdlib.teachers import LiveTeacher, StoredTeacher
 from tdlib.train import predict
 from tdlib.windows import split
 
@@ -64,7 +66,7 @@ def no_training(monkeypatch):
     def refuse(config, store, compute):
         raise AssertionError(f"{config.model} was trained")
 
-    monkeypatch.setattr(study, "train_run", refuse)
+    monkeypatch.setattr(run, "train_run", refuse)
 
 
 def result(store: Store, config: RunConfig) -> tuple[dict, list, dict]:
@@ -243,19 +245,19 @@ def test_a_student_can_be_trained_by_itself_and_trains_its_teacher(trained, tmp_
 
 def teachers(monkeypatch) -> list[str]:
     """The kinds of teacher that students are given from here on."""
-    kinds, plain = [], study.Distillation
+    kinds, plain = [], run.Distillation
 
     def spy(teacher, *arguments, **options):
         kinds.append(type(teacher))
         return plain(teacher, *arguments, **options)
 
-    monkeypatch.setattr(study, "Distillation", spy)
+    monkeypatch.setattr(run, "Distillation", spy)
     return kinds
 
 
 def test_outputs_above_the_budget_are_not_stored_and_give_the_same_row(trained, tmp_path, monkeypatch):
     kinds, store = teachers(monkeypatch), Store(tmp_path)
-    monkeypatch.setattr(study, "OUTPUTS_BUDGET", 0)
+    monkeypatch.setattr(run, "OUTPUTS_BUDGET", 0)
     ensure([DISTILLED], store=store, executor=Inline())
     assert kinds == [LiveTeacher]
     assert not store.outputs(TEACHER.id).exists()
@@ -266,7 +268,7 @@ def test_outputs_within_the_budget_are_stored_once_and_read(copy, monkeypatch):
     kinds = teachers(monkeypatch)
     before = (copy.outputs(TEACHER.id) / "features.npy").stat()
     other = RunConfig.from_dict(DISTILLED.to_dict() | {"seed": 1})
-    monkeypatch.setattr(study, "OUTPUTS_BUDGET", 0)  # what is stored already is read all the same
+    monkeypatch.setattr(run, "OUTPUTS_BUDGET", 0)  # what is stored already is read all the same
     ensure([other], store=copy, executor=Inline())
     assert kinds == [StoredTeacher]
     after = (copy.outputs(TEACHER.id) / "features.npy").stat()
@@ -276,7 +278,7 @@ def test_outputs_within_the_budget_are_stored_once_and_read(copy, monkeypatch):
 def test_the_budget_is_in_bytes_of_one_teacher(tmp_path, monkeypatch, trained):
     size = sum(path.stat().st_size for path in trained.outputs(TEACHER.id).iterdir()) - 2 * 128  # without headers
     for budget, there in ((size - 1, False), (size, True)):
-        monkeypatch.setattr(study, "OUTPUTS_BUDGET", budget)
+        monkeypatch.setattr(run, "OUTPUTS_BUDGET", budget)
         prepare_teacher(TEACHER, Store(tmp_path))
         assert Store(tmp_path).outputs(TEACHER.id).exists() == there
 
@@ -302,14 +304,14 @@ def test_a_damaged_row_is_named_and_trained_again(trained, copy):
 
 
 def test_a_failed_run_is_named_and_the_others_are_done(tmp_path, monkeypatch):
-    plain = study.train_run
+    plain = run.train_run
 
     def sometimes(config, store, compute):
         if config == TEACHER:
             raise RuntimeError("out of luck")
         plain(config, store, compute)
 
-    monkeypatch.setattr(study, "train_run", sometimes)
+    monkeypatch.setattr(run, "train_run", sometimes)
     with pytest.raises(SweepFailed) as caught:
         ensure([DISTILLED, LINEAR, PLAIN], store=tmp_path, executor=Inline())
     words = str(caught.value)

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tdlib import models, tables
+from tdlib import models
+from tdlib.report import tables
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tdlib import data, evaluate, models, study, train
+from tdlib import data, evaluate, models, run, study, train
 from tdlib.evaluate import Evaluation
 from tdlib.models import Forecast
 from tdlib.store import Store
@@ -375,10 +375,10 @@ def test_the_test_windows_are_read_once_and_only_after_training(tmp_path, monkey
         reads.append((self, index))
         return plain(self, index)
 
-    monkeypatch.setattr(study, "split", spied_split)
+    monkeypatch.setattr(run, "split", spied_split)
     monkeypatch.setattr(Windows, "batch", batch)
     config = study.RunConfig("synthetic", 48, 16, "mlp", epochs=2, settings={"width": 8})
-    study.train_run(config, Store(tmp_path))
+    run.train_run(config, Store(tmp_path))
     (splits,) = made
     segments = [next(name for name in ("train", "val", "test") if getattr(splits, name) is who) for who, _ in reads]
     first = segments.index("test")

@@ -24,7 +24,8 @@ import time
 import pandas as pd
 import torch
 
-from tdlib import analysis, data, models, plots, profiles, study, tables, windows
+from tdlib import analysis, data, models, profiles, study, windows
+from tdlib.report import plots, tables
 from tdlib.store import Store
 
 series = data.load(dataset)

@@ -17,7 +17,8 @@ train_missing = False
 import numpy as np
 import torch
 
-from tdlib import analysis, losses, plots, profiles, study, tables
+from tdlib import analysis, losses, profiles, study
+from tdlib.report import plots, tables
 from tdlib.store import Store
 
 configs = [config for entry in profiles.load(profile) for config in entry.main()]

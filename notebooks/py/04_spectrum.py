@@ -16,7 +16,8 @@ train_missing = False
 # %%
 import numpy as np
 
-from tdlib import analysis, plots, profiles, study, tables
+from tdlib import analysis, profiles, study
+from tdlib.report import plots, tables
 from tdlib.store import Store
 
 configs = [config for entry in profiles.load(profile) for config in entry.main()]

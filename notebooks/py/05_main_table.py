@@ -11,7 +11,8 @@ figures = "../figures"
 train_missing = False
 
 # %%
-from tdlib import plots, profiles, study, tables
+from tdlib import profiles, study
+from tdlib.report import plots, tables
 
 configs = [config for entry in profiles.load(profile) for config in entry.main()]
 runs = tables.with_systems(study.ensure(configs, store=store, train_missing=train_missing))

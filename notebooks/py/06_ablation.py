@@ -15,7 +15,8 @@ train_missing = False
 # %%
 import pandas as pd
 
-from tdlib import plots, profiles, study, tables
+from tdlib import profiles, study
+from tdlib.report import plots, tables
 from tdlib.store import Store
 
 variants = {run: name for entry in profiles.load(profile) for run, name in entry.ablation().items()}

@@ -13,7 +13,8 @@ figures = "../figures"
 train_missing = False
 
 # %%
-from tdlib import plots, profiles, study, tables
+from tdlib import profiles, study
+from tdlib.report import plots, tables
 
 entries = profiles.Profile(profile).versatility()
 wanted = [run for named in entries.values() for _, run in named]

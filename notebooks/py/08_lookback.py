@@ -12,7 +12,8 @@ figures = "../figures"
 train_missing = False
 
 # %%
-from tdlib import plots, profiles, study, tables
+from tdlib import profiles, study
+from tdlib.report import plots, tables
 
 wanted = profiles.Profile(profile).lookback()
 runs = tables.with_systems(study.ensure(wanted, store=store, train_missing=train_missing))

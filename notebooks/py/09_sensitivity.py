@@ -16,7 +16,8 @@ figures = "../figures"
 train_missing = False
 
 # %%
-from tdlib import analysis, plots, profiles, study, tables
+from tdlib import analysis, profiles, study
+from tdlib.report import plots, tables
 
 entries = profiles.Profile(profile).sensitivity()
 wanted = [run for varied in entries.values() for run in varied]

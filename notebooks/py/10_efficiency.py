@@ -2,7 +2,7 @@
 # # How small and how fast is the student?
 # The point of distilling is a forecaster that costs little: to store, to run, to wait for. This page measures
 # the student beside the linear layers and the teachers, and the same student in three other forms: as two
-# matrix products (`tdlib.fused`), as an ONNX file, and as one with 8-bit weights (`tdlib.deploy`).
+# matrix products (`tdlib.deploy.fused`), as an ONNX file, and as one with 8-bit weights (`tdlib.deploy.onnx`).
 #
 # Errors come from the rows. **Times and memory are taken on your machine** when the page is run, on one thread.
 # Weights do not change them: the models are built fresh, in the sizes of the rows.
@@ -18,7 +18,9 @@ published_batch = 1
 import pandas as pd
 import torch
 
-from tdlib import efficiency, plots, profiles, study, tables
+from tdlib import profiles, study
+from tdlib.deploy import efficiency
+from tdlib.report import plots, tables
 from tdlib.store import Store
 
 wanted = profiles.Profile(profile).efficiency()

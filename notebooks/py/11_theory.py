@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tdlib import losses, plots, profiles, study, tables
+from tdlib import losses, profiles, study
+from tdlib.report import plots, tables
 from tdlib.store import Store
 
 table = profiles.Profile(profile)

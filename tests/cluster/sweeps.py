@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tdlib.executors import InProcess
 from tdlib.store import Store
 from tdlib.study import RunConfig, ensure
+from tdlib.sweep.executors import InProcess
 
 ROOT = Path(__file__).parents[2]
 SHAPE = {"dataset": "synthetic", "lookback": 48, "horizon": 16}

@@ -12,10 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sweeps import RUNS, assert_whole, environment, interrupt_cli, run_cli, serial, started, wait_until, writes
 
-from tdlib import executors
 from tdlib.store import Store
 from tdlib.study import ensure
-from tdlib.sweep import Job, SweepFailed, sweep
+from tdlib.sweep import Job, SweepFailed, executors, sweep
 
 distributed = pytest.importorskip("distributed", reason="make test-cluster installs distributed")
 

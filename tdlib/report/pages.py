@@ -18,7 +18,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from tdlib.store import write_atomically
+from tdlib.files import write_atomically
 from tdlib.sweep import Job, sweep
 
 SCRIPTS = Path("notebooks/py")

@@ -15,7 +15,7 @@ from types import ModuleType
 
 from tdlib import threads
 from tdlib.compute import Compute
-from tdlib.processes import Processes
+from tdlib.sweep.processes import Processes
 
 SECONDS = 10  # to wait for a Dask scheduler's answer
 
@@ -69,7 +69,7 @@ def opened(
         finally:
             pool.stop()
     elif executor == "slurm":
-        from tdlib.slurm import Slurm
+        from tdlib.sweep.slurm import Slurm
 
         options = {"cpus_per_task": compute.threads or 1, **(slurm or {})}
         with contextlib.closing(Slurm(_package("submitit", "slurm"), place / "cache" / "slurm", options)) as pool:

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tdlib.plots.style import colour
+from tdlib.report.plots.style import colour
 
 
 def bubbles(table: pd.DataFrame, *, x: str, y: str, size: str, labels: tuple[str, str]) -> Figure:

@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from tdlib.plots.style import COLOURS, colour
+from tdlib.report.plots.style import COLOURS, colour
 
 
 def heat_map(table: pd.DataFrame, *, label: str) -> Figure:

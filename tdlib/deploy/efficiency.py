@@ -18,9 +18,11 @@ import torch
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
-from tdlib import study, tables
+from tdlib import run
 from tdlib.config import RunConfig
-from tdlib.deploy import fuse, require_onnx, session, to_onnx
+from tdlib.deploy.fused import fuse
+from tdlib.deploy.onnx import require_onnx, session, to_onnx
+from tdlib.report import tables
 
 FORMS = ("MLP, fused", "MLP, ONNX", "MLP, ONNX int8")  # other forms of one and the same student
 
@@ -36,7 +38,7 @@ class Served:
 
 def build(config: RunConfig, channels: int) -> nn.Module:
     """The model of a run with fresh weights, in evaluation mode."""
-    return study.build(config, channels).eval()
+    return run.build(config, channels).eval()
 
 
 def in_torch(model: nn.Module) -> Served:

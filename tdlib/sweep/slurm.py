@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from types import ModuleType
 
-from tdlib.processes import WorkerDied
+from tdlib.sweep.processes import WorkerDied
 
 PERIOD = 5  # seconds between two looks into the queue
 LOOKS = 3  # without job and without answer, before a job counts as lost: shared storage may lag behind

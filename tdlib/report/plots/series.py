@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import signal
 
-from tdlib.plots.style import COLOURS, colour
+from tdlib.report.plots.style import COLOURS, colour
 
 
 def forecasts(arrays: dict[str, dict[str, np.ndarray]], *, sample: int, channel: int, title: str) -> Figure:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from tdlib import executors
+from tdlib.sweep import executors
 
 
 class SweepFailed(RuntimeError):

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tdlib.fused import fuse
+from tdlib.deploy.fused import fuse
+from tdlib.files import write_atomically
 from tdlib.models.mlp import MLP
-from tdlib.store import write_atomically
 from tdlib.windows import Windows
 
 __all__ = ["fuse", "mse", "require_onnx", "session", "to_onnx"]
@@ -48,7 +48,7 @@ class InOwnUnits(nn.Module):
 def to_onnx(model: nn.Module, about: dict, path: str | Path, *, run: str = "", int8: bool = False) -> float:
     """Write a model as one ONNX file: `x` [batch, L, C] -> `prediction` [batch, H, C], in the series' own units.
 
-    `about` is what `study.load_model` returns with the model; channels, look-back, horizon and `run` become
+    `about` is what `run.load_model` returns with the model; channels, look-back, horizon and `run` become
     metadata of the file. An MLP of one layer is fused first. With `int8` the weights are 8-bit integers, with
     one scale for each column, and activations are quantised as they come, with one scale for the whole batch:
     a window's forecast then depends a little on the others. Before the file appears its forecasts are compared

@@ -1,0 +1,1 @@
+"""A trained model in service: fused, as one ONNX file, and what it costs."""

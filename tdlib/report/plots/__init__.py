@@ -1,0 +1,30 @@
+"""Frames and arrays in, figures out."""
+
+from tdlib.report.plots.errors import beside_seeds, curves, dumbbells, heat_map, intervals, points, radar, weight_grids
+from tdlib.report.plots.latency import bubbles
+from tdlib.report.plots.series import differences, forecasts, periods, scales, spectrograms, training
+from tdlib.report.plots.style import COLOURS, colour, save
+from tdlib.report.plots.theory import ratios, shares
+
+__all__ = [
+    "COLOURS",
+    "beside_seeds",
+    "bubbles",
+    "colour",
+    "curves",
+    "differences",
+    "dumbbells",
+    "forecasts",
+    "heat_map",
+    "intervals",
+    "periods",
+    "points",
+    "radar",
+    "ratios",
+    "save",
+    "scales",
+    "shares",
+    "spectrograms",
+    "training",
+    "weight_grids",
+]
