@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
+from tdlib.checks import one_of
+
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -31,8 +33,7 @@ class Compute:
         if type(self.threads) is not int or self.threads < 0:
             raise ValueError(f"threads must be a whole number, 0 for what is measured; got {self.threads!r}")
         for name, value, known in (("device", self.device, DEVICES), ("precision", self.precision, PRECISIONS)):
-            if value not in known:
-                raise ValueError(f"{name} knows {', '.join(known)}; got {value!r}")
+            one_of(name, value, known)
 
     @property
     def gpus(self) -> int:

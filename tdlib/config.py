@@ -5,10 +5,10 @@ import functools
 import json
 import math
 import typing
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tdlib import data, losses, models, rivals
+from tdlib.checks import one_of, require
 from tdlib.distill import TERMS, weights
 from tdlib.store import run_id
 from tdlib.teachers import WEIGHTINGS
@@ -56,8 +56,8 @@ class RunConfig:
 
     def __post_init__(self):
         set_ = functools.partial(object.__setattr__, self)
-        _require(isinstance(self.model, str), f"model must be str, got {self.model!r}")
-        _require(isinstance(self.settings, dict), f"settings must be a dict, got {self.settings!r}")
+        require(isinstance(self.model, str), f"model must be str, got {self.model!r}")
+        require(isinstance(self.settings, dict), f"settings must be a dict, got {self.settings!r}")
         set_("settings", models.settings(self.model, self.settings))
         set_("terms", tuple(self.terms) if isinstance(self.terms, list) else self.terms)
         for name, value in TRAINING[models.role(self.model)].items():
@@ -80,35 +80,35 @@ class RunConfig:
 
     def _check_values(self):
         data.check_name(self.dataset)
-        _require(self.teacher is None or self.teacher in models.names(),
+        require(self.teacher is None or self.teacher in models.names(),
                  f"unknown model {self.teacher!r} as teacher; known: {', '.join(models.names())}")  # fmt: skip
         for name in ("lookback", "horizon", "batch_size", "epochs", "patience", "learning_rate", "temperature"):
-            _require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
+            require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
         for name in ("learning_rate", "temperature", "alpha", "beta"):
-            _require(getattr(self, name) != math.inf, f"{name} must be finite, got inf")
+            require(getattr(self, name) != math.inf, f"{name} must be finite, got inf")
         for name in ("alpha", "beta", "scales", "seed"):
-            _require(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}")
-        _one_of("downsample", self.downsample, losses.DOWNSAMPLINGS)
-        _one_of("reduction", self.reduction, losses.REDUCTIONS)
-        _one_of("patterns", self.patterns, ("teacher", "truth"))
-        _one_of("weighting", self.weighting, WEIGHTINGS)
+            require(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}")
+        one_of("downsample", self.downsample, losses.DOWNSAMPLINGS)
+        one_of("reduction", self.reduction, losses.REDUCTIONS)
+        one_of("patterns", self.patterns, ("teacher", "truth"))
+        one_of("weighting", self.weighting, WEIGHTINGS)
         for term in self.terms:
-            _one_of("terms", term, _ALL_TERMS)
-        _require(len(self.terms) > 0, "terms must name at least one part of the loss")
+            one_of("terms", term, _ALL_TERMS)
+        require(len(self.terms) > 0, "terms must name at least one part of the loss")
         object.__setattr__(self, "terms", tuple(term for term in _ALL_TERMS if term in self.terms))
         truth = self.patterns == "truth"
-        _require(not (truth and self.teacher), 'patterns="truth" takes no teacher')
-        _require(not (truth and self.beta), 'patterns="truth" has no features: beta must be 0')
-        _require(bool(self.teacher) or truth or not (self.alpha or self.beta),
+        require(not (truth and self.teacher), 'patterns="truth" takes no teacher')
+        require(not (truth and self.beta), 'patterns="truth" has no features: beta must be 0')
+        require(bool(self.teacher) or truth or not (self.alpha or self.beta),
                  'alpha and beta need a teacher, or patterns="truth"')  # fmt: skip
         for name in ("teacher_options", "co_teachers"):
-            _require(bool(self.teacher) or not getattr(self, name), f"{name} need a teacher")
-        _require(self.teacher not in self.co_teachers, f"co_teachers name {self.teacher!r}, the teacher, again")
-        _require(not (self.co_teachers and self.beta), "the features of several teachers have no common width: "
+            require(bool(self.teacher) or not getattr(self, name), f"{name} need a teacher")
+        require(self.teacher not in self.co_teachers, f"co_teachers name {self.teacher!r}, the teacher, again")
+        require(not (self.co_teachers and self.beta), "the features of several teachers have no common width: "
                  "with co_teachers beta must be 0")  # fmt: skip
         if self.distilled:
             self.check_length("forecast", self.horizon, "horizon")
-            _require(bool(self.weights), "no part of the loss has a weight: see terms, alpha and beta")
+            require(bool(self.weights), "no part of the loss has a weight: see terms, alpha and beta")
 
     @property
     def distilled(self) -> bool:
@@ -149,9 +149,9 @@ class RunConfig:
         """The inverse of `to_dict`; ValueError for a key that no config has, with the valid ones."""
         valid = [entry.name for entry in dataclasses.fields(cls)]
         for key in values:
-            _require(key in valid, f"unknown config key {key!r}; known: {', '.join(valid)}")
+            require(key in valid, f"unknown config key {key!r}; known: {', '.join(valid)}")
         for key in ("dataset", "lookback", "horizon", "model"):
-            _require(key in values, f"the config key {key!r} is missing")
+            require(key in values, f"the config key {key!r} is missing")
         return cls(**values)
 
     def __hash__(self) -> int:
@@ -190,21 +190,12 @@ _TEACHER_FIELDS = ("seed", "settings", "learning_rate", "batch_size", "epochs", 
 
 def _teacher_config(student: RunConfig, model: str, options: dict) -> RunConfig:
     for key in options:
-        _one_of("teacher_options", key, _TEACHER_FIELDS)
+        one_of("teacher_options", key, _TEACHER_FIELDS)
     return RunConfig(student.dataset, student.lookback, student.horizon, model, **options)
 
 
 def _options(teacher: RunConfig) -> dict:
     return {name: getattr(teacher, name) for name in _TEACHER_FIELDS}
-
-
-def _require(condition: bool, sentence: str) -> None:
-    if not condition:
-        raise ValueError(sentence)
-
-
-def _one_of(name: str, value: str, valid: Iterable[str]) -> None:
-    _require(value in valid, f"{name} knows {', '.join(valid)}; got {value!r}")
 
 
 def _check_types(config: RunConfig) -> None:

@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from tdlib.checks import one_of
+
 DOWNSAMPLINGS = ("avg", "max", "min", "conv")
 REDUCTIONS = ("code", "kl")
 FLOOR = 1e-8  # under the student's logarithm, where the public code has it: no distribution is further than 18.4 nats
@@ -24,7 +26,7 @@ FLOOR = 1e-8  # under the student's logarithm, where the public code has it: no 
 
 def halve(x: Float[Tensor, "*axes length"], how: str = "avg") -> Float[Tensor, "*axes half"]:
     """x^m from x^(m-1): half of the last dimension; an odd length drops its last element, as pooling does."""
-    _one_of(how, DOWNSAMPLINGS, "downsampling")
+    one_of("downsample", how, DOWNSAMPLINGS)
     even, odd = x[..., : x.shape[-1] // 2 * 2].unflatten(-1, (x.shape[-1] // 2, 2)).unbind(-1)
     if how == "avg":
         return (even + odd) / 2
@@ -71,7 +73,7 @@ def multi_scale(
 
     `scales` is M, the number of coarser scales. ValueError where `dim` is shorter than 2^M, or the shapes differ.
     """
-    _one_of(downsample, DOWNSAMPLINGS, "downsampling")
+    one_of("downsample", downsample, DOWNSAMPLINGS)
     _check_shapes(student, teacher)
     check_scales(student.shape[dim], scales)
     a, b = student.movedim(dim, -1), teacher.movedim(dim, -1)
@@ -117,7 +119,7 @@ def multi_period(
     horizon of 96. `"kl"` is the textbook KL: no floor, summed over frequency. Works in float32 at least; loss and
     gradients of `"code"` are bounded for every finite input. ValueError where the shapes differ or `dim` is 1.
     """
-    _one_of(reduction, REDUCTIONS, "reduction")
+    one_of("reduction", reduction, REDUCTIONS)
     _check_shapes(student, teacher)
     check_period(student.shape[dim])
     both = torch.stack([student.movedim(dim, -1), teacher.movedim(dim, -1)])
@@ -187,8 +189,3 @@ def check_period(length: int, what: str = "length") -> None:
 def _check_shapes(student: Tensor, teacher: Tensor) -> None:
     if student.shape != teacher.shape:
         raise ValueError(f"student and teacher differ in shape: {tuple(student.shape)} and {tuple(teacher.shape)}")
-
-
-def _one_of(value: str, known: tuple[str, ...], what: str) -> None:
-    if value not in known:
-        raise ValueError(f"unknown {what} {value!r}; known: {', '.join(known)}")

@@ -25,7 +25,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tdlib.models.layers import denormalize, moving_average, normalize, require
+from tdlib.checks import require
+from tdlib.models.layers import denormalize, moving_average, normalize
 from tdlib.models.mlp import MLP
 
 

@@ -19,7 +19,7 @@ from tdlib.models.timemixer import TimeMixer
 from tdlib.models.timesnet import TimesNet
 from tdlib.models.tsmixer import TSMixer
 
-__all__ = ["Forecast", "build", "names", "role", "settings"]
+__all__ = ["Forecast", "build", "names", "role", "settings", "title"]
 
 _MODELS: dict[str, type[nn.Module]] = {
     "mlp": MLP,
@@ -50,6 +50,12 @@ def role(name: str) -> str:
     """`"student"` or `"teacher"`: which of the two training protocols a model follows."""
     settings(name)
     return _MODELS[name].role
+
+
+def title(name: str) -> str:
+    """What tables and figures call a model."""
+    settings(name)
+    return _MODELS[name].title
 
 
 def settings(name: str, given: dict | None = None) -> dict:

@@ -32,10 +32,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Dropout, Forecast, decompose, denormalize, normalize, require, sinusoids
+from tdlib.checks import require
+from tdlib.models.layers import Dropout, Forecast, decompose, denormalize, normalize, sinusoids
 
 
 class Autoformer(nn.Module):
+    title = "Autoformer"
     role = "teacher"
 
     def __init__(

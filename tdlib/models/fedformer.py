@@ -26,11 +26,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from tdlib.checks import require
 from tdlib.models.autoformer import DecompositionTransformer
-from tdlib.models.layers import Forecast, denormalize, normalize, require
+from tdlib.models.layers import Forecast, denormalize, normalize
 
 
 class FEDformer(nn.Module):
+    title = "FEDformer"
     role = "teacher"
 
     def __init__(

@@ -19,10 +19,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Forecast, denormalize, normalize, require
+from tdlib.checks import require
+from tdlib.models.layers import Forecast, denormalize, normalize
 
 
 class FITS(nn.Module):
+    title = "FITS"
     role = "student"
 
     def __init__(self, *, lookback: int, horizon: int, channels: int, period: int = 24, harmonics: int = 6):

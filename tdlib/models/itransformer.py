@@ -12,10 +12,12 @@ Shapes: B batch, L look-back, H horizon, C channels.
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Forecast, denormalize, normalize, require
+from tdlib.checks import require
+from tdlib.models.layers import Forecast, denormalize, normalize
 
 
 class ITransformer(nn.Module):
+    title = "iTransformer"
     role = "teacher"
 
     def __init__(

@@ -83,12 +83,6 @@ def sinusoids(steps: int, width: int) -> Tensor:
     return torch.where(torch.arange(width) % 2 == 0, angle.sin(), angle.cos())
 
 
-def require(condition: bool, sentence: str) -> None:
-    """ValueError with `sentence` unless `condition` holds: how a model refuses a setting."""
-    if not condition:
-        raise ValueError(sentence)
-
-
 class Dropout(nn.Module):
     """`nn.Dropout` with cheaper draws: four 16-bit ones from each random 64-bit integer.
 

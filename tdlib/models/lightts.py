@@ -21,10 +21,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Forecast, denormalize, normalize, require
+from tdlib.checks import require
+from tdlib.models.layers import Forecast, denormalize, normalize
 
 
 class LightTS(nn.Module):
+    title = "LightTS"
     role = "student"
 
     def __init__(self, *, lookback: int, horizon: int, channels: int, width: int = 64, chunk: int = 24):

@@ -14,10 +14,12 @@ Shapes: B batch, L look-back, H horizon, C channels.
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Affine, Forecast, denormalize, moving_average, normalize, require
+from tdlib.checks import require
+from tdlib.models.layers import Affine, Forecast, denormalize, moving_average, normalize
 
 
 class DLinear(nn.Module):
+    title = "DLinear"
     role = "student"
 
     def __init__(self, *, lookback: int, horizon: int, channels: int, average: int = 25):
@@ -34,6 +36,7 @@ class DLinear(nn.Module):
 
 
 class NLinear(nn.Module):
+    title = "NLinear"
     role = "student"
 
     def __init__(self, *, lookback: int, horizon: int, channels: int):
@@ -48,6 +51,7 @@ class NLinear(nn.Module):
 
 
 class RLinear(nn.Module):
+    title = "RLinear"
     role = "student"
 
     def __init__(self, *, lookback: int, horizon: int, channels: int):

@@ -24,10 +24,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Forecast, denormalize, moving_average, normalize, require
+from tdlib.checks import require
+from tdlib.models.layers import Forecast, denormalize, moving_average, normalize
 
 
 class MLP(nn.Module):
+    title = "MLP"
     role = "student"
 
     def __init__(

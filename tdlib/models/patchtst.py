@@ -18,10 +18,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Dropout, Forecast, denormalize, normalize, require
+from tdlib.checks import require
+from tdlib.models.layers import Dropout, Forecast, denormalize, normalize
 
 
 class PatchTST(nn.Module):
+    title = "PatchTST"
     role = "teacher"
 
     def __init__(

@@ -24,10 +24,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Dropout, Forecast, denormalize, moving_average, normalize, require
+from tdlib.checks import require
+from tdlib.models.layers import Dropout, Forecast, denormalize, moving_average, normalize
 
 
 class TimeMixer(nn.Module):
+    title = "TimeMixer"
     role = "teacher"
 
     def __init__(

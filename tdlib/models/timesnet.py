@@ -24,10 +24,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Dropout, Forecast, denormalize, normalize, require, sinusoids
+from tdlib.checks import require
+from tdlib.models.layers import Dropout, Forecast, denormalize, normalize, sinusoids
 
 
 class TimesNet(nn.Module):
+    title = "TimesNet"
     role = "teacher"
 
     def __init__(

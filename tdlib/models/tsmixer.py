@@ -16,10 +16,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Affine, Dropout, Forecast, denormalize, normalize, require
+from tdlib.checks import require
+from tdlib.models.layers import Affine, Dropout, Forecast, denormalize, normalize
 
 
 class TSMixer(nn.Module):
+    title = "TSMixer"
     role = "student"
 
     def __init__(
