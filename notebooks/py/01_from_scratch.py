@@ -85,13 +85,14 @@ keep(figure, "01_scales")
 # ## Pattern 2: many periods
 # The amplitudes of the Fourier transform say how strong each period is. Without bin 0 (the mean), and
 # through a softmax with temperature $\tau$, they are a distribution over periods; the student's is compared
-# with the teacher's by the Kullback-Leibler divergence:
+# with the teacher's by a Kullback-Leibler divergence:
 #
 # $$A = |\mathrm{rfft}(x)|_{1..H/2}, \qquad Q(x) = \mathrm{softmax}(A / \tau), \qquad
-# P(a, b) = \mathrm{KL}\left(Q(b)\,\|\,Q(a)\right) = \sum_i Q_i(b) \log \frac{Q_i(b)}{Q_i(a)}$$
+# P(a, b) = \frac{1}{H/2} \sum_i Q_i(b) \left[\log Q_i(b) - \log\left(Q_i(a) + \varepsilon\right)\right],
+# \qquad \varepsilon = 10^{-8}$$
 #
-# The public code averages over the frequencies too, and so do we by default: the term is then 1/24 of the
-# textbook's at this horizon.
+# Two things are not in a textbook's divergence and belong to the method as it was published: the **mean** over the
+# frequencies instead of the sum, 1/24 of it at this horizon, and the **floor** $\varepsilon$ under the student's share.
 
 
 # %%
@@ -100,8 +101,10 @@ def log_periods(x, temperature=0.5):
     return F.log_softmax(amplitude / temperature, dim=-1)
 
 
-def multi_period(student, teacher, temperature=0.5):
+def multi_period(student, teacher, temperature=0.5, floor=1e-8):
     log_student, log_teacher = log_periods(student, temperature), log_periods(teacher, temperature)
+    if floor:
+        log_student = (log_student.exp() + floor).log()
     return (log_teacher.exp() * (log_teacher - log_student)).mean()
 
 
@@ -113,10 +116,29 @@ _ = axis.set(xlabel="period [steps]", ylabel="share of Q")
 keep(figure, "01_periods")
 
 # %% [markdown]
+# ### What the floor does
+# A wave of 24 steps is to be matched by a student that hears 8 steps, both louder and louder. The exact divergence
+# grows with the loudness; with the floor it ends at $-\log 10^{-8}$, and its gradient fades where the student has
+# no share left to give. Hidden features are that loud: without the floor they would be driven apart.
+
+# %%
+loudness = torch.logspace(-2, 2, 60)[:, None]
+steps = torch.arange(48) / 8
+quick, slow = loudness * torch.sin(2 * torch.pi * steps), loudness * torch.sin(2 * torch.pi * steps / 3)
+figure, axis = plt.subplots(figsize=(7, 2.4), layout="constrained")
+for floor, label in ((0, "exact"), (1e-8, "with the floor")):
+    nats = [24 * multi_period(a, b, floor=floor) for a, b in zip(quick, slow, strict=True)]
+    axis.loglog(loudness.flatten(), nats, label=label)
+_ = axis.set(xlabel="amplitude of both waves", ylabel="divergence, summed [nats]")
+_ = axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+assert max(nats) <= 1e-3 - torch.tensor(1e-8).log()
+keep(figure, "01_floor")
+
+# %% [markdown]
 # ### Why the logarithm comes first
-# Written as it is in the public code, as the log of (softmax + 1e-8), the divergence breaks: amplitudes of some
-# hundreds make the softmax exactly zero away from the peak, and the gradient that flows into the *teacher's*
-# side (through the projector, below) is not a number. `log_softmax` has no such zero.
+# Written straight from the formula the divergence breaks: amplitudes of some hundreds make the softmax exactly zero
+# away from the peak, $0 \log 0$ has no gradient, and what flows into the *teacher's* side (through the projector,
+# below) is not a number. `log_softmax` has no such zero; where both are numbers, they are the same.
 
 
 # %%
@@ -131,6 +153,7 @@ for loss in (naive, multi_period):
     (gradient,) = torch.autograd.grad(loss(y[0], loud), loud)
     print(f"{loss.__name__:13} gradient finite: {bool(gradient.isfinite().all())}")
 assert gradient.isfinite().all()
+torch.testing.assert_close(naive(y[0], loud), multi_period(y[0], loud))
 
 # %% [markdown]
 # ## A teacher and a student
@@ -256,3 +279,5 @@ print("equal, for forecasts and for features")
 #   teacher's forecasts are a less noisy target than the truth.
 # * The naive divergence has a gradient that is not a number where the signal is loud. That is not a corner
 #   case: real features reach such amplitudes within a few steps of training.
+# * The floor bounds the divergence of two distributions that have nothing in common. It is part of the method,
+#   not of its numerics: page 06 shows the same student with the exact divergence.
