@@ -281,3 +281,16 @@ def test_rlinear_is_exact_where_its_matrix_copies_the_last_period():
 def test_a_scaled_window_has_a_scaled_forecast(name):
     model, x = build(name, 48, 24, 3).eval(), torch.randn(4, 48, 3)
     torch.testing.assert_close(model(7 * x - 2).prediction, 7 * model(x).prediction - 2, rtol=1e-3, atol=1e-3)
+
+
+def test_an_idle_last_pair_of_the_mlp_counts_and_does_not_learn():
+    """As in the public code: 2 C weights that stay at 1 and 0."""
+    shape = {"lookback": 48, "horizon": 12, "channels": 3, "width": 8}
+    idle, working = models.build("mlp", affine=False, **shape), models.build("mlp", **shape)
+    assert sum(w.numel() for w in idle.parameters()) == sum(w.numel() for w in working.parameters())
+    for model, moved in ((idle, False), (working, True)):
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.1, fused=True)
+        model(torch.randn(4, 48, 3)).prediction.square().mean().backward()
+        optimizer.step()
+        learned = not (torch.equal(model.scale, torch.ones(3)) and torch.equal(model.shift, torch.zeros(3)))
+        assert learned is moved

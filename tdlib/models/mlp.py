@@ -9,8 +9,8 @@ Its feature is h_seasonal + h_trend: the first layer before BatchNorm and ReLU. 
 the weights; BatchNorm keeps a scale and a shift per channel. `norm="revin"` also divides each window
 by its deviation (Kim et al. 2022), as the paper does for Traffic; `"none"` keeps the mean in. A last
 scale and shift per channel acts on the output: the public code counts these 2 C weights too, as
-RevIN's pair, and leaves them idle unless RevIN is on. (An input-side pair would change little, since
-BatchNorm follows.)
+RevIN's pair, and leaves them idle unless RevIN is on; `affine=False` does the same: the pair is there and
+stays at 1 and 0. (An input-side pair would change little, since BatchNorm follows.)
 
 With `layers` from 2 to 4 each branch has as many hidden layers: W' h + b', BatchNorm, ReLU once more
 before V. The feature stays the first layer's. Parameters at width 512 with seven channels, one layer:
@@ -42,6 +42,7 @@ class MLP(nn.Module):
         average: int = 25,
         norm: str = "mean",
         layers: int = 1,
+        affine: bool = True,
     ):
         super().__init__()
         require(width >= 1, f"mlp: width must be at least 1, got {width}")
@@ -50,6 +51,7 @@ class MLP(nn.Module):
         require(1 <= layers <= 4, f"mlp: layers must lie in 1..4, got {layers}")
         self.feature_width, self.average, self.norm = width, average, norm
         self.scale, self.shift = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.scale.requires_grad_(affine), self.shift.requires_grad_(affine)
         self.seasonal_in, self.trend_in = nn.Linear(lookback, width), nn.Linear(lookback, width)
         self.seasonal_norm, self.trend_norm = nn.BatchNorm1d(channels), nn.BatchNorm1d(channels)
         self.seasonal_out, self.trend_out = nn.Linear(width, horizon), nn.Linear(width, horizon)
