@@ -1,0 +1,42 @@
+"""What README promises of places and commands is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tdlib.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(text):
+    links = re.findall(r"\]\(([^)#:]+)\)", text.read_text())
+    assert [link for link in links if not (text.parent / link).exists()] == []
+
+
+def test_the_map_names_each_room():
+    block = re.search(r"## Where things are\n\n(.*?)\n\n", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    words = set(re.findall(r"[a-z_]+(?=/)|[a-z_]+(?=[,; |]|$)", block, re.MULTILINE))
+    rooms = {path.stem for path in (ROOT / "tdlib").iterdir() if not path.name.startswith("__")}
+    assert rooms <= words
+    further = {path.stem for room in ("sweep", "report") for path in (ROOT / "tdlib" / room).iterdir()} - {"__init__"}
+    assert {name for name in further if not name.startswith("_")} <= words
+
+
+def test_ten_changes_name_one_file_each():
+    lines = re.findall(r"^\| (.+?) \| .*?\[(tdlib/[^]]+)\]", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(lines) == 10
+    assert len({change for change, _ in lines}) == 10
+    assert len({file for _, file in lines}) == 10  # no file holds two of these ideas
+
+
+def test_every_command_that_readme_shows_is_one(capsys):
+    commands = set(re.findall(r"python -m tdlib ([a-z]+)", (ROOT / "README.md").read_text()))
+    for command in commands:
+        with pytest.raises(SystemExit) as stopped:
+            main([command, "--help"])
+        assert stopped.value.code == 0
+    assert {"runs", "pages", "distill", "forecast", "export"} <= commands
