@@ -1,5 +1,7 @@
 """Sizes for speed: every model of the registry, small enough for a test."""
 
+import torch
+
 from tdlib import models
 
 COMMON = {"width": 16, "hidden": 16, "heads": 2}  # where a model has the setting
@@ -9,3 +11,37 @@ OWN = {"moderntcn": {"dim": 4, "large_kernel": 9}, "fedformer": {"modes": 4}, "t
 def settings(name: str) -> dict:
     """Settings of the model `name` that make it small; they suit look-backs from 16 steps on."""
     return {key: value for key, value in COMMON.items() if key in models.settings(name)} | OWN.get(name, {})
+
+
+def build(name: str, lookback: int = 48, horizon: int = 16, channels: int = 3, **given) -> torch.nn.Module:
+    """A small model, the same weights at every call; `given` changes its settings."""
+    torch.manual_seed(0)
+    return models.build(name, lookback=lookback, horizon=horizon, channels=channels, **(settings(name) | given))
+
+
+def worn(name: str, lookback: int = 48, horizon: int = 16, channels: int = 3, **given) -> torch.nn.Module:
+    """The same in evaluation mode, after batches that moved its running statistics."""
+    model = build(name, lookback, horizon, channels, **given).train()
+    with torch.no_grad():
+        for _ in range(3):
+            model(1 + 2 * torch.randn(8, lookback, channels))
+    return model.eval()
+
+
+def silence(*modules: torch.nn.Module) -> None:
+    """All weights to 0."""
+    for module in modules:
+        for weight in module.parameters():
+            torch.nn.init.zeros_(weight)
+
+
+def series(batch: int, lookback: int, channels: int, seed: int = 1) -> torch.Tensor:
+    """Random walks [batch, lookback, channels]."""
+    return torch.randn(batch, lookback, channels, generator=torch.Generator().manual_seed(seed)).cumsum(1)
+
+
+def parameters(name: str, horizon: int, **given) -> int:
+    """How many weights a model has at look-back 720 and seven channels; on "meta", where they take no memory."""
+    with torch.device("meta"):
+        model = models.build(name, lookback=720, horizon=horizon, channels=7, **given)
+    return sum(weight.numel() for weight in model.parameters())

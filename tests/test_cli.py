@@ -65,7 +65,6 @@ def test_bad_input_is_one_sentence(arguments, words, capsys, tmp_path, monkeypat
         (["--horizon", "300"], "600 rows, too few for look-back 336 and horizon 300"),
         (["--lookback", "0"], "lookback must be positive"),
         (["--lookback", "many"], "invalid int value"),
-        (["--lookback", "4", "--horizon", "8", "--teacher", "moderntcn"], "patch must lie in 1..4"),
     ],
 )
 def test_bad_options_of_distill_train_nothing(options, words, own_csv, capsys, tmp_path):

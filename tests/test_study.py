@@ -341,8 +341,9 @@ def test_a_series_that_is_too_short_is_refused_before_anything_is_written(tmp_pa
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (RunConfig("synthetic", 6, 16, "mlp", "moderntcn", epochs=1), "moderntcn: patch must lie in 1..6"),
-        (RunConfig("synthetic", 6, 16, "moderntcn", epochs=1), "moderntcn: patch must lie in 1..6"),
+        (RunConfig("synthetic", 6, 16, "mlp", "moderntcn", teacher_options={"settings": {"patch": 7}}),
+         "moderntcn: patch must be at most 6"),
+        (RunConfig("synthetic", 6, 16, "moderntcn", settings={"patch": 7}), "moderntcn: patch must be at most 6"),
         (RunConfig(**SHAPE, model="mlp", epochs=1, settings={"width": 0}), "mlp: width must be at least 1"),
         (RunConfig(**SHAPE, model="mlp", teacher="itransformer", settings={"width": 4}),
          "a feature width of 4 cannot be halved 3 times"),

@@ -1,42 +1,45 @@
-"""The registry: a model by name. Every model maps x [B, L, C] to a `Forecast`."""
+"""The registry: a model by name. Every model maps x [B, L, C] to a `Forecast`.
+
+A new model is one file, `tdlib/models/NAME.py`, and one line in `_CLASSES`. Its class, a `torch.nn.Module`, has
+
+    title, role, paper    what tables call it; "student" or "teacher"; its source
+    __init__              keyword arguments: lookback, horizon, channels, then settings, each with the published value
+                          as its default and, for what it may be, a type of `ranges`
+    feature_width         set in __init__: the last axis of the features
+    forward               x [B, L, C] -> Forecast(prediction [B, H, C], features [B, C, feature_width])
+    limits                optional: the largest value of settings that depend on the window's shape, and why
+"""
 
 import inspect
+import typing
+from importlib import import_module
 
 from torch import nn
 
-from tdlib.models.autoformer import Autoformer
-from tdlib.models.fedformer import FEDformer
-from tdlib.models.fits import FITS
-from tdlib.models.itransformer import ITransformer
+from tdlib.checks import require
 from tdlib.models.layers import Forecast
-from tdlib.models.lightts import LightTS
-from tdlib.models.linear import DLinear, NLinear, RLinear
-from tdlib.models.micn import MICN
-from tdlib.models.mlp import MLP
-from tdlib.models.moderntcn import ModernTCN
-from tdlib.models.patchtst import PatchTST
-from tdlib.models.timemixer import TimeMixer
-from tdlib.models.timesnet import TimesNet
-from tdlib.models.tsmixer import TSMixer
 
-__all__ = ["Forecast", "build", "names", "role", "settings", "title"]
+__all__ = ["Forecast", "build", "names", "paper", "role", "settings", "title"]
 
+_CLASSES = {  # file and name: class
+    "mlp": "MLP",
+    "dlinear": "DLinear",
+    "nlinear": "NLinear",
+    "rlinear": "RLinear",
+    "fits": "FITS",
+    "tsmixer": "TSMixer",
+    "lightts": "LightTS",
+    "itransformer": "ITransformer",
+    "moderntcn": "ModernTCN",
+    "patchtst": "PatchTST",
+    "timemixer": "TimeMixer",
+    "timesnet": "TimesNet",
+    "micn": "MICN",
+    "fedformer": "FEDformer",
+    "autoformer": "Autoformer",
+}
 _MODELS: dict[str, type[nn.Module]] = {
-    "mlp": MLP,
-    "dlinear": DLinear,
-    "nlinear": NLinear,
-    "rlinear": RLinear,
-    "fits": FITS,
-    "tsmixer": TSMixer,
-    "lightts": LightTS,
-    "itransformer": ITransformer,
-    "moderntcn": ModernTCN,
-    "patchtst": PatchTST,
-    "timemixer": TimeMixer,
-    "timesnet": TimesNet,
-    "micn": MICN,
-    "fedformer": FEDformer,
-    "autoformer": Autoformer,
+    name: getattr(import_module(f"tdlib.models.{name}"), model) for name, model in _CLASSES.items()
 }
 _SHAPE = ("lookback", "horizon", "channels")
 
@@ -48,14 +51,17 @@ def names(role: str | None = None) -> list[str]:
 
 def role(name: str) -> str:
     """`"student"` or `"teacher"`: which of the two training protocols a model follows."""
-    settings(name)
-    return _MODELS[name].role
+    return _known(name).role
 
 
 def title(name: str) -> str:
     """What tables and figures call a model."""
-    settings(name)
-    return _MODELS[name].title
+    return _known(name).title
+
+
+def paper(name: str) -> str:
+    """Where a model comes from: authors, place and year, arXiv number."""
+    return _known(name).paper
 
 
 def settings(name: str, given: dict | None = None) -> dict:
@@ -63,24 +69,45 @@ def settings(name: str, given: dict | None = None) -> dict:
 
     ValueError for an unknown model, a setting it does not have, with the valid ones, or one of the wrong type.
     """
-    if name not in _MODELS:
-        raise ValueError(f"unknown model {name!r}; known: {', '.join(_MODELS)}")
-    parameters = inspect.signature(_MODELS[name]).parameters
+    parameters = inspect.signature(_known(name)).parameters
     values = {key: entry.default for key, entry in parameters.items() if key not in _SHAPE}
     for key, value in (given or {}).items():
-        if key not in values:
-            raise ValueError(f"{name} has no setting {key!r}; it has: {', '.join(values) or 'none'}")
+        require(key in values, f"{name} has no setting {key!r}; it has: {', '.join(values) or 'none'}")
         kind = type(values[key])
-        if type(value) is not kind and not (kind is float and type(value) is int):
-            raise ValueError(f"{name}: {key} must be {kind.__name__}, got {value!r}")
+        fits = type(value) is kind or (kind is float and type(value) is int)
+        require(fits, f"{name}: {key} must be {kind.__name__}, got {value!r}")
         values[key] = kind(value)
     return values
 
 
 def build(name: str, *, lookback: int, horizon: int, channels: int, **given) -> nn.Module:
-    """A new model with fresh weights from torch's generator; `feature_width` is its features' width."""
-    full = settings(name, given)
-    for key, value in zip(_SHAPE, (lookback, horizon, channels), strict=True):
-        if value < 1:
-            raise ValueError(f"{key} must be at least 1, got {value}")
-    return _MODELS[name](lookback=lookback, horizon=horizon, channels=channels, **full)
+    """A new model with fresh weights from torch's generator; `feature_width` is its features' width.
+
+    Without `given` it works for any shape: a default that is too large for the window, such as a patch longer than
+    the look-back, shrinks to the largest value that fits. A given value equal to the default counts as the default;
+    any other that does not fit is refused. ValueError names the model and the setting.
+    """
+    shape = {"lookback": lookback, "horizon": horizon, "channels": channels}
+    for key, value in shape.items():
+        require(value >= 1, f"{key} must be at least 1, got {value}")
+    return _known(name)(**shape, **_fitted(name, settings(name, given), shape))
+
+
+def _known(name: str) -> type[nn.Module]:
+    require(name in _MODELS, f"unknown model {name!r}; known: {', '.join(_MODELS)}")
+    return _MODELS[name]
+
+
+def _fitted(name: str, values: dict, shape: dict) -> dict:
+    """`values` within the ranges of the model's signature and within its `limits` at this shape."""
+    model, usual = _MODELS[name], settings(name)
+    for key, hint in typing.get_type_hints(model.__init__, include_extras=True).items():
+        if hasattr(hint, "__metadata__"):
+            valid, words = hint.__metadata__
+            require(valid(values[key]), f"{name}: {key} must be {words}, got {values[key]!r}")
+    limits = model.limits(**shape, **values) if hasattr(model, "limits") else {}
+    for key, (most, why) in limits.items():
+        if values[key] == usual[key]:
+            values[key] = min(values[key], most)
+        require(values[key] <= most, f"{name}: {key} must be at most {most}, {why}; got {values[key]}")
+    return values

@@ -33,12 +33,26 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tdlib.checks import require
-from tdlib.models.layers import Dropout, Forecast, decompose, denormalize, normalize, sinusoids
+from tdlib.models.decomposition import DecompositionTransformer
+from tdlib.models.layers import Forecast, denormalize, normalize
+from tdlib.models.ranges import Rate, Size
 
 
 class Autoformer(nn.Module):
+    """Its settings.
+
+    width      numbers that stand for one step, D
+    hidden     width of the two-matrix network that ends a layer
+    layers     layers of the encoder, one after the other; the decoder has one
+    heads      auto-correlations beside each other, each on width / heads numbers: a divisor of the width
+    factor     how many delays each of them keeps: `factor` times the logarithm of the number of steps
+    average    steps in the moving average that is called the trend
+    dropout    share of the numbers that is set to 0 at random while training, against overfitting
+    """
+
     title = "Autoformer"
     role = "teacher"
+    paper = "Wu et al., NeurIPS 2021, arXiv 2106.13008"
 
     def __init__(
         self,
@@ -46,29 +60,21 @@ class Autoformer(nn.Module):
         lookback: int,
         horizon: int,
         channels: int,
-        width: int = 512,
-        hidden: int = 2048,
-        layers: int = 2,
-        heads: int = 8,
-        factor: int = 3,
-        average: int = 25,
-        dropout: float = 0.1,
+        width: Size = 512,
+        hidden: Size = 2048,
+        layers: Size = 2,
+        heads: Size = 8,
+        factor: Size = 3,
+        average: Size = 25,
+        dropout: Rate = 0.1,
     ):
         super().__init__()
-        require(heads >= 1 and width >= 1 and width % heads == 0,
-                f"autoformer: width {width} must be a multiple of heads, {heads}")  # fmt: skip
-        require(factor >= 1, f"autoformer: factor must be at least 1, got {factor}")
-        require(hidden >= 1, f"autoformer: hidden must be at least 1, got {hidden}")
-        require(layers >= 1, f"autoformer: layers must be at least 1, got {layers}")
-        require(average >= 1, f"autoformer: average must be at least 1, got {average}")
-        require(0 <= dropout < 1, f"autoformer: dropout must lie in [0, 1), got {dropout}")
+        require(width % heads == 0, f"autoformer: width {width} must be a multiple of heads, {heads}")
         self.horizon, self.feature_width = horizon, lookback // 2 + horizon
-        self.net = DecompositionTransformer(
-            lookback, horizon, channels, width, hidden, average, dropout,
-            encoder=[AutoCorrelation(width, heads, factor) for _ in range(layers)],
-            decoder=AutoCorrelation(width, heads, factor),
-            cross=AutoCorrelation(width, heads, factor),
-        )  # fmt: skip
+        encoder = [AutoCorrelation(width, heads, factor) for _ in range(layers)]
+        decoder, cross = (AutoCorrelation(width, heads, factor) for _ in range(2))
+        size = {"width": width, "hidden": hidden, "average": average, "dropout": dropout}
+        self.net = DecompositionTransformer(lookback, horizon, channels, encoder, decoder, cross, **size)
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Forecast:
         z, stats = normalize(x)
@@ -126,97 +132,3 @@ def _last(memory: Tensor, steps: int) -> Tensor:
     """The last `steps` steps of [B, any, D], with zeros behind where there are fewer."""
     memory = memory[:, -steps:]
     return F.pad(memory, (0, 0, 0, steps - memory.shape[1]))
-
-
-class DecompositionTransformer(nn.Module):
-    """Encoder and decoder on [B, L, C] -> [B, S, C]; Autoformer and FEDformer differ in what mixes the steps.
-
-    `encoder` (one a layer), `decoder` and `cross` are modules that map (h, memory) to h's shape.
-    """
-
-    def __init__(
-        self,
-        lookback: int,
-        horizon: int,
-        channels: int,
-        width: int,
-        hidden: int,
-        average: int,
-        dropout: float,
-        *,
-        encoder: list,
-        decoder: nn.Module,
-        cross: nn.Module,
-    ):
-        super().__init__()
-        self.horizon, self.average = horizon, average
-        self.embed, self.embed_decoder = _neighbours(channels, width), _neighbours(channels, width)
-        self.register_buffer("position", sinusoids(lookback + horizon, width), persistent=False)
-        self.dropout = Dropout(dropout)
-        self.encoder = nn.Sequential(*(_EncoderLayer(mix, width, hidden, average, dropout) for mix in encoder))
-        self.decoder = _DecoderLayer(decoder, cross, width, hidden, average, dropout)
-        self.encoder_norm, self.decoder_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.trend = _neighbours(width, channels)
-        self.head = nn.Linear(width, channels)
-
-    def forward(self, z: Tensor) -> Tensor:
-        memory = self.encoder(self._embedded(self.embed, z, 0))  # [B, L, D]
-        memory = _without_mean(self.encoder_norm(memory))
-        season, trend = (self._known_half(part) for part in decompose(z, self.average))  # [B, S, C]
-        h, taken = self.decoder(self._embedded(self.embed_decoder, season, (z.shape[1] + 1) // 2), memory)  # [B, S, D]
-        trend = trend + self.trend(taken.transpose(1, 2)).transpose(1, 2)
-        return self.head(_without_mean(self.decoder_norm(h))) + trend
-
-    def _embedded(self, embed: nn.Module, z: Tensor, start: int) -> Tensor:
-        h = embed(z.transpose(1, 2)).transpose(1, 2)
-        return self.dropout(h + self.position[start : start + z.shape[1]])
-
-    def _known_half(self, part: Tensor) -> Tensor:
-        """The last half of the look-back, then the window's mean, which is 0, for the horizon."""
-        return F.pad(part[:, (part.shape[1] + 1) // 2 :], (0, 0, 0, self.horizon))
-
-
-class _EncoderLayer(nn.Module):
-    def __init__(self, mix: nn.Module, width: int, hidden: int, average: int, dropout: float):
-        super().__init__()
-        self.mix, self.average, self.dropout = mix, average, Dropout(dropout)
-        self.feed_forward = _feed_forward(width, hidden, dropout)
-
-    def forward(self, h: Tensor) -> Tensor:
-        h, _ = decompose(h + self.dropout(self.mix(h, h)), self.average)
-        h, _ = decompose(h + self.feed_forward(h), self.average)
-        return h
-
-
-class _DecoderLayer(nn.Module):
-    """Returns the season and the sum of the trends taken out of it."""
-
-    def __init__(self, mix: nn.Module, cross: nn.Module, width: int, hidden: int, average: int, dropout: float):
-        super().__init__()
-        self.mix, self.cross, self.average, self.dropout = mix, cross, average, Dropout(dropout)
-        self.feed_forward = _feed_forward(width, hidden, dropout)
-
-    def forward(self, h: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        h, first = decompose(h + self.dropout(self.mix(h, h)), self.average)
-        h, second = decompose(h + self.dropout(self.cross(h, memory)), self.average)
-        h, third = decompose(h + self.feed_forward(h), self.average)
-        return h, first + second + third
-
-
-def _neighbours(size: int, to: int) -> nn.Conv1d:
-    return nn.Conv1d(size, to, 3, padding=1, padding_mode="circular", bias=False)
-
-
-def _feed_forward(width: int, hidden: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(width, hidden, bias=False),
-        nn.GELU(),
-        Dropout(dropout),
-        nn.Linear(hidden, width, bias=False),
-        Dropout(dropout),
-    )
-
-
-def _without_mean(h: Tensor) -> Tensor:
-    """A season [B, T, D] has mean 0 over time."""
-    return h - h.mean(1, keepdim=True)

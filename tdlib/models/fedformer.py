@@ -1,6 +1,6 @@
 """FEDformer: attention between a few random frequencies (Zhou et al., ICML 2022, arXiv 2201.12740).
 
-    Autoformer's encoder and decoder (see there) with two other blocks in place of auto-correlation.
+    Autoformer's encoder and decoder (`decomposition`) with two other blocks in place of auto-correlation.
     Q(h) = W_q DFT(h) at M frequencies, in heads of E = D / heads;   K, V likewise
     FEB(h)    = DFT^-1(W_o R Q(h))            R: a complex matrix of each frequency and head
     FEA(h, m) = DFT^-1(W_o tanh(Q(h) K(m)^T / sqrt(E)) V(m) / sqrt(M))
@@ -27,13 +27,31 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tdlib.checks import require
-from tdlib.models.autoformer import DecompositionTransformer
+from tdlib.models.decomposition import DecompositionTransformer
 from tdlib.models.layers import Forecast, denormalize, normalize
+from tdlib.models.ranges import Rate, Size
 
 
 class FEDformer(nn.Module):
+    """Its settings.
+
+    width      numbers that stand for one step, D
+    hidden     width of the two-matrix network that ends a layer
+    layers     layers of the encoder, one after the other; the decoder has one
+    heads      blocks beside each other, each on width / heads numbers: a divisor of the width
+    modes      frequencies that each block keeps, drawn at random, M
+    average    steps in the moving average that is called the trend
+    dropout    share of the numbers that is set to 0 at random while training, against overfitting
+    """
+
     title = "FEDformer"
     role = "teacher"
+    paper = "Zhou et al., ICML 2022, arXiv 2201.12740"
+
+    @staticmethod
+    def limits(lookback: int, horizon: int, **_) -> dict:
+        steps = min(lookback, lookback // 2 + horizon)  # of encoder and decoder
+        return {"modes": (steps // 2 + 1, "the frequencies of the shorter of encoder and decoder")}
 
     def __init__(
         self,
@@ -41,31 +59,22 @@ class FEDformer(nn.Module):
         lookback: int,
         horizon: int,
         channels: int,
-        width: int = 512,
-        hidden: int = 2048,
-        layers: int = 2,
-        heads: int = 8,
-        modes: int = 64,
-        average: int = 25,
-        dropout: float = 0.1,
+        width: Size = 512,
+        hidden: Size = 2048,
+        layers: Size = 2,
+        heads: Size = 8,
+        modes: Size = 64,
+        average: Size = 25,
+        dropout: Rate = 0.1,
     ):
         super().__init__()
         self.horizon, self.feature_width = horizon, lookback // 2 + horizon
-        most = min(lookback, self.feature_width) // 2 + 1
-        require(heads >= 1 and width >= 1 and width % heads == 0,
-                f"fedformer: width {width} must be a multiple of heads, {heads}")  # fmt: skip
-        require(1 <= modes <= most, f"fedformer: modes must lie in 1..{most}, the frequencies at "
-                                    f"look-back {lookback} and horizon {horizon}, got {modes}")  # fmt: skip
-        require(hidden >= 1, f"fedformer: hidden must be at least 1, got {hidden}")
-        require(layers >= 1, f"fedformer: layers must be at least 1, got {layers}")
-        require(average >= 1, f"fedformer: average must be at least 1, got {average}")
-        require(0 <= dropout < 1, f"fedformer: dropout must lie in [0, 1), got {dropout}")
-        self.net = DecompositionTransformer(
-            lookback, horizon, channels, width, hidden, average, dropout,
-            encoder=[FourierBlock(lookback, width, heads, modes) for _ in range(layers)],
-            decoder=FourierBlock(self.feature_width, width, heads, modes),
-            cross=FourierAttention(self.feature_width, lookback, width, heads, modes),
-        )  # fmt: skip
+        require(width % heads == 0, f"fedformer: width {width} must be a multiple of heads, {heads}")
+        encoder = [FourierBlock(lookback, width, heads, modes) for _ in range(layers)]
+        decoder = FourierBlock(self.feature_width, width, heads, modes)
+        cross = FourierAttention(self.feature_width, lookback, width, heads, modes)
+        size = {"width": width, "hidden": hidden, "average": average, "dropout": dropout}
+        self.net = DecompositionTransformer(lookback, horizon, channels, encoder, decoder, cross, **size)
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Forecast:
         z, stats = normalize(x)

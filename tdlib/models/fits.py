@@ -14,34 +14,56 @@ Parameters: 74,210 at 720 -> 96 and 130,682 at 720 -> 720, for any number of cha
 Shapes: B batch, L look-back, H horizon, C channels, K and K' frequencies.
 """
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.checks import require
 from tdlib.models.layers import Forecast, denormalize, normalize
+from tdlib.models.ranges import Size
 
 
 class FITS(nn.Module):
+    """Its settings.
+
+    period       steps of the slowest rhythm that is expected, such as the 24 hours of a day
+    harmonics    how many times faster than that rhythm a frequency may be and still be kept
+    """
+
     title = "FITS"
     role = "student"
+    paper = "Xu et al., ICLR 2024, arXiv 2307.03756"
 
-    def __init__(self, *, lookback: int, horizon: int, channels: int, period: int = 24, harmonics: int = 6):
+    @staticmethod
+    def limits(lookback: int, period: int, harmonics: int, **_) -> dict:
+        fastest = period // 2  # two steps make the shortest wave
+        slowest = min(harmonics, fastest) * lookback  # at this period the look-back holds one frequency of the kept
+        return {
+            "harmonics": (fastest, "half the period: faster waves than of two steps do not exist"),
+            "period": (slowest, "harmonics times the look-back: else no frequency is kept"),
+        }
+
+    def __init__(
+        self,
+        *,
+        lookback: int,
+        horizon: int,
+        channels: int,
+        period: Annotated[int, lambda n: n >= 2, "at least 2"] = 24,
+        harmonics: Size = 6,
+    ):
         super().__init__()
-        require(harmonics >= 1, f"fits: harmonics must be at least 1, got {harmonics}")
-        require(2 * harmonics <= period, f"fits: the cut-off, {harmonics} harmonics of a period of {period} steps, "
-                f"lies above the spectrum; harmonics must be at most {period // 2}")  # fmt: skip
         self.kept = harmonics * lookback // period
-        require(self.kept >= 1, f"fits: a look-back of {lookback} steps holds no frequency up to the cut-off; "
-                f"it must be at least {-(-period // harmonics)}")  # fmt: skip
         self.feature_width, self.length = horizon, lookback + horizon
-        widened = self.kept * self.length // lookback
+        widened = min(self.kept * self.length // lookback, self.length // 2)
         self.real, self.imag = nn.Linear(self.kept, widened + 1), nn.Linear(self.kept, widened + 1)
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Forecast:
         z, stats = normalize(x)
-        spectrum = torch.fft.rfft(z.transpose(1, 2))[..., 1 : self.kept + 1]  # [B, C, K]
+        steps = max(x.shape[1], 2)  # one step alone has no frequency: a zero follows it
+        spectrum = torch.fft.rfft(z.transpose(1, 2), n=steps)[..., 1 : self.kept + 1]  # [B, C, K]
         real = self.real(spectrum.real) - F.linear(spectrum.imag, self.imag.weight)
         imag = self.imag(spectrum.real) + F.linear(spectrum.imag, self.real.weight)
         y = torch.fft.irfft(torch.complex(real.float(), imag.float()), n=self.length)  # [B, C, L + H]

@@ -14,11 +14,22 @@ from torch import Tensor, nn
 
 from tdlib.checks import require
 from tdlib.models.layers import Forecast, denormalize, normalize
+from tdlib.models.ranges import Rate, Size
 
 
 class ITransformer(nn.Module):
+    """Its settings.
+
+    width      numbers that stand for one channel between the layers
+    hidden     width of the two-matrix network that ends a layer
+    layers     rounds of attention, one after the other
+    heads      attentions beside each other in a layer, each on width / heads numbers: a divisor of the width
+    dropout    share of the numbers that is set to 0 at random while training, against overfitting
+    """
+
     title = "iTransformer"
     role = "teacher"
+    paper = "Liu et al., ICLR 2024, arXiv 2310.06625"
 
     def __init__(
         self,
@@ -26,27 +37,20 @@ class ITransformer(nn.Module):
         lookback: int,
         horizon: int,
         channels: int,
-        width: int = 256,
-        hidden: int = 256,
-        layers: int = 2,
-        heads: int = 8,
-        dropout: float = 0.1,
+        width: Size = 256,
+        hidden: Size = 256,
+        layers: Size = 2,
+        heads: Size = 8,
+        dropout: Rate = 0.1,
     ):
         super().__init__()
-        require(heads >= 1 and width >= 1 and width % heads == 0,
-                f"itransformer: width {width} must be a multiple of heads, {heads}")  # fmt: skip
-        require(layers >= 1, f"itransformer: layers must be at least 1, got {layers}")
-        require(hidden >= 1, f"itransformer: hidden must be at least 1, got {hidden}")
-        require(0 <= dropout < 1, f"itransformer: dropout must lie in [0, 1), got {dropout}")
+        require(width % heads == 0, f"itransformer: width {width} must be a multiple of heads, {heads}")
         self.feature_width = width
         self.embed = nn.Linear(lookback, width)
         self.dropout = nn.Dropout(dropout)
-        self.layers = nn.Sequential(
-            *(
-                nn.TransformerEncoderLayer(width, heads, hidden, dropout, activation="gelu", batch_first=True)
-                for _ in range(layers)
-            )
-        )
+        kind = {"activation": "gelu", "batch_first": True}  # each sum is normalised after it is taken
+        layer = (nn.TransformerEncoderLayer(width, heads, hidden, dropout, **kind) for _ in range(layers))
+        self.layers = nn.Sequential(*layer)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, horizon)
 

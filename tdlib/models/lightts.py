@@ -16,23 +16,37 @@ The paper has no normalisation; we take away each window's mean, as the student 
 Shapes: B batch, L look-back, H horizon, C channels, D width.
 """
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.checks import require
 from tdlib.models.layers import Forecast, denormalize, normalize
+from tdlib.models.ranges import Size
+
+Eights = Annotated[int, lambda n: n >= 8 and n % 8 == 0, "a multiple of 8"]
 
 
 class LightTS(nn.Module):
+    """Its settings.
+
+    width    numbers that stand for one channel, D; each of the two samplings makes half of them, an exchange
+             takes place at a quarter of that, so it must be a multiple of 8
+    chunk    steps in one piece of a sampling, S
+    """
+
     title = "LightTS"
     role = "student"
+    paper = "Zhang et al., 2022, arXiv 2207.01186"
 
-    def __init__(self, *, lookback: int, horizon: int, channels: int, width: int = 64, chunk: int = 24):
+    @staticmethod
+    def limits(lookback: int, **_) -> dict:
+        return {"chunk": (lookback, "the look-back")}
+
+    def __init__(self, *, lookback: int, horizon: int, channels: int, width: Eights = 64, chunk: Size = 24):
         super().__init__()
-        require(width >= 8 and width % 8 == 0, f"lightts: width must be a multiple of 8, got {width}")
-        require(1 <= chunk <= lookback, f"lightts: chunk must lie in 1..{lookback}, the look-back, got {chunk}")
         self.feature_width, self.chunk = width, chunk
         self.padding = -lookback % chunk
         pieces = (lookback + self.padding) // chunk

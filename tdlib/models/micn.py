@@ -23,19 +23,36 @@ Shapes: B batch, L look-back, H horizon, C channels, D width, T = L + H, N piece
 """
 
 import math
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.checks import require
 from tdlib.models.layers import Dropout, Forecast, decompose, denormalize, normalize, sinusoids
+from tdlib.models.ranges import Rate, Size
 
 
 class MICN(nn.Module):
+    """Its settings.
+
+    width           numbers that stand for one step, D
+    hidden          width of the two-matrix network that ends a layer
+    layers          how many layers follow one another
+    small_kernel    steps in a piece of the finer scale, k; its moving average is as wide
+    large_kernel    the same at the coarser scale
+    trend           how the trend goes on: "regression", a linear layer, or "mean", the look-back's mean
+    dropout         share of the numbers that is set to 0 at random while training, against overfitting
+    """
+
     title = "MICN"
     role = "teacher"
+    paper = "Wang et al., ICLR 2023"
+
+    @staticmethod
+    def limits(lookback: int, **_) -> dict:
+        return dict.fromkeys(("small_kernel", "large_kernel"), (lookback, "the look-back"))
 
     def __init__(
         self,
@@ -43,23 +60,15 @@ class MICN(nn.Module):
         lookback: int,
         horizon: int,
         channels: int,
-        width: int = 512,
-        hidden: int = 2048,
-        layers: int = 1,
-        small_kernel: int = 12,
-        large_kernel: int = 16,
-        trend: str = "regression",
-        dropout: float = 0.1,
+        width: Size = 512,
+        hidden: Size = 2048,
+        layers: Size = 1,
+        small_kernel: Size = 12,
+        large_kernel: Size = 16,
+        trend: Annotated[str, ("regression", "mean").__contains__, "'regression' or 'mean'"] = "regression",
+        dropout: Rate = 0.1,
     ):
         super().__init__()
-        for name, kernel in (("small_kernel", small_kernel), ("large_kernel", large_kernel)):
-            require(1 <= kernel <= lookback,
-                    f"micn: {name} must lie in 1..{lookback}, the look-back, got {kernel}")  # fmt: skip
-        require(trend in ("regression", "mean"), f"micn: trend must be 'regression' or 'mean', got {trend!r}")
-        require(width >= 1, f"micn: width must be at least 1, got {width}")
-        require(hidden >= 1, f"micn: hidden must be at least 1, got {hidden}")
-        require(layers >= 1, f"micn: layers must be at least 1, got {layers}")
-        require(0 <= dropout < 1, f"micn: dropout must lie in [0, 1), got {dropout}")
         steps, kernels = lookback + horizon, (small_kernel, large_kernel)
         self.horizon, self.feature_width, self.kernels = horizon, steps, kernels
         self.embed = nn.Conv1d(channels, width, 3, padding=1, padding_mode="circular", bias=False)

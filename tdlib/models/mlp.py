@@ -20,17 +20,29 @@ Source: Ni et al., arXiv 2502.15016, appendix on implementation.
 Shapes: B batch, L look-back, H horizon, C channels, D width.
 """
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.checks import require
 from tdlib.models.layers import Forecast, denormalize, moving_average, normalize
+from tdlib.models.ranges import Size
 
 
 class MLP(nn.Module):
+    """Its settings.
+
+    width      hidden units of each of the two networks, D
+    average    steps in the moving average that is called the trend
+    norm       taken from a window and given back to its forecast: "mean", with "revin" the deviation too, or "none"
+    layers     hidden layers of each network, 1 to 4
+    affine     whether the last scale and shift learn; they are counted all the same
+    """
+
     title = "MLP"
     role = "student"
+    paper = "Ni et al., KDD 2026, arXiv 2502.15016"
 
     def __init__(
         self,
@@ -38,17 +50,13 @@ class MLP(nn.Module):
         lookback: int,
         horizon: int,
         channels: int,
-        width: int = 512,
-        average: int = 25,
-        norm: str = "mean",
-        layers: int = 1,
+        width: Size = 512,
+        average: Size = 25,
+        norm: Annotated[str, ("none", "mean", "revin").__contains__, "'none', 'mean' or 'revin'"] = "mean",
+        layers: Annotated[int, lambda n: 1 <= n <= 4, "1 to 4"] = 1,
         affine: bool = True,
     ):
         super().__init__()
-        require(width >= 1, f"mlp: width must be at least 1, got {width}")
-        require(average >= 1, f"mlp: average must be at least 1, got {average}")
-        require(norm in ("none", "mean", "revin"), f"mlp: norm must be 'none', 'mean' or 'revin', got {norm!r}")
-        require(1 <= layers <= 4, f"mlp: layers must lie in 1..4, got {layers}")
         self.feature_width, self.average, self.norm = width, average, norm
         self.scale, self.shift = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
         self.scale.requires_grad_(affine), self.shift.requires_grad_(affine)

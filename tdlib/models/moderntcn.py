@@ -14,17 +14,38 @@ for time-of-day features and for its normalisation that a single stage never use
 Shapes: B batch, L look-back, H horizon, C channels, D dim, N patches.
 """
 
+from typing import Annotated
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.checks import require
 from tdlib.models.layers import Dropout, Forecast, denormalize, normalize
+from tdlib.models.ranges import Rate, Size
+
+Odd = Annotated[int, lambda n: n >= 1 and n % 2 == 1, "odd and positive"]
 
 
 class ModernTCN(nn.Module):
+    """Its settings.
+
+    patch, stride    a piece of `patch` neighbouring steps is read together, a new piece every `stride` steps
+    dim              features: numbers that stand for a piece of one channel, D
+    ratio            the two small networks widen by this factor between their two layers
+    blocks           how many blocks follow one another
+    large_kernel     pieces that the wide convolution sees at once (odd, so that it has a middle)
+    small_kernel     pieces that the narrow one beside it sees (odd)
+    dropout          share of the numbers that is set to 0 at random while training, in the blocks
+    head_dropout     the same for the forecast itself
+    """
+
     title = "ModernTCN"
     role = "teacher"
+    paper = "Luo and Wang, ICLR 2024"
+
+    @staticmethod
+    def limits(lookback: int, patch: int, **_) -> dict:
+        return {"patch": (lookback, "the look-back"), "stride": (min(patch, lookback), "the patch")}
 
     def __init__(
         self,
@@ -32,24 +53,17 @@ class ModernTCN(nn.Module):
         lookback: int,
         horizon: int,
         channels: int,
-        patch: int = 8,
-        stride: int = 4,
-        dim: int = 64,
-        ratio: int = 1,
-        blocks: int = 1,
-        large_kernel: int = 51,
-        small_kernel: int = 5,
-        dropout: float = 0.3,
-        head_dropout: float = 0.0,
+        patch: Size = 8,
+        stride: Size = 4,
+        dim: Size = 64,
+        ratio: Size = 1,
+        blocks: Size = 1,
+        large_kernel: Odd = 51,
+        small_kernel: Odd = 5,
+        dropout: Rate = 0.3,
+        head_dropout: Rate = 0.0,
     ):
         super().__init__()
-        require(1 <= patch <= lookback, f"moderntcn: patch must lie in 1..{lookback}, the look-back, got {patch}")
-        require(1 <= stride <= patch, f"moderntcn: stride must lie in 1..{patch}, the patch, got {stride}")
-        require(min(small_kernel, large_kernel) >= 1 and small_kernel % 2 == 1 and large_kernel % 2 == 1,
-                f"moderntcn: kernels must be odd and positive, got {large_kernel} and {small_kernel}")  # fmt: skip
-        require(dim >= 1 and ratio >= 1 and blocks >= 1, "moderntcn: dim, ratio and blocks must be at least 1")
-        require(0 <= dropout < 1, f"moderntcn: dropout must lie in [0, 1), got {dropout}")
-        require(0 <= head_dropout < 1, f"moderntcn: head_dropout must lie in [0, 1), got {head_dropout}")
         self.overhang = patch - stride  # the last value is repeated so that the last patch is whole
         patches = (lookback + self.overhang - patch) // stride + 1
         self.feature_width = dim * patches

@@ -20,11 +20,27 @@ from torch import Tensor, nn
 
 from tdlib.checks import require
 from tdlib.models.layers import Dropout, Forecast, denormalize, normalize
+from tdlib.models.ranges import Rate, Size
 
 
 class PatchTST(nn.Module):
+    """Its settings.
+
+    patch, stride    a token is made of `patch` neighbouring steps, a new token every `stride` steps
+    width            numbers that stand for one token between the layers, D
+    hidden           width of the two-matrix network that ends a layer
+    layers           rounds of attention, one after the other
+    heads            attentions beside each other in a layer, each on width / heads numbers: a divisor of the width
+    dropout          share of the numbers that is set to 0 at random while training, against overfitting
+    """
+
     title = "PatchTST"
     role = "teacher"
+    paper = "Nie et al., ICLR 2023, arXiv 2211.14730"
+
+    @staticmethod
+    def limits(lookback: int, patch: int, **_) -> dict:
+        return {"patch": (lookback, "the look-back"), "stride": (min(patch, lookback), "the patch")}
 
     def __init__(
         self,
@@ -32,22 +48,16 @@ class PatchTST(nn.Module):
         lookback: int,
         horizon: int,
         channels: int,
-        patch: int = 16,
-        stride: int = 8,
-        width: int = 512,
-        hidden: int = 2048,
-        layers: int = 1,
-        heads: int = 16,
-        dropout: float = 0.1,
+        patch: Size = 16,
+        stride: Size = 8,
+        width: Size = 512,
+        hidden: Size = 2048,
+        layers: Size = 1,
+        heads: Size = 16,
+        dropout: Rate = 0.1,
     ):
         super().__init__()
-        require(1 <= patch <= lookback, f"patchtst: patch must lie in 1..{lookback}, the look-back, got {patch}")
-        require(1 <= stride <= patch, f"patchtst: stride must lie in 1..{patch}, the patch, got {stride}")
-        require(heads >= 1 and width >= 1 and width % heads == 0,
-                f"patchtst: width {width} must be a multiple of heads, {heads}")  # fmt: skip
-        require(hidden >= 1, f"patchtst: hidden must be at least 1, got {hidden}")
-        require(layers >= 1, f"patchtst: layers must be at least 1, got {layers}")
-        require(0 <= dropout < 1, f"patchtst: dropout must lie in [0, 1), got {dropout}")
+        require(width % heads == 0, f"patchtst: width {width} must be a multiple of heads, {heads}")
         self.patch, self.stride = patch, stride
         patches = (lookback + stride - patch) // stride + 1
         self.feature_width = patches * width

@@ -18,19 +18,35 @@ Shapes: B batch, L look-back, H horizon, C channels, D width, M poolings.
 """
 
 import itertools
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.checks import require
 from tdlib.models.layers import Dropout, Forecast, denormalize, moving_average, normalize
+from tdlib.models.ranges import Rate, Size
 
 
 class TimeMixer(nn.Module):
+    """Its settings.
+
+    width       numbers that stand for one step of one scale, D
+    hidden      width of the two-matrix network that ends a layer
+    layers      rounds of mixing, one after the other
+    poolings    how often the series is halved: coarser scales beside the series itself, M
+    average     steps in the moving average that is called the trend
+    dropout     share of the numbers that is set to 0 at random while training, against overfitting
+    """
+
     title = "TimeMixer"
     role = "teacher"
+    paper = "Wang et al., ICLR 2024, arXiv 2405.14616"
+
+    @staticmethod
+    def limits(lookback: int, **_) -> dict:
+        return {"poolings": (lookback.bit_length() - 1, f"how often look-back {lookback} can be halved")}
 
     def __init__(
         self,
@@ -38,22 +54,14 @@ class TimeMixer(nn.Module):
         lookback: int,
         horizon: int,
         channels: int,
-        width: int = 16,
-        hidden: int = 32,
-        layers: int = 2,
-        poolings: int = 3,
-        average: int = 25,
-        dropout: float = 0.1,
+        width: Size = 16,
+        hidden: Size = 32,
+        layers: Size = 2,
+        poolings: Annotated[int, lambda n: n >= 0, "at least 0"] = 3,
+        average: Size = 25,
+        dropout: Rate = 0.1,
     ):
         super().__init__()
-        most = lookback.bit_length() - 1
-        require(0 <= poolings <= most, f"timemixer: poolings must lie in 0..{most}, the times that look-back "
-                                       f"{lookback} can be halved, got {poolings}")  # fmt: skip
-        require(width >= 1, f"timemixer: width must be at least 1, got {width}")
-        require(hidden >= 1, f"timemixer: hidden must be at least 1, got {hidden}")
-        require(layers >= 1, f"timemixer: layers must be at least 1, got {layers}")
-        require(average >= 1, f"timemixer: average must be at least 1, got {average}")
-        require(0 <= dropout < 1, f"timemixer: dropout must lie in [0, 1), got {dropout}")
         self.feature_width, self.poolings = horizon, poolings
         lengths = [lookback >> m for m in range(poolings + 1)]
         self.embed = nn.Conv1d(1, width, 3, padding=1, padding_mode="circular", bias=False)

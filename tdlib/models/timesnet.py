@@ -24,13 +24,28 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.checks import require
 from tdlib.models.layers import Dropout, Forecast, denormalize, normalize, sinusoids
+from tdlib.models.ranges import Rate, Size
 
 
 class TimesNet(nn.Module):
+    """Its settings.
+
+    width      numbers that stand for one step, D
+    hidden     the same between the two convolutions of a block
+    layers     blocks, one after the other
+    periods    how many of a window's strongest periods it is folded by, K
+    kernels    convolutions of different size that are averaged: 1, 3, 5, ... steps and periods wide
+    dropout    share of the numbers that is set to 0 at random while training, against overfitting
+    """
+
     title = "TimesNet"
     role = "teacher"
+    paper = "Wu et al., ICLR 2023, arXiv 2210.02186"
+
+    @staticmethod
+    def limits(lookback: int, horizon: int, **_) -> dict:
+        return {"periods": ((lookback + horizon) // 2, "the frequencies of look-back + horizon")}
 
     def __init__(
         self,
@@ -38,27 +53,19 @@ class TimesNet(nn.Module):
         lookback: int,
         horizon: int,
         channels: int,
-        width: int = 16,
-        hidden: int = 32,
-        layers: int = 2,
-        periods: int = 5,
-        kernels: int = 6,
-        dropout: float = 0.1,
+        width: Size = 16,
+        hidden: Size = 32,
+        layers: Size = 2,
+        periods: Size = 5,
+        kernels: Size = 6,
+        dropout: Rate = 0.1,
     ):
         super().__init__()
-        steps = lookback + horizon
-        require(1 <= periods <= steps // 2, f"timesnet: periods must lie in 1..{steps // 2}, the frequencies of "
-                                            f"look-back + horizon, got {periods}")  # fmt: skip
-        require(width >= 1, f"timesnet: width must be at least 1, got {width}")
-        require(hidden >= 1, f"timesnet: hidden must be at least 1, got {hidden}")
-        require(layers >= 1, f"timesnet: layers must be at least 1, got {layers}")
-        require(kernels >= 1, f"timesnet: kernels must be at least 1, got {kernels}")
-        require(0 <= dropout < 1, f"timesnet: dropout must lie in [0, 1), got {dropout}")
         self.feature_width = horizon
         self.embed = nn.Conv1d(channels, width, 3, padding=1, padding_mode="circular", bias=False)
         self.register_buffer("position", sinusoids(lookback, width), persistent=False)
         self.dropout = Dropout(dropout)
-        self.extend = nn.Linear(lookback, steps)
+        self.extend = nn.Linear(lookback, lookback + horizon)
         self.blocks = nn.Sequential(*(_Block(width, hidden, periods, kernels) for _ in range(layers)))
         self.head = nn.Linear(width, channels)
 

@@ -16,21 +16,26 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.checks import require
 from tdlib.models.layers import Affine, Dropout, Forecast, denormalize, normalize
+from tdlib.models.ranges import Rate, Size
 
 
 class TSMixer(nn.Module):
+    """Its settings.
+
+    width      hidden units of the small networks, in time and across the channels
+    layers     blocks, one after the other
+    dropout    share of the numbers that is set to 0 at random while training, against overfitting
+    """
+
     title = "TSMixer"
     role = "student"
+    paper = "Chen et al., TMLR 2023, arXiv 2303.06053"
 
     def __init__(
-        self, *, lookback: int, horizon: int, channels: int, width: int = 64, layers: int = 2, dropout: float = 0.1
+        self, *, lookback: int, horizon: int, channels: int, width: Size = 64, layers: Size = 2, dropout: Rate = 0.1
     ):
         super().__init__()
-        require(width >= 1, f"tsmixer: width must be at least 1, got {width}")
-        require(layers >= 1, f"tsmixer: layers must be at least 1, got {layers}")
-        require(0 <= dropout < 1, f"tsmixer: dropout must lie in [0, 1), got {dropout}")
         self.feature_width = lookback
         self.affine = Affine(channels)
         self.blocks = nn.Sequential(*(_Block(lookback, channels, width, dropout) for _ in range(layers)))
