@@ -169,7 +169,8 @@ def trained(id: str, store: Store) -> tuple[nn.Module, dict]:
 def forecast(id: str, store: Store, values: np.ndarray) -> np.ndarray:
     """What follows `values` [T, C], in their own units: [H, C].
 
-    ValueError without weights, with other channels than the run's, or with fewer rows than it looks back.
+    ValueError without weights, with other channels than the run's, with fewer rows than it looks back, and
+    instead of a result that is not finite.
     """
     model, about = trained(id, store)
     lookback, channels = about["config"]["lookback"], len(about["channels"])
@@ -180,11 +181,10 @@ def forecast(id: str, store: Store, values: np.ndarray) -> np.ndarray:
     if len(values) < lookback:
         raise ValueError(f"{len(values)} rows are too few: the run looks back {lookback}")
     mean, deviation = np.array(about["mean"]), np.array(about["deviation"])
-    scaled = torch.from_numpy(((values[-lookback:] - mean) / deviation).astype(np.float32))
-    made = model(scaled[None]).prediction[0].numpy() * deviation + mean
-    require(
-        bool(np.isfinite(made).all()), f"the forecast of run {id} is not finite: its scaling does not suit the values"
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # named below
+        scaled = torch.from_numpy(((values[-lookback:] - mean) / deviation).astype(np.float32))
+        made = model(scaled[None]).prediction[0].numpy() * deviation + mean
+    require(bool(np.isfinite(made).all()), f"the forecast of run {id} is not finite")
     return made
 
 

@@ -85,6 +85,7 @@ class Store:
 
         DiskFull where there is no room; ValueError for what would not be read again.
         """
+        path = self._path("runs", row["id"], ".json")
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
         blob = buffer.getvalue()
@@ -94,7 +95,6 @@ class Store:
             row["row_sha256"] = _hash(_canonical(row))
             schema.check(row, schema.Row)
         text = json.dumps(row, indent=1).encode() + b"\n"
-        path = self._path("runs", row["id"], ".json")
         files = [(path.with_suffix(".npz"), blob), (path, text)]
         self._check_schema()  # another version may have begun to write here meanwhile
         if not (self.place / "schema").exists():

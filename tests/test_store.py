@@ -329,7 +329,9 @@ def test_a_row_in_another_layout_is_still_whole(filled):
 
 LINEAR = RunConfig("synthetic", 48, 16, "nlinear", epochs=1)
 OPTIONS = {"epochs": 1, "settings": small.settings("itransformer")}
-TAUGHT = RunConfig("synthetic", 48, 16, "mlp", "itransformer", epochs=1, settings={"width": 4}, teacher_options=OPTIONS)
+TAUGHT = RunConfig(
+    "synthetic", 48, 16, "mlp", "itransformer", epochs=1, settings={"width": 16}, teacher_options=OPTIONS
+)
 
 
 @pytest.fixture(scope="module")
