@@ -19,10 +19,12 @@ import torch
 from torch import nn
 
 from tdlib import data, models
+from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
 from tdlib.distill import Distillation
 from tdlib.evaluate import evaluate
+from tdlib.schema import agree, check_fit
 from tdlib.store import Store
 from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher, outputs_size, store_outputs
 from tdlib.train import Objective, Supervised, fit
@@ -35,7 +37,7 @@ _ALONE = threading.RLock()  # torch has one generator and one thread count in a 
 
 def train_once(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
     """Train a run whose row is not there: an engine may give the same job to two workers, one after the other."""
-    if store.read(config.id) is None:
+    if store.read(config.id, config.to_dict()) is None:
         train_run(config, store, compute)
 
 
@@ -116,7 +118,7 @@ def _teacher(
     """
     folder = store.outputs(config.id)
     with store.lock(config.id):
-        if store.read(config.id) is None or (found := load_model(config.id, store)) is None:
+        if store.read(config.id, config.to_dict()) is None or (found := load_model(config.id, store)) is None:
             train_run(config, store, compute)
             found = load_model(config.id, store)
         model = found[0].to(compute.place)
@@ -137,11 +139,22 @@ def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:
     if found is None:
         return None
     tensors, about = found
-    config = RunConfig.from_dict(about["config"])
-    with torch.random.fork_rng(devices=[]):
-        model = build(config, len(about["channels"]))
-    model.load_state_dict(tensors)
-    return model.eval(), about
+    with store.missing_if_damaged(store.weights(id)), torch.random.fork_rng(devices=[]):
+        row = store.read(id)
+        require(not row or agree(row["config"], about["config"]), "they are those of another config")
+        try:
+            config, channels = RunConfig.from_dict(about["config"]), len(about["channels"])
+            with torch.device("meta"):  # shapes without numbers: what a damaged config asks for takes no memory
+                outline = build(config, channels)
+        except ValueError:
+            raise
+        except Exception:  # what a config that no run can have meets depends on the model
+            raise ValueError("no model can be built from their config") from None
+        check_fit(tensors, outline)
+        model = build(config, channels)
+        model.load_state_dict(tensors)
+        return model.eval(), about
+    return None
 
 
 def trained(id: str, store: Store) -> tuple[nn.Module, dict]:
@@ -156,7 +169,8 @@ def trained(id: str, store: Store) -> tuple[nn.Module, dict]:
 def forecast(id: str, store: Store, values: np.ndarray) -> np.ndarray:
     """What follows `values` [T, C], in their own units: [H, C].
 
-    ValueError without weights, with other channels than the run's, or with fewer rows than it looks back.
+    ValueError without weights, with other channels than the run's, with fewer rows than it looks back, and
+    instead of a result that is not finite.
     """
     model, about = trained(id, store)
     lookback, channels = about["config"]["lookback"], len(about["channels"])
@@ -167,8 +181,11 @@ def forecast(id: str, store: Store, values: np.ndarray) -> np.ndarray:
     if len(values) < lookback:
         raise ValueError(f"{len(values)} rows are too few: the run looks back {lookback}")
     mean, deviation = np.array(about["mean"]), np.array(about["deviation"])
-    scaled = torch.from_numpy(((values[-lookback:] - mean) / deviation).astype(np.float32))
-    return model(scaled[None]).prediction[0].numpy() * deviation + mean
+    with np.errstate(over="ignore", invalid="ignore"):  # named below
+        scaled = torch.from_numpy(((values[-lookback:] - mean) / deviation).astype(np.float32))
+        made = model(scaled[None]).prediction[0].numpy() * deviation + mean
+    require(bool(np.isfinite(made).all()), f"the forecast of run {id} is not finite")
+    return made
 
 
 @functools.cache

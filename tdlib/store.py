@@ -10,21 +10,28 @@ of its arrays: a damaged row is named and counts as missing. Several processes m
 file system must know `flock` if they are to wait for each other (see `Store.lock`).
 """
 
+import contextlib
 import hashlib
 import io
 import json
+import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
+from tdlib import schema
+from tdlib.checks import check_id, require
 from tdlib.files import write_atomically
 
 SCHEMA = 1  # raise it by hand when the same config would give another result
+DAMAGED = {
+    ".json": "the row {} is damaged ({}) and counts as missing",
+    ".safetensors": "the weights {} are damaged ({}) and count as missing",
+}
 
 
 def run_id(config: dict, data_sha256: str) -> str:
@@ -33,7 +40,12 @@ def run_id(config: dict, data_sha256: str) -> str:
 
 
 def _canonical(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError:
+        raise ValueError("it holds a number that is not finite") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _hash(blob: bytes) -> str:
@@ -41,112 +53,146 @@ def _hash(blob: bytes) -> str:
 
 
 class Store:
-    """Rows, arrays and weights under one folder, by run ID; ValueError where it holds rows of another schema."""
+    """Rows, arrays and weights under one folder, by run ID.
+
+    ValueError where `place` is no folder or holds rows of another schema, and for an ID that is none. What is
+    damaged is named once by each store, and by the workers that it is sent to.
+    """
 
     def __init__(self, place: str | Path):
         self.place = Path(place)
+        self._named: set[Path] = set()
+        folder = os.path.isdir(self.place) or not os.path.lexists(self.place)
+        require(folder, f"a store is a folder, and {self.place} is none")
         self._check_schema()
 
     def _check_schema(self) -> None:
         path = self.place / "schema"
-        if not path.exists() and not self.ids():
+        there = os.path.lexists(path)
+        if not there and not self.ids():
             return
-        found = path.read_text(errors="replace").strip() if path.exists() else "1"  # from before there was this file
-        if found != str(SCHEMA):
-            raise ValueError(f"{self.place} holds rows of schema {found}, and this version of tdlib {SCHEMA}; "
-                             "name another folder, or use the version that wrote it")  # fmt: skip
+        found = _content(path).strip() if there else b"1"  # from before there was this file
+        number = found.isdigit() and len(found) < 10
+        require(number, f"{path} is damaged: it must hold the number of the rows' schema, here {SCHEMA}")
+        require(
+            int(found) == SCHEMA,
+            f"{self.place} holds rows of schema {int(found)}, and this version of tdlib {SCHEMA}; "
+            "name another folder, or use the version that wrote it",
+        )
 
     def write(self, row: dict, arrays: dict[str, np.ndarray]) -> None:
-        """Keep a row and its arrays, and with the first row the schema number; DiskFull where there is no room."""
+        """Keep a row and its arrays, and with the first row the schema number.
+
+        DiskFull where there is no room; ValueError for what would not be read again.
+        """
+        path = self._path("runs", row["id"], ".json")
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
         blob = buffer.getvalue()
         row = {**row, "arrays_sha256": _hash(blob)}
-        row["row_sha256"] = _hash(_canonical(row))
+        with _told(f"the row {row['id']} is not kept"):
+            schema.check_arrays(arrays)
+            row["row_sha256"] = _hash(_canonical(row))
+            schema.check(row, schema.Row)
         text = json.dumps(row, indent=1).encode() + b"\n"
-        files = [(self._path(row["id"], "npz"), blob), (self._path(row["id"], "json"), text)]
+        files = [(path.with_suffix(".npz"), blob), (path, text)]
         self._check_schema()  # another version may have begun to write here meanwhile
         if not (self.place / "schema").exists():
             files.insert(0, (self.place / "schema", f"{SCHEMA}\n".encode()))
         write_atomically(*files)
+        self._named.discard(path)
 
-    def read(self, id: str) -> dict | None:
-        """The row, or None where there is none; a damaged one is None too, with a warning that names it."""
-        path = self._path(id, "json")
-        if not path.exists():
-            return None
-        fault = self._fault(id)
-        if fault:
-            warnings.warn(f"the row {path.name} is damaged ({fault}) and counts as missing", stacklevel=2)
-            return None
-        return json.loads(path.read_bytes())
+    def read(self, id: str, config: dict | None = None) -> dict | None:
+        """The row, or None where there is none.
 
-    def _fault(self, id: str) -> str | None:
-        try:
-            row = json.loads(self._path(id, "json").read_bytes())
-            row_sha256 = row.pop("row_sha256")
-            arrays = self._path(id, "npz").read_bytes()
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-            return f"{type(error).__name__}"
-        if row.get("id") != id or _hash(_canonical(row)) != row_sha256:
-            return "its checksum differs"
-        if _hash(arrays) != row["arrays_sha256"]:
-            return "the checksum of its arrays differs"
+        A damaged one, or one that is not of the `config` asked for, is None too, with a warning that names it.
+        """
+        path = self._path("runs", id, ".json")
+        if not os.path.lexists(path):
+            return None
+        with self.missing_if_damaged(path):
+            row = schema.decode(_content(path), schema.Row)
+            signed = {name: value for name, value in row.items() if name != "row_sha256"}
+            require(_hash(_canonical(signed)) == row["row_sha256"], "its checksum differs")
+            require(row["id"] == id, "it is the row of another run")
+            arrays = _hash(_content(path.with_suffix(".npz")))
+            require(arrays == row["arrays_sha256"], "the checksum of its arrays differs")
+            require(schema.agree(row["config"], config or {}), "it is the row of another config")
+            return row
         return None
 
     def arrays(self, id: str) -> dict[str, np.ndarray]:
-        """The arrays of a row: `errors` [N], `periods` [C, H // 2], `sample_x`, ... (see `train.Evaluation`)."""
-        with np.load(self._path(id, "npz"), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        """The arrays of a row: `errors` [N], `periods` [C, H // 2], `sample_x`, ... (see `evaluate.Evaluation`).
+
+        ValueError where they are not there or not whole.
+        """
+        path = self._path("runs", id, ".npz")
+        with _told(f"the arrays of run {id} cannot be read"):
+            return schema.load_arrays(_content(path))
 
     def ids(self) -> list[str]:
         """The rows that are there, whole or damaged, in order of their names."""
-        return sorted(path.stem for path in (self.place / "runs").glob("*.json"))
+        return sorted(path.stem for path in (self.place / "runs").glob("[0-9a-f]" * 16 + ".json"))
 
-    def _path(self, id: str, suffix: str) -> Path:
-        return self.place / "runs" / f"{id}.{suffix}"
+    def _path(self, folder: str, id: str, suffix: str = "") -> Path:
+        check_id(id)
+        return self.place / folder / f"{id}{suffix}"
+
+    def weights(self, id: str) -> Path:
+        """The file of a trained model's weights."""
+        return self._path("cache", id, ".safetensors")
 
     def outputs(self, id: str) -> Path:
         """The folder of a teacher's stored outputs."""
-        return self.place / "cache" / id
+        return self._path("cache", id)
 
     def lock(self, id: str) -> FileLock:
         """Held by the one process that makes a teacher's weights and outputs; the kernel frees it if that dies."""
-        path = self.place / "cache" / f"{id}.lock"
+        path = self._path("cache", id, ".lock")
         path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path)
 
     def write_weights(self, id: str, tensors: dict[str, Tensor], metadata: dict) -> None:
-        """Weights with what describes them, as safetensors; one checksum covers both."""
-        tensors = {name: value.detach().contiguous() for name, value in sorted(tensors.items())}
-        about = json.dumps(metadata)
-        blob = save_safetensors(tensors, {"about": about, "sha256": _weights_hash(tensors, about)})
-        write_atomically((self._weights(id), blob))
+        """Weights with what describes them, as safetensors; one checksum covers both.
+
+        DiskFull where there is no room; ValueError for what would not be read again.
+        """
+        with _told(f"the weights of run {id} are not kept"):
+            blob = schema.pack_weights(tensors, metadata)
+        write_atomically((self.weights(id), blob))
+        self._named.discard(self.weights(id))
 
     def read_weights(self, id: str) -> tuple[dict[str, Tensor], dict] | None:
         """(tensors, metadata), or None where there are none; damaged ones are None too, with a warning."""
-        path = self._weights(id)
-        if not path.exists():
+        path = self.weights(id)
+        if not os.path.lexists(path):
             return None
+        with self.missing_if_damaged(path):
+            return schema.load_weights(path)
+        return None
+
+    @contextlib.contextmanager
+    def missing_if_damaged(self, path: Path) -> Iterator[None]:
+        """A ValueError in here says what is wrong with a row or with weights: it is said, once, and passed over."""
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata()
-                tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-            whole = metadata["sha256"] == _weights_hash(tensors, metadata["about"])
-            about = json.loads(metadata["about"])
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-            whole = False
-        if not whole:
-            warnings.warn(f"the weights {path.name} are damaged and count as missing", stacklevel=2)
-            return None
-        return tensors, about
-
-    def _weights(self, id: str) -> Path:
-        return self.place / "cache" / f"{id}.safetensors"
+            yield
+        except ValueError as fault:
+            if path not in self._named:
+                warnings.warn(DAMAGED[path.suffix].format(path.name, fault), stacklevel=4)
+            self._named.add(path)
 
 
-def _weights_hash(tensors: dict[str, Tensor], about: str) -> str:
-    digest = hashlib.sha256(about.encode())
-    for name, value in tensors.items():
-        digest.update(name.encode() + value.numpy().tobytes())
-    return digest.hexdigest()
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as fault:
+        raise ValueError(f"{what}: {fault}") from None
+
+
+def _content(path: Path) -> bytes:
+    require(path.is_file(), f"there is no file {path}")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None

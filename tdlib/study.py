@@ -44,25 +44,25 @@ def ensure(
     """
     executors.check(executor, slurm)
     store = store if isinstance(store, Store) else Store(store)
-    rows = {config: store.read(config.id) for config in configs}
+    store = Store(store.place.absolute())  # workers may have another working directory
+    rows = {config: store.read(config.id, config.to_dict()) for config in configs}
     missing = [config for config, row in rows.items() if row is None]
     if missing and train_missing:
         for config in missing:
             _check(config)
             if executors.elsewhere(executor):
                 _check_shared(config)
-        store = Store(store.place.absolute())  # workers may have another working directory
         compute = executors.settle(compute, executor, len(missing), store.place)
         jobs = _jobs(missing, store, compute)
         with executors.opened(executor, len(jobs), compute=compute, place=store.place, slurm=slurm) as pool:
             sweep(jobs, pool)
-        rows |= {config: store.read(config.id) for config in missing}
-    return pd.DataFrame([_line(row) for row in rows.values() if row is not None])
+        rows |= {config: store.read(config.id, config.to_dict()) for config in missing}
+    return pd.DataFrame([_line(config, row) for config, row in rows.items() if row is not None])
 
 
-def _line(row: dict) -> dict:
+def _line(config: RunConfig, row: dict) -> dict:
     kept = {"id": row["id"], "parameters": row["parameters"], "seconds": row["seconds"]}
-    return {**row["config"], **row["metrics"], **kept, "epochs_run": len(row["epochs"])}
+    return {**config.to_dict(), **row["metrics"], **kept, "epochs_run": len(row["epochs"])}
 
 
 def _check(config: RunConfig) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import small
 
 from tdlib import analysis
 from tdlib.store import Store
@@ -78,8 +79,8 @@ def filled(tmp_path):
     }
     lines = []
     for number, ((model, teacher, seed), values) in enumerate(errors.items()):
-        store.write({"id": f"run{number}"}, {"errors": np.array(values)})
-        lines.append({"id": f"run{number}", "dataset": "toy", "lookback": 1, "horizon": 1, "model": model,
+        store.write(small.row(f"{number:016x}"), small.arrays(values))
+        lines.append({"id": f"{number:016x}", "dataset": "toy", "lookback": 1, "horizon": 1, "model": model,
                       "teacher": teacher, "seed": seed, "test_scale_mse": [4.0, 1.0]})  # fmt: skip
     return pd.DataFrame(lines), store
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
+import small
 import torch
 
 from tdlib import data, models
@@ -19,6 +20,9 @@ from tdlib.store import Store
 from tdlib.study import RunConfig, SweepFailed, ensure
 from tdlib.teachers import StoredTeacher, outputs_size, store_outputs
 from tdlib.windows import split
+
+ID = "0123456789abcdef"
+ABOUT = {"config": small.row(ID)["config"], "channels": ["a"], "mean": [0.0], "deviation": [1.0]}
 
 
 class Disk:
@@ -68,24 +72,24 @@ def test_a_file_that_does_not_fit_is_not_there_and_an_older_one_stays(disk):
 
 def test_a_row_whose_arrays_fit_and_which_does_not_is_not_there_at_all(disk):
     place = disk(400_000)
-    row = {"id": "abc", "epochs": ["x" * 300_000]}
-    arrays = {"errors": np.random.default_rng(0).random(25_000)}  # 200 kB that cannot be compressed
-    with pytest.raises(DiskFull, match=sentence(r"abc\.json", needed=r"0\.\d\d", free=r"0\.4\d|0\.39")):
+    row = small.row(ID, epochs=[{"x" * 300_000: 0.5}])
+    arrays = small.arrays(np.random.default_rng(0).random(25_000))  # 200 kB that cannot be compressed
+    with pytest.raises(DiskFull, match=sentence(rf"{ID}\.json", needed=r"0\.\d\d", free=r"0\.4\d|0\.39")):
         Store(place).write(row, arrays)
     assert files(place) == []
     disk.grow(4_000_000)
     Store(place).write(row, arrays)
-    assert Store(place).read("abc")["epochs"] == row["epochs"]
+    assert Store(place).read(ID)["epochs"] == row["epochs"]
 
 
 def test_weights_that_do_not_fit_are_not_there(disk):
     store = Store(disk(1_000_000))
-    with pytest.raises(DiskFull, match=sentence(r"abc\.safetensors", needed=r"4\.00")):
-        store.write_weights("abc", {"weight": torch.zeros(1_000_000)}, {})
+    with pytest.raises(DiskFull, match=sentence(rf"{ID}\.safetensors", needed=r"4\.00")):
+        store.write_weights(ID, {"weight": torch.zeros(1_000_000)}, ABOUT)
     assert files(store.place) == []
     disk.grow(5_000_000)
-    store.write_weights("abc", {"weight": torch.zeros(1_000_000)}, {})
-    assert store.read_weights("abc") is not None
+    store.write_weights(ID, {"weight": torch.zeros(1_000_000)}, ABOUT)
+    assert store.read_weights(ID) is not None
 
 
 def test_a_disk_without_room_for_a_folder_says_so(disk):
@@ -100,8 +104,8 @@ def test_outputs_that_do_not_fit_are_refused_before_the_teacher_runs(disk):
     teacher = models.build("itransformer", lookback=48, horizon=16, channels=3, width=16, hidden=16, heads=2)
     calls = []
     teacher.register_forward_hook(lambda *_: calls.append(1))
-    folder, size = disk(20_000) / "cache" / "abc", outputs_size(teacher, splits.train)
-    with pytest.raises(DiskFull, match=sentence("abc", needed=f"{size / 1e6:.2f}", free=r"0\.02")):
+    folder, size = disk(20_000) / "cache" / ID, outputs_size(teacher, splits.train)
+    with pytest.raises(DiskFull, match=sentence(ID, needed=f"{size / 1e6:.2f}", free=r"0\.02")):
         store_outputs(teacher, splits.train, folder)
     assert calls == []
     assert files(disk.folder) == []

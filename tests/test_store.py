@@ -2,12 +2,20 @@
 
 import json
 import os
+import pickle
+import re
+import shutil
 import subprocess
 import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import forge
 import numpy as np
+import pandas as pd
 import pytest
+import small
 import torch
 
 from tdlib import store as stores
@@ -17,10 +25,10 @@ from tdlib.files import write_atomically
 from tdlib.store import Store, run_id
 from tdlib.study import ensure
 
-ROW = {"id": "abc", "config": {"model": "mlp"}, "metrics": {"test_mse": 0.376}, "epochs": [{"epoch": 1, "loss": 0.5}]}
-ARRAYS = {"errors": np.linspace(0, 1, 1000), "sample_index": np.arange(4)}
+ID, OTHER = "0123456789abcdef", "fedcba9876543210"
+ROW, ARRAYS = small.row(ID), small.arrays(np.linspace(0, 1, 1000))
 TENSORS = {"weight": torch.arange(6.0).reshape(2, 3).T, "steps": torch.tensor(7), "half": torch.ones(2).half()}
-ABOUT = {"config": {"model": "mlp"}, "mean": [0.5, -1.25]}
+ABOUT = {"config": ROW["config"], "channels": ["a", "b"], "mean": [0.5, -1.25], "deviation": [1.0, 2.0]}
 
 
 @pytest.fixture
@@ -55,12 +63,12 @@ def fail_at(monkeypatch, number: int) -> None:
 
 
 def test_what_is_written_comes_back(filled):
-    row = filled.read("abc")
+    row = filled.read(ID)
     assert {key: row[key] for key in ROW} == ROW
-    arrays = filled.arrays("abc")
+    arrays = filled.arrays(ID)
     assert list(arrays) == list(ARRAYS)
     assert all(np.array_equal(arrays[name], value) for name, value in ARRAYS.items())
-    assert files(filled) == ["runs/abc.json", "runs/abc.npz", "schema"]
+    assert files(filled) == [f"runs/{ID}.json", f"runs/{ID}.npz", "schema"]
 
 
 def test_writing_leaves_the_given_row_alone(store):
@@ -77,19 +85,21 @@ def test_the_same_row_is_the_same_bytes_in_another_store(filled, tmp_path):
 
 
 def test_a_row_that_is_not_there_is_none_without_a_warning_and_makes_no_folder(store):
-    assert store.read("abc") is None
-    assert store.read_weights("abc") is None
+    assert store.read(ID) is None
+    assert store.read_weights(ID) is None
     assert store.ids() == []
     assert not store.place.exists()
 
 
 def test_the_ids_are_in_order_and_only_those_of_rows(store):
-    for id in ("b2", "a1", "c3"):
+    ids = [f"{number:016x}" for number in (11, 10, 12)]
+    for id in ids:
         store.write({**ROW, "id": id}, ARRAYS)
-    store.write_weights("d4", TENSORS, ABOUT)
-    (store.place / "runs" / "e5.npz").write_bytes(b"arrays without a row")
-    (store.place / "runs" / "f6.json.4711").write_bytes(b"left by a killed writer")
-    assert store.ids() == ["a1", "b2", "c3"]
+    store.write_weights(OTHER, TENSORS, ABOUT)
+    (store.place / "runs" / f"{OTHER}.npz").write_bytes(b"arrays without a row")
+    (store.place / "runs" / f"{OTHER}.json.4711").write_bytes(b"left by a killed writer")
+    (store.place / "runs" / "notes.json").write_bytes(b"no row of ours")
+    assert store.ids() == sorted(ids)
 
 
 def test_a_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch):
@@ -126,11 +136,11 @@ def test_a_row_whose_writing_failed_is_not_there_in_any_part(number, store, monk
     fail_at(monkeypatch, number)  # the schema, the arrays, the row
     with pytest.raises(OSError, match="the disk is full"):
         store.write(ROW, ARRAYS)
-    assert store.read("abc") is None
+    assert store.read(ID) is None
     assert store.ids() == []
     assert files(store) == []
     store.write(ROW, ARRAYS)
-    assert store.read("abc")["metrics"] == ROW["metrics"]
+    assert store.read(ID)["metrics"] == ROW["metrics"]
 
 
 # --- the schema
@@ -169,24 +179,53 @@ def test_a_store_of_another_schema_is_bad_input_on_the_command_line(of_schema_2,
 
 def test_rows_without_a_schema_are_of_schema_1(filled, monkeypatch):
     (filled.place / "schema").unlink()
-    assert Store(filled.place).read("abc")["metrics"] == ROW["metrics"]
-    assert files(filled) == ["runs/abc.json", "runs/abc.npz"]  # reading writes nothing
+    assert Store(filled.place).read(ID)["metrics"] == ROW["metrics"]
+    assert files(filled) == [f"runs/{ID}.json", f"runs/{ID}.npz"]  # reading writes nothing
     monkeypatch.setattr(stores, "SCHEMA", 2)
     with pytest.raises(ValueError, match=refusal(filled.place, 1, 2)):
         Store(filled.place)
     monkeypatch.undo()
-    filled.write({**ROW, "id": "def"}, ARRAYS)
+    filled.write({**ROW, "id": OTHER}, ARRAYS)
     assert (filled.place / "schema").read_text() == "1\n"
 
 
-def test_a_schema_that_is_no_number_is_refused(filled):
-    (filled.place / "schema").write_bytes(b"\xff?")
-    with pytest.raises(ValueError, match=r"holds rows of schema .\?, and this version"):
+SCHEMAS = {
+    "folder": lambda path: path.mkdir(),
+    "loop": lambda path: path.symlink_to(path),
+    "leads nowhere": lambda path: path.symlink_to("nowhere"),
+    "queue": lambda path: os.mkfifo(path),
+    "empty": lambda path: path.write_bytes(b""),
+    "binary": lambda path: path.write_bytes(b"\xff?"),
+    "text": lambda path: path.write_text("one"),
+    "long": lambda path: path.write_text("1" * 5000),
+}
+
+
+@pytest.mark.parametrize("damage", SCHEMAS.values(), ids=SCHEMAS)
+def test_a_schema_that_is_no_number_is_refused_in_one_sentence(damage, filled, capsys):
+    path = filled.place / "schema"
+    path.unlink()
+    damage(path)
+    before = sorted(filled.place.rglob("*"))
+    sentence = f"({path} is damaged: it must hold the number of the rows' schema, here 1|there is no file {path})"
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
         Store(filled.place)
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        filled.write(ROW, ARRAYS)
+    assert sorted(filled.place.rglob("*")) == before
+    assert main(["runs", "--profile", "smoke", "--store", str(filled.place)]) == 2
+    assert re.fullmatch(f"tdlib: {sentence}\n", capsys.readouterr().err)
+
+
+def test_a_store_that_is_a_file_is_refused_in_one_sentence(tmp_path):
+    (tmp_path / "place").write_text("mine")
+    with pytest.raises(ValueError, match=f"^a store is a folder, and {tmp_path / 'place'} is none$"):
+        Store(tmp_path / "place")
+    assert (tmp_path / "place").read_text() == "mine"
 
 
 def test_weights_alone_make_no_store_of_a_schema(store, monkeypatch):
-    store.write_weights("abc", TENSORS, ABOUT)  # a run that was killed before it had its row
+    store.write_weights(ID, TENSORS, ABOUT)  # a run that was killed before it had its row
     monkeypatch.setattr(stores, "SCHEMA", 2)
     assert Store(store.place).ids() == []
 
@@ -199,7 +238,7 @@ def test_of_two_versions_that_begin_at_once_the_second_to_write_is_refused(store
     before = files(store)
     monkeypatch.setattr(stores, "SCHEMA", 2)
     with pytest.raises(ValueError, match=refusal(store.place, 1, 2)):
-        later.write({**ROW, "id": "def"}, ARRAYS)
+        later.write({**ROW, "id": OTHER}, ARRAYS)
     assert files(store) == before
 
 
@@ -211,99 +250,159 @@ def test_the_committed_store_names_its_schema():
 
 
 def truncated(folder):
-    text = (folder / "abc.json").read_text()
-    (folder / "abc.json").write_text(text[: len(text) // 2])
+    text = (folder / f"{ID}.json").read_text()
+    (folder / f"{ID}.json").write_text(text[: len(text) // 2])
 
 
 def edited(folder):
-    text = (folder / "abc.json").read_text()
+    text = (folder / f"{ID}.json").read_text()
     assert "0.376" in text
-    (folder / "abc.json").write_text(text.replace("0.376", "0.366"))
+    (folder / f"{ID}.json").write_text(text.replace("0.376", "0.366"))
 
 
 def without_checksum(folder):
-    row = json.loads((folder / "abc.json").read_text())
+    row = json.loads((folder / f"{ID}.json").read_text())
     del row["row_sha256"]
-    (folder / "abc.json").write_text(json.dumps(row))
+    (folder / f"{ID}.json").write_text(json.dumps(row))
 
 
 def of_another_run(folder):
-    Store(folder.parent).write({**ROW, "id": "def"}, ARRAYS)
-    (folder / "def.json").rename(folder / "abc.json")
+    Store(folder.parent).write({**ROW, "id": OTHER}, ARRAYS)
+    (folder / f"{OTHER}.json").rename(folder / f"{ID}.json")
 
 
 def binary(folder):
-    (folder / "abc.json").write_bytes(bytes(range(256)))
+    (folder / f"{ID}.json").write_bytes(bytes(range(256)))
 
 
 def emptied(folder):
-    (folder / "abc.json").write_bytes(b"")
+    (folder / f"{ID}.json").write_bytes(b"")
+
+
+def replaced_by_a_folder(folder):
+    (folder / f"{ID}.json").unlink()
+    (folder / f"{ID}.json").mkdir()
 
 
 def arrays_missing(folder):
-    (folder / "abc.npz").unlink()
+    (folder / f"{ID}.npz").unlink()
 
 
 def arrays_truncated(folder):
-    blob = (folder / "abc.npz").read_bytes()
-    (folder / "abc.npz").write_bytes(blob[:-100])
+    blob = (folder / f"{ID}.npz").read_bytes()
+    (folder / f"{ID}.npz").write_bytes(blob[:-100])
 
 
 def arrays_flipped(folder):
-    blob = bytearray((folder / "abc.npz").read_bytes())
+    blob = bytearray((folder / f"{ID}.npz").read_bytes())
     blob[len(blob) // 2] ^= 1
-    (folder / "abc.npz").write_bytes(blob)
+    (folder / f"{ID}.npz").write_bytes(blob)
 
 
-DAMAGES = [truncated, edited, without_checksum, of_another_run, binary, emptied,
-           arrays_missing, arrays_truncated, arrays_flipped]  # fmt: skip
+DAMAGES = [truncated, edited, without_checksum, of_another_run, binary, emptied, replaced_by_a_folder]
+DAMAGES += [arrays_missing, arrays_truncated, arrays_flipped]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_row_is_named_and_counts_as_missing_until_it_is_written_again(damage, filled):
     damage(filled.place / "runs")
-    with pytest.warns(UserWarning, match=r"the row abc\.json is damaged \(.+\) and counts as missing"):
-        assert filled.read("abc") is None
+    with pytest.warns(UserWarning, match=rf"the row {ID}\.json is damaged \(.+\) and counts as missing"):
+        assert filled.read(ID) is None
+    if damage is replaced_by_a_folder:  # it is not ours to take away
+        return
     filled.write(ROW, ARRAYS)
-    assert filled.read("abc")["metrics"] == ROW["metrics"]
+    assert filled.read(ID)["metrics"] == ROW["metrics"]
 
 
 @pytest.mark.parametrize("text", ["null", "7", "[]", '"row"', "{}", '{"id": "abc"}', "NaN", "{'id': 'abc'}"])
 def test_json_that_is_no_row_counts_as_missing(text, filled):
-    (filled.place / "runs" / "abc.json").write_text(text)
-    with pytest.warns(UserWarning, match=r"the row abc\.json is damaged"):
-        assert filled.read("abc") is None
+    (filled.place / "runs" / f"{ID}.json").write_text(text)
+    with pytest.warns(UserWarning, match=rf"the row {ID}\.json is damaged"):
+        assert filled.read(ID) is None
 
 
 def test_a_row_in_another_layout_is_still_whole(filled):
-    path = filled.place / "runs" / "abc.json"
+    path = filled.place / "runs" / f"{ID}.json"
     path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True))
-    assert filled.read("abc")["metrics"] == ROW["metrics"]
+    assert filled.read(ID)["metrics"] == ROW["metrics"]
 
 
-def test_arrays_are_never_unpickled(store):
-    store.write(ROW, {"errors": np.array([{"any": "object"}], dtype=object)})
-    with pytest.raises(ValueError, match="allow_pickle=False"):
-        store.arrays("abc")
+LINEAR = RunConfig("synthetic", 48, 16, "nlinear", epochs=1)
+OPTIONS = {"epochs": 1, "settings": small.settings("itransformer")}
+TAUGHT = RunConfig(
+    "synthetic", 48, 16, "mlp", "itransformer", epochs=1, settings={"width": 16}, teacher_options=OPTIONS
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("trained") / "store"
+    with ThreadPoolExecutor(1) as executor:
+        ensure([TAUGHT, LINEAR], store=place, executor=executor)
+    return place
+
+
+def damage_row(place: Path, id: str) -> None:
+    path = place / "runs" / f"{id}.json"
+    forge.row(path, json.loads(path.read_text()) | {"seconds": None})
+
+
+@pytest.mark.parametrize("config", [LINEAR, TAUGHT, TAUGHT.teacher_config], ids=["linear", "student", "teacher"])
+def test_a_damaged_row_is_named_once_while_it_is_trained_again(config, trained, tmp_path):
+    place = shutil.copytree(trained, tmp_path / "store")
+    whole = Store(trained).read(config.id)
+    damage_row(place, config.id)
+    configs = [config, TAUGHT, LINEAR]
+    with warnings.catch_warnings(record=True) as caught, ThreadPoolExecutor(1) as executor:
+        warnings.simplefilter("always")
+        frame = ensure(configs, store=place, executor=executor)
+    named = [str(warning.message) for warning in caught]
+    assert len(named) == 1
+    assert named[0].startswith(f"the row {config.id}.json is damaged (Expected `float`, got `null` - at `$.seconds`)")
+    assert len(frame) == len(set(configs))
+    again = Store(place).read(config.id)
+    assert {**again, "seconds": 0} | {"row_sha256": 0} == {**whole, "seconds": 0} | {"row_sha256": 0}
+
+
+def test_a_row_of_another_config_is_trained_again(trained, tmp_path):
+    place = shutil.copytree(trained, tmp_path / "store")
+    path = place / "runs" / f"{LINEAR.id}.json"
+    row = json.loads(path.read_text())
+    forge.row(path, row | {"config": row["config"] | {"seed": 7}})
+    with pytest.warns(UserWarning, match=rf"{LINEAR.id}\.json is damaged \(it is the row of another config\)"):
+        frame = ensure([LINEAR], store=place)
+    assert frame["seed"].tolist() == [2021]
+    assert Store(place).read(LINEAR.id, LINEAR.to_dict())["config"]["seed"] == 2021
+
+
+def test_what_a_store_has_named_its_workers_do_not_name_again(filled):
+    damage_row(filled.place, ID)
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert filled.read(ID) is None
+    assert pickle.loads(pickle.dumps(filled)).read(ID) is None  # a warning is an error here
+    filled.write(ROW, ARRAYS)
+    damage_row(filled.place, ID)  # another damage than the one that was named
+    with pytest.warns(UserWarning, match="is damaged"):
+        assert filled.read(ID) is None
 
 
 # --- weights
 
 
 def test_weights_come_back_with_what_describes_them(store):
-    store.write_weights("abc", TENSORS, ABOUT)
-    tensors, about = store.read_weights("abc")
+    store.write_weights(ID, TENSORS, ABOUT)
+    tensors, about = store.read_weights(ID)
     assert about == ABOUT
     assert set(tensors) == set(TENSORS)
     for name, value in TENSORS.items():
         assert tensors[name].dtype == value.dtype
         assert torch.equal(tensors[name], value)
-    assert files(store) == ["cache/abc.safetensors"]
+    assert files(store) == [f"cache/{ID}.safetensors"]
 
 
 def test_weights_that_need_a_gradient_are_kept_without_it(store):
-    store.write_weights("abc", {"weight": torch.ones(2, requires_grad=True)}, {})
-    assert not store.read_weights("abc")[0]["weight"].requires_grad
+    store.write_weights(ID, {"weight": torch.ones(2, requires_grad=True)}, ABOUT)
+    assert not store.read_weights(ID)[0]["weight"].requires_grad
 
 
 def flipped(blob: bytearray) -> bytes:
@@ -320,40 +419,88 @@ def flipped(blob: bytearray) -> bytes:
         pytest.param(lambda blob: b"no safetensors at all, but quite some bytes", id="another format"),
         pytest.param(flipped, id="a bit flipped"),
         pytest.param(lambda blob: blob.replace(b'"sha256"', b'"sha255"'), id="without checksum"),
-        pytest.param(lambda blob: blob.replace(b"0.5", b"0.6"), id="another description"),
+        pytest.param(lambda blob: blob.replace(b"[0.5", b"[0.6"), id="another description"),
     ],
 )
 def test_damaged_weights_are_named_and_count_as_missing_until_they_are_written_again(damage, store):
-    store.write_weights("abc", TENSORS, ABOUT)
-    path = store.place / "cache" / "abc.safetensors"
+    store.write_weights(ID, TENSORS, ABOUT)
+    path = store.place / "cache" / f"{ID}.safetensors"
     blob = path.read_bytes()
     damaged = bytes(damage(bytearray(blob)))
     assert damaged != blob
     path.write_bytes(damaged)
-    with pytest.warns(UserWarning, match=r"the weights abc\.safetensors are damaged and count as missing"):
-        assert store.read_weights("abc") is None
-    store.write_weights("abc", TENSORS, ABOUT)
-    assert store.read_weights("abc")[1] == ABOUT
+    with pytest.warns(UserWarning, match=rf"the weights {ID}\.safetensors are damaged \(.+\) and count as missing"):
+        assert store.read_weights(ID) is None
+    store.write_weights(ID, TENSORS, ABOUT)
+    assert store.read_weights(ID)[1] == ABOUT
 
 
 def test_foreign_safetensors_without_a_description_count_as_missing(store):
     from safetensors.torch import save_file
 
     (store.place / "cache").mkdir(parents=True)
-    save_file({"weight": torch.ones(2)}, store.place / "cache" / "abc.safetensors")
-    with pytest.warns(UserWarning, match=r"the weights abc\.safetensors are damaged"):
-        assert store.read_weights("abc") is None
+    save_file({"weight": torch.ones(2)}, store.place / "cache" / f"{ID}.safetensors")
+    with pytest.warns(UserWarning, match=rf"the weights {ID}\.safetensors are damaged"):
+        assert store.read_weights(ID) is None
 
 
 def test_a_failure_while_weights_are_written_leaves_none(store, monkeypatch):
     fail_at(monkeypatch, 1)
     with pytest.raises(OSError, match="the disk is full"):
-        store.write_weights("abc", TENSORS, ABOUT)
-    assert store.read_weights("abc") is None
+        store.write_weights(ID, TENSORS, ABOUT)
+    assert store.read_weights(ID) is None
     assert files(store) == []
 
 
+@pytest.mark.parametrize(
+    "make", [lambda path: path.mkdir(), lambda path: path.symlink_to(path)], ids=["folder", "loop"]
+)
+def test_weights_that_are_no_file_count_as_missing(make, store):
+    store.weights(ID).parent.mkdir(parents=True)
+    make(store.weights(ID))
+    with pytest.warns(UserWarning, match=rf"the weights {ID}\.safetensors are damaged \(it is no whole file"):
+        assert store.read_weights(ID) is None
+
+
 # --- names
+
+NO_IDS = [
+    "../../evil",
+    "/etc/evil",
+    "..",
+    "",
+    "evil",
+    ID.upper(),
+    ID + "0",
+    ID[1:],
+    f"{ID}\n",
+    f"{ID[:-1]}/",
+    "é" * 16,
+    7,
+]
+
+
+@pytest.mark.parametrize("id", NO_IDS)
+def test_an_id_is_16_hexadecimal_digits_and_never_a_path(id, filled):
+    before = files(filled)
+    calls = [filled.read, filled.arrays, filled.read_weights, filled.weights, filled.outputs, filled.lock]
+    calls += [lambda id: filled.write(small.row(id), ARRAYS), lambda id: filled.write_weights(id, TENSORS, ABOUT)]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"^a run's id is 16 hexadecimal digits, .*; got "):
+            call(id)
+    assert files(filled) == before
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_no_id_reads_weights_outside_the_store(absolute, trained, tmp_path, capsys):
+    outside = shutil.copy(Store(trained).weights(LINEAR.id), tmp_path / "evil.safetensors")
+    (tmp_path / "store" / "cache").mkdir(parents=True)
+    id = str(outside).removesuffix(".safetensors") if absolute else "../../evil"
+    pd.DataFrame(np.ones((50, 4)), columns=list("abcd")).to_csv(tmp_path / "own.csv", index=False)
+    call = ["forecast", id, str(tmp_path / "own.csv"), "--store", str(tmp_path / "store")]
+    assert main([*call, "--out", str(tmp_path / "forecast.csv")]) == 2
+    assert capsys.readouterr().err.startswith("tdlib: a run's id is 16 hexadecimal digits")
+    assert not (tmp_path / "forecast.csv").exists()
 
 
 def test_a_run_is_named_by_its_config_its_data_and_the_schema(monkeypatch):
@@ -411,26 +558,28 @@ def test_what_is_said_and_what_is_the_default_have_one_name():
 
 WRITER = """
 import sys, warnings
-import numpy as np
+import small
 from tdlib.store import Store
 warnings.simplefilter("error")
 store = Store(sys.argv[1])
-arrays = {"errors": np.linspace(0, 1, 5000)}
+arrays = small.arrays(range(5000))
 for turn in range(5):
     for number in range(20):
-        row = {"id": f"run{number:02}", "metrics": {"test_mse": number / 7}}
+        row = small.row(f"{number:016x}", seconds=number / 7)
         store.write(row, arrays)
         read = store.read(row["id"])
-        assert read["metrics"] == row["metrics"], read
+        assert read["seconds"] == row["seconds"], read
 """
 
 
 def test_two_processes_may_write_the_same_store(tmp_path):
     command = [sys.executable, "-c", WRITER, str(tmp_path / "store")]
-    writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path}
+    writers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
     errors = [writer.communicate(timeout=120)[1] for writer in writers]
     assert errors == ["", ""]
     store = Store(tmp_path / "store")
-    assert store.ids() == [f"run{number:02}" for number in range(20)]
+    assert store.ids() == [f"{number:016x}" for number in range(20)]
     assert all(store.read(id) is not None for id in store.ids())
     assert len(files(store)) == 41  # and the schema
