@@ -147,16 +147,16 @@ class _Divergence(torch.autograd.Function):
         height = torch.maximum(x.amax(-1, keepdim=True), -x.amin(-1, keepdim=True)).clamp_(min=limits.tiny)
         spectrum = torch.fft.rfft(x / height)
         bins = spectrum[..., 1:]  # bin 0, the mean, is left out
-        real, imaginary = torch.view_as_real(bins).square().unbind(-1)
-        amplitude = (real + imaginary).sqrt_()  # abs() and hypot() take twice as long
+        amplitude = bins.real.square().addcmul_(bins.imag, bins.imag).sqrt_()  # abs(), hypot() take twice as long
         scaled = amplitude * (height / temperature).clamp_(max=limits.max / (4 * n))
         q_s, q_t = scaled.softmax(-1)
         log_q_t = scaled[1].log_softmax(-1)
         if floor:
             floored = q_s + floor
-            ratio, w = log_q_t - floored.log(), (q_s / floored).mul_(q_t)
+            w = (q_s / floored).mul_(q_t)
+            ratio = log_q_t.sub_(floored.log_())  # in place where it can be: new memory costs more than the sums
         else:
-            ratio, w = log_q_t - scaled[0].log_softmax(-1), q_t
+            w, ratio = q_t, log_q_t.sub_(scaled[0].log_softmax(-1))
         divergence = (q_t * ratio).sum(-1)
         slope_s = torch.addcmul(-w, q_s, w.sum(-1, keepdim=True))
         slope_t = ratio.sub_(divergence.unsqueeze(-1)).mul_(q_t)
