@@ -137,30 +137,33 @@ class _Divergence(torch.autograd.Function):
         dP/dA_s = (Q_s sum(W) - W) / tau            dP/dA_t = Q_t (R - P) / tau
         dP/dx = n/2 * irfft(dP/dA * X / A)          each bin i < n/2 stands for itself and for bin n - i
 
-    Autograd takes twice as long: it knows neither that x is real nor that Q is at hand.
+    Autograd takes twice as long: it knows neither that x is real nor that Q is at hand. Waves are brought to
+    height 1 first, where no sum leaves the format and no square is lost; X / A does not depend on the height.
     """
 
     @staticmethod
     def forward(context, x: Tensor, temperature: float, floor: float) -> Tensor:
-        n = x.shape[-1]
-        limits = torch.finfo(x.dtype)
-        unit = 2.0 ** -(n.bit_length())  # a power of two below 1/n: no sum of n numbers leaves the format
-        spectrum = torch.fft.rfft(x * unit)
+        n, limits = x.shape[-1], torch.finfo(x.dtype)
+        height = torch.maximum(x.amax(-1, keepdim=True), -x.amin(-1, keepdim=True)).clamp_(min=limits.tiny)
+        spectrum = torch.fft.rfft(x / height)
         bins = spectrum[..., 1:]  # bin 0, the mean, is left out
-        amplitude = bins.abs()  # not the root of the squares: those underflow below 1e-19
-        scaled = (amplitude / (unit * temperature)).clamp_(max=limits.max / 4)
-        q = scaled.softmax(-1)
-        log_q_s, log_q_t = scaled.log_softmax(-1)
+        amplitude = bins.real.square().addcmul_(bins.imag, bins.imag).sqrt_()  # abs(), hypot() take twice as long
+        scaled = amplitude * (height / temperature).clamp_(max=limits.max / (4 * n))
+        q_s, q_t = scaled.softmax(-1)
+        log_q_t = scaled[1].log_softmax(-1)
         if floor:
-            ratio, w = log_q_t - (q[0] + floor).log(), q[1] * (q[0] / (q[0] + floor))
+            floored = q_s + floor
+            w = (q_s / floored).mul_(q_t)
+            ratio = log_q_t.sub_(floored.log_())  # in place where it can be: new memory costs more than the sums
         else:
-            ratio, w = log_q_t - log_q_s, q[1]
-        divergence = (q[1] * ratio).sum(-1)
-        slope = torch.stack([q[0] * w.sum(-1, keepdim=True) - w, q[1] * (ratio - divergence.unsqueeze(-1))])
+            w, ratio = q_t, log_q_t.sub_(scaled[0].log_softmax(-1))
+        divergence = (q_t * ratio).sum(-1)
+        slope_s = torch.addcmul(-w, q_s, w.sum(-1, keepdim=True))
+        slope_t = ratio.sub_(divergence.unsqueeze(-1)).mul_(q_t)
+        slope = torch.stack([slope_s, slope_t]).div_(amplitude.clamp_(min=limits.tiny**0.5))  # so X / A is at most 1
         if n % 2 == 0:
             slope[..., -1] *= 2  # bin n/2 has no twin
         spectrum[..., 0] = 0
-        bins /= amplitude.clamp_(min=limits.tiny)  # X / A; where A is 0, so is X
         bins *= slope
         context.save_for_backward(spectrum)
         context.length, context.factor = n, n / 2 / temperature
@@ -170,7 +173,8 @@ class _Divergence(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(context, gradient: Tensor) -> tuple[Tensor, None, None]:
         (spectrum,) = context.saved_tensors
-        return torch.fft.irfft(spectrum, context.length) * (gradient * context.factor).unsqueeze(-1), None, None
+        slope = torch.fft.irfft(spectrum, context.length)
+        return slope.mul_((gradient * context.factor).unsqueeze(-1)), None, None
 
 
 def check_scales(length: int, scales: int, what: str = "length") -> None:
