@@ -1,4 +1,4 @@
-"""The registry: what models say of themselves, the shapes and settings they take; new ones are covered by their names."""
+"""The registry: what models say of themselves, which shapes and settings they take; new ones are covered by name."""
 
 import inspect
 import math
