@@ -96,10 +96,8 @@ def forward_by_hand(model: torch.nn.Module, x: torch.Tensor, periods: int) -> to
                 picture[:steps] = h
                 picture = picture.T.reshape(1, -1, rows, period)
                 for size in ("widen", "narrow"):
-                    convs = getattr(block, size).convs
-                    picture = sum(F.conv2d(picture, c.weight, c.bias, padding=k) for k, c in enumerate(convs)) / len(
-                        convs
-                    )
+                    convs = getattr(block, size).convs  # kernels 1 and 3
+                    picture = sum(F.conv2d(picture, conv.weight, conv.bias, padding="same") for conv in convs) / 2
                     picture = F.gelu(picture) if size == "widen" else picture
                 mixed = mixed + share * picture.reshape(h.shape[1], -1).T[:steps]
             mixed = mixed - mixed.mean(1, keepdim=True)
