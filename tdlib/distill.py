@@ -1,11 +1,14 @@
-"""Distillation: the projector and the objective (TimeDistill, eq. 3-8).
+"""Distillation: the projector and the objective (TimeDistill, eq. 3-8; arXiv 2502.15016).
 
-    L = MSE(y, truth) + alpha * (S + P)(y_student, y_teacher) + beta * (S + P)(f_student, G(f_teacher))
+    L = MSE(y_s, y) + alpha * (S + P)(y_s, y_t) + beta * (S + P)(f_s, G(f_t))
 
-The teacher is frozen, and its outputs over the training windows are there (`tdlib.teachers`): an epoch of
+y forecasts, f features; s the student, t the teacher. S is `losses.multi_scale`, P `losses.multi_period`. The
+teacher is frozen, and its outputs over the training windows are there (`tdlib.teachers`): an epoch of
 distillation never runs it. G, the projector, is trained with the student and thrown away.
 Shapes: B batch, H horizon, C channels, D student width, D_t teacher width.
 """
+
+import functools
 
 import torch
 import torch.nn.functional as F
@@ -36,12 +39,12 @@ class Projector(nn.Sequential):
 
 
 class Distillation(Objective):
-    """The objective of a distilled student: five named parts, each of which can be left out.
+    """The objective of a distilled student: named parts, each of which `terms` may leave out.
 
-    Two more parts (`rivals.TERMS`) belong to other methods and are there for comparison.
-
-    With `teacher=None` the truth takes the teacher's place in the forecast parts (the paper's
-    Table 10), and there are no feature parts.
+    `TERMS` are the method's five; two more, `rivals.TERMS`, belong to other methods and are there for
+    comparison. `alpha` weighs the parts on forecasts, `beta` those on features; a part of weight zero is left out.
+    With `teacher=None` the truth takes the teacher's place in the forecast parts (the paper's Table 10), and
+    there are no feature parts. The other arguments are those of `losses.multi_scale` and `losses.multi_period`.
     """
 
     def __init__(
@@ -59,36 +62,37 @@ class Distillation(Objective):
         reduction: str = "code",
     ):
         super().__init__()
-        self.weights = weights(terms, alpha, beta)
         self.teacher = teacher
-        self.scale = {"scales": scales, "downsample": downsample}
-        self.period = {"temperature": temperature, "reduction": reduction}
-        if any(term.endswith("feature") for term in self.weights):
-            self.projector = Projector(teacher_width, student_width)
-        if "adversarial_feature" in self.weights:
-            self.discriminator = rivals.Discriminator(student_width)
+        self.weights = weights(terms, alpha, beta)
+        features = any(term.endswith("feature") for term in self.weights)
+        self.projector = Projector(teacher_width, student_width) if features else None
+        self.discriminator = rivals.Discriminator(student_width) if "adversarial_feature" in self.weights else None
+        self.scale = functools.partial(multi_scale, dim=-1, scales=scales, downsample=downsample)
+        self.period = functools.partial(multi_period, dim=-1, temperature=temperature, reduction=reduction)
 
     def forward(self, forecast: Forecast, y: Tensor, index: Tensor) -> dict[str, Tensor]:
-        teacher_y, teacher_f = (part.to(y.device) for part in self.teacher.batch(index)) if self.teacher else (y, None)
-        if hasattr(self, "projector"):
-            teacher_f = self.projector(teacher_f).float()
-        student_y, student_f = (part.float() for part in forecast)
-        with torch.autocast(y.device.type, enabled=False):  # the losses are exact, whatever the products are
-            return self._parts(student_y, student_f, teacher_y, teacher_f, y)
-
-    def _parts(self, student_y, student_f, teacher_y, teacher_f, y: Tensor) -> dict[str, Tensor]:
+        """The parts of the loss, by name, for the student's forecast of the training windows `index` [B]."""
+        exact = torch.autocast(y.device.type, enabled=False)  # for all but the student's and the projector's products
+        with exact:
+            y_t, f_t = (part.to(y.device) for part in self.teacher.batch(index)) if self.teacher else (y, None)
+        if self.projector is not None:
+            f_t = self.projector(f_t).float()
+        y_s, f_s = (part.float() for part in forecast)
+        y, y_s, y_t = y.mT, y_s.mT, y_t.mT  # [B, C, H], as features are [B, C, D]: patterns run along the last axis
         parts = {
-            "supervised": lambda: F.mse_loss(student_y, y),
-            "scale_forecast": lambda: multi_scale(student_y, teacher_y, dim=1, **self.scale),
-            "period_forecast": lambda: multi_period(student_y, teacher_y, dim=1, **self.period),
-            "scale_feature": lambda: multi_scale(student_f, teacher_f, dim=2, **self.scale),
-            "period_feature": lambda: multi_period(student_f, teacher_f, dim=2, **self.period),
-            "adversarial_feature": lambda: self.discriminator(student_f, teacher_f),
-            "contrastive_feature": lambda: rivals.contrastive(student_f, teacher_f),
+            "supervised": (F.mse_loss, y_s, y),
+            "scale_forecast": (self.scale, y_s, y_t),
+            "period_forecast": (self.period, y_s, y_t),
+            "scale_feature": (self.scale, f_s, f_t),
+            "period_feature": (self.period, f_s, f_t),
+            "adversarial_feature": (self.discriminator, f_s, f_t),
+            "contrastive_feature": (rivals.contrastive, f_s, f_t),
         }
-        return {term: parts[term]() for term in self.weights}
+        with exact:
+            return {term: loss(a, b) for term, (loss, a, b) in parts.items() if term in self.weights}
 
     def after_epoch(self, model: nn.Module, splits: Splits) -> dict[str, float]:
+        """Let several teachers' weights follow the student's validation error; the log keeps the weights."""
         if not isinstance(self.teacher, SeveralTeachers):
             return {}
         if self.teacher.weighting == "adaptive":

@@ -4,11 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from jaxtyping import install_import_hook
 
 install_import_hook(["tdlib.models", "tdlib.losses"], "beartype.beartype")
 
 os.environ.setdefault("TQDM_DISABLE", "1")
+
+from tdlib import data, models, teachers, windows  # noqa: E402, after the hook
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +21,40 @@ def published_data() -> Path:
     if not folder or not (Path(folder) / "ETTh1.csv").is_file():
         pytest.skip("TDLIB_DATA does not name a folder with the paper's data")
     return Path(folder)
+
+
+@pytest.fixture
+def one_thread():
+    """As every run of a study."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def splits():
+    """Windows of a small series of three channels, 48 -> 16."""
+    return windows.split(data.synthetic(rows=400, channels=3), 48, 16)
+
+
+@pytest.fixture
+def teacher():
+    """A teacher for `splits`, with random weights and features of width 16."""
+    torch.manual_seed(1)
+    shape = {"lookback": 48, "horizon": 16, "channels": 3}
+    return models.build("itransformer", **shape, width=16, hidden=16, heads=2).eval()
+
+
+@pytest.fixture
+def stored(teacher, splits, tmp_path):
+    """The stored outputs of `teacher` over the training windows."""
+    teachers.store_outputs(teacher, splits.train, tmp_path / "outputs")
+    return teachers.StoredTeacher(tmp_path / "outputs")
+
+
+@pytest.fixture
+def student():
+    """A student for `splits`, of width 8."""
+    torch.manual_seed(2)
+    return models.build("mlp", lookback=48, horizon=16, channels=3, width=8)

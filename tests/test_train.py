@@ -1,34 +1,20 @@
-"""The one training loop: its schedule, its end, what stops it; and figures that do not depend on the batch size."""
+"""The one training loop: its schedule, its end, what stops it; errors do not depend on the batch size."""
 
 import functools
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tdlib import data, evaluate, models, run, study, train
-from tdlib.evaluate import Evaluation
+from tdlib import models, train
 from tdlib.models import Forecast
-from tdlib.store import Store
 from tdlib.train import Diverged, Objective, Supervised, fit, predict, window_errors
-from tdlib.windows import Splits, Windows, split
+from tdlib.windows import Windows
 
 OPTIONS = {"learning_rate": 0.01, "batch_size": 32, "epochs": 1, "patience": 5}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As every run of a study."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def splits() -> Splits:
-    return split(data.synthetic(rows=300, channels=3), 48, 16)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def linear(horizon: int = 16, channels: int = 3) -> nn.Module:
@@ -236,47 +222,23 @@ def test_a_validation_error_that_is_not_finite_stops_the_run_and_is_named(splits
 # --- figures
 
 
-def direct(model: nn.Module, windows: Windows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(x, truth, forecast) of all windows at once, [N, ...], double precision."""
-    x, y = windows.batch(torch.arange(len(windows)))
-    with torch.no_grad():
-        forecast = model.eval()(x).prediction
-    return tuple(part.double().numpy() for part in (x, y, forecast))
-
-
-def distribution(values: np.ndarray) -> np.ndarray:
-    """Period distributions [N, C, H // 2] of [N, H, C], by hand."""
-    amplitude = np.abs(np.fft.rfft(values, axis=1))[:, 1:].transpose(0, 2, 1) / 0.5
-    weights = np.exp(amplitude - amplitude.max(2, keepdims=True))
-    return weights / weights.sum(2, keepdims=True)
-
-
-def with_batches_of(monkeypatch, size: int) -> None:
-    for module in (train, evaluate):
-        monkeypatch.setattr(module, "predict", functools.partial(predict, batch_size=size))
-
-
 def test_window_errors_are_those_of_each_window_in_order(splits):
     model = student()
-    _, y, forecast = direct(model, splits.val)
+    x, y = splits.val.batch(torch.arange(len(splits.val)))
+    with torch.no_grad():
+        forecast = model.eval()(x).prediction
     errors = window_errors(model, splits.val)
     assert errors.shape == (len(splits.val),)
-    np.testing.assert_allclose(errors, np.square(forecast - y).mean((1, 2)), rtol=1e-5)
+    torch.testing.assert_close(errors, (forecast - y).square().mean((1, 2)), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_no_figure_depends_on_the_batch_size(size, splits, monkeypatch):
+def test_window_errors_do_not_depend_on_the_batch_size(size, splits, monkeypatch):
     model = student()
     assert len(splits.test) % 7  # the last batch is a smaller one
-    errors, result = window_errors(model, splits.test), evaluate.evaluate(model, splits.test)
-    with_batches_of(monkeypatch, size)
+    errors = window_errors(model, splits.test)
+    monkeypatch.setattr(train, "predict", functools.partial(predict, batch_size=size))
     torch.testing.assert_close(window_errors(model, splits.test), errors, rtol=1e-5, atol=1e-7)
-    again = evaluate.evaluate(model, splits.test)
-    for name in ("mse", "mae", "scale_mse", "period_kl"):
-        assert getattr(again, name) == pytest.approx(getattr(result, name), rel=1e-5)
-    assert list(again.arrays) == list(result.arrays)
-    for name, value in result.arrays.items():
-        np.testing.assert_allclose(again.arrays[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
 def test_prediction_yields_every_window_once_in_order_in_evaluation_mode(splits):
@@ -300,88 +262,3 @@ def test_a_batch_of_many_channels_holds_fewer_windows_and_none_is_lost(channels,
     assert max(sizes) == largest
     assert sum(sizes) == len(windows) == 260
     assert torch.equal(errors, torch.ones(260))
-
-
-def test_an_evaluation_is_what_numpy_says(splits, monkeypatch):
-    with_batches_of(monkeypatch, 10)
-    model, windows = student(), splits.test
-    x, y, forecast = direct(model, windows)
-    result = evaluate.evaluate(model, windows, samples=5)
-    squares = np.square(forecast - y)
-    assert isinstance(result, Evaluation)
-    assert result.mse == pytest.approx(squares.mean(), rel=1e-5)
-    assert result.mae == pytest.approx(np.abs(forecast - y).mean(), rel=1e-5)
-    scales = [np.square((forecast - y).reshape(len(y), -1, 2**m, 3).mean(2)).mean() for m in range(4)]
-    assert result.scale_mse == pytest.approx(scales, rel=1e-5)
-    p, q = distribution(forecast), distribution(y)
-    assert result.period_kl == pytest.approx((q * np.log(q / p)).sum(2).mean(), rel=1e-4)
-    arrays = result.arrays
-    np.testing.assert_allclose(arrays["errors"], squares.mean((1, 2)), rtol=1e-5)
-    np.testing.assert_allclose(arrays["channel_mse"], squares.mean((0, 1)), rtol=1e-5)
-    np.testing.assert_allclose(arrays["step_mse"], squares.mean((0, 2)), rtol=1e-5)
-    np.testing.assert_allclose(arrays["periods"], p.mean(0), rtol=1e-4)
-    np.testing.assert_allclose(arrays["periods_true"], q.mean(0), rtol=1e-4)
-    chosen = arrays["sample_index"]
-    assert chosen[0] == 0
-    assert chosen[-1] == len(windows) - 1
-    assert len(chosen) == 5
-    assert np.ptp(np.diff(chosen)) <= 1
-    for name, value in (("sample_x", x[:, -32:]), ("sample_y", y), ("sample_prediction", forecast)):
-        assert arrays[name].dtype == np.float16
-        np.testing.assert_allclose(arrays[name], value[chosen], rtol=1e-3, atol=1e-4)
-
-
-def test_an_odd_horizon_is_halved_as_pooling_does():
-    windows = split(data.synthetic(rows=300, channels=2), 48, 7).test
-    model = linear(horizon=7, channels=2)
-    _, y, forecast = direct(model, windows)
-    difference = forecast - y
-    half = (difference[:, 0:6:2] + difference[:, 1:6:2]) / 2
-    quarter = (half[:, :1] + half[:, 1:2]) / 2
-    expected = [np.square(part).mean() for part in (difference, half, quarter)]
-    assert evaluate.evaluate(model, windows).scale_mse == pytest.approx(expected, rel=1e-5)
-
-
-def test_a_horizon_of_one_step_has_an_error_and_no_period():
-    splits = split(data.synthetic(rows=300, channels=3), 48, 1)
-    model = linear(horizon=1)
-    fit(model, Supervised(), splits, **OPTIONS)
-    _, y, forecast = direct(model, splits.test)
-    result = evaluate.evaluate(model, splits.test)
-    assert result.scale_mse == pytest.approx([np.square(forecast - y).mean()], rel=1e-5)
-    assert result.period_kl == 0
-    assert result.arrays["periods"].shape == (3, 0)
-    assert result.arrays["errors"].shape == (len(splits.test),)
-
-
-def test_fewer_windows_than_samples_are_all_kept_once():
-    windows = Windows(torch.randn(3, 48 + 16 + 1), 48, 16)
-    arrays = evaluate.evaluate(linear(), windows).arrays
-    assert arrays["sample_index"].tolist() == [0, 1]
-    assert arrays["sample_y"].shape == (2, 16, 3)
-
-
-# --- the test windows
-
-
-def test_the_test_windows_are_read_once_and_only_after_training(tmp_path, monkeypatch):
-    made, reads, plain = [], [], Windows.batch
-
-    def spied_split(*arguments):
-        made.append(split(*arguments))
-        return made[-1]
-
-    def batch(self, index):
-        reads.append((self, index))
-        return plain(self, index)
-
-    monkeypatch.setattr(run, "split", spied_split)
-    monkeypatch.setattr(Windows, "batch", batch)
-    config = study.RunConfig("synthetic", 48, 16, "mlp", epochs=2, settings={"width": 8})
-    run.train_run(config, Store(tmp_path))
-    (splits,) = made
-    segments = [next(name for name in ("train", "val", "test") if getattr(splits, name) is who) for who, _ in reads]
-    first = segments.index("test")
-    assert set(segments[:first]) == {"train", "val"}
-    assert set(segments[first:]) == {"test"}
-    assert torch.equal(torch.cat([index for _, index in reads[first:]]), torch.arange(len(splits.test)))
