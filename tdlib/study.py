@@ -6,6 +6,7 @@ Runs are independent and idempotent, each with its own threads and seed, so that
 killed and started again, or spread over processes, and ends with the same rows.
 """
 
+import functools
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from pathlib import Path
@@ -14,6 +15,7 @@ import pandas as pd
 import torch
 
 from tdlib import data, models
+from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
 from tdlib.run import build, forecast, prepare_teacher, train_once
@@ -30,7 +32,7 @@ def ensure(
     store: str | Path | Store,
     executor: Executor | str | None = None,
     train_missing: bool = True,
-    compute: Compute = Compute(threads=0),
+    compute: Compute = Compute(),
     slurm: dict | None = None,
 ) -> pd.DataFrame:
     """The rows of `configs`, one line for each that is different, in their order; what is missing is trained first.
@@ -47,15 +49,11 @@ def ensure(
     rows = {config: store.read(config.id) for config in configs}
     missing = [config for config, row in rows.items() if row is None]
     if missing and train_missing:
-        for config in missing:
-            _check(config)
-            if executors.elsewhere(executor):
-                _check_shared(config)
+        _check(missing)
+        if executors.elsewhere(executor):
+            _check_shared(missing)
         store = Store(store.place.absolute())  # workers may have another working directory
-        compute = executors.settle(compute, executor, len(missing), store.place)
-        jobs = _jobs(missing, store, compute)
-        with executors.opened(executor, len(jobs), compute=compute, place=store.place, slurm=slurm) as pool:
-            sweep(jobs, pool)
+        sweep(_jobs(missing, store, compute), executor, compute=compute, place=store.place, slurm=slurm)
         rows |= {config: store.read(config.id) for config in missing}
     return pd.DataFrame([_line(row) for row in rows.values() if row is not None])
 
@@ -65,21 +63,30 @@ def _line(row: dict) -> dict:
     return {**row["config"], **row["metrics"], **kept, "epochs_run": len(row["epochs"])}
 
 
-def _check(config: RunConfig) -> None:
+def _check(configs: list[RunConfig]) -> None:
     """ValueError, before anything is trained, for data too short or settings that do not fit together."""
-    series = data.load(config.dataset)
-    split(series, config.lookback, config.horizon)
-    with torch.device("meta"):  # shapes without numbers
-        student = build(config, len(series.channels))
+
+    @functools.cache  # for this call only: a CSV may have changed by the next one
+    def channels(dataset: str, lookback: int, horizon: int) -> int:
+        series = data.load(dataset)
+        split(series, lookback, horizon)
+        return len(series.channels)
+
+    for config in configs:
+        width = channels(config.dataset, config.lookback, config.horizon)
+        with torch.device("meta"):  # shapes without numbers
+            student = build(config, width)
+            for teacher in config.teacher_configs.values():
+                build(teacher, width)
         if config.teacher:
-            build(config.teacher_config, len(series.channels))
             config.check_length("feature", student.feature_width, "feature width")
 
 
-def _check_shared(config: RunConfig) -> None:
+def _check_shared(configs: list[RunConfig]) -> None:
     """ValueError for a CSV that workers with another working directory would not find."""
-    if config.dataset.endswith(".csv") and not Path(config.dataset).is_absolute():
-        raise ValueError(f"{config.dataset} is a relative path: workers elsewhere need an absolute one")
+    for dataset in (config.dataset for config in configs):
+        relative = dataset.endswith(".csv") and not Path(dataset).is_absolute()
+        require(not relative, f"{dataset} is a relative path: workers elsewhere need an absolute one")
 
 
 def _jobs(missing: list[RunConfig], store: Store, compute: Compute) -> list[Job]:

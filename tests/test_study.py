@@ -127,7 +127,9 @@ def test_without_training_the_missing_lines_are_left_out_and_nothing_is_written(
 
 def test_the_teacher_is_trained_before_its_student_and_counted(tmp_path, monkeypatch):
     counts, plain = [], study.sweep
-    monkeypatch.setattr(study, "sweep", lambda jobs, executor: counts.append(len(jobs)) or plain(jobs, executor))
+    monkeypatch.setattr(
+        study, "sweep", lambda jobs, *rest, **options: counts.append(len(jobs)) or plain(jobs, *rest, **options)
+    )
     executor = Inline()
     frame = ensure([DISTILLED, LINEAR], store=tmp_path, executor=executor)
     assert executor.submitted[0] == ("prepare_teacher", "itransformer", None)
@@ -166,6 +168,24 @@ def test_the_validation_error_of_a_row_is_the_best_epochs(tmp_path):
     row = Store(tmp_path).read(config.id)
     assert row["metrics"]["val_mse"] == min(epoch["val_mse"] for epoch in row["epochs"])
     assert len(row["epochs"]) == 4
+
+
+class Forgetful:
+    """An executor that does nothing."""
+
+    def submit(self, function, *arguments):
+        future = Future()
+        future.set_result(None)
+        return future
+
+
+def test_a_series_is_loaded_and_checked_once_for_each_shape(tmp_path, monkeypatch):
+    loads, plain = [], data.load
+    monkeypatch.setattr(data, "load", lambda name: loads.append(name) or plain(name))
+    shapes = [("nyc_weather", 48, 16), ("nyc_weather", 48, 24), ("nyc_weather", 96, 16)]  # it has its checksum by name
+    configs = [RunConfig(*shape, "nlinear", seed=seed) for shape in shapes for seed in range(5)]
+    ensure(configs, store=tmp_path, executor=Forgetful())
+    assert loads == ["nyc_weather"] * len(shapes)
 
 
 # --- the same bits
@@ -324,7 +344,7 @@ def test_a_failed_run_is_named_and_the_others_are_done(tmp_path, monkeypatch):
 
 def test_a_run_that_diverges_leaves_no_row(tmp_path):
     config = RunConfig(**SHAPE, model="nlinear", epochs=2, learning_rate=1e30)
-    with pytest.raises(SweepFailed, match=rf"{config.id} \(Diverged: training stopped: supervised is (nan|inf)\)"):
+    with pytest.raises(SweepFailed, match=rf"{config.id} \(training stopped: supervised is (nan|inf)\)"):
         ensure([config], store=tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
@@ -342,6 +362,10 @@ def test_a_series_that_is_too_short_is_refused_before_anything_is_written(tmp_pa
     ("config", "words"),
     [
         (RunConfig("synthetic", 6, 16, "mlp", "moderntcn", epochs=1), "moderntcn: patch must lie in 1..6"),
+        (
+            RunConfig("synthetic", 6, 16, "mlp", "itransformer", beta=0.0, co_teachers={"moderntcn": {}}),
+            "moderntcn: patch must lie in 1..6",
+        ),
         (RunConfig("synthetic", 6, 16, "moderntcn", epochs=1), "moderntcn: patch must lie in 1..6"),
         (RunConfig(**SHAPE, model="mlp", epochs=1, settings={"width": 0}), "mlp: width must be at least 1"),
         (RunConfig(**SHAPE, model="mlp", teacher="itransformer", settings={"width": 4}),
