@@ -54,6 +54,7 @@ def ensure(
             _check_shared(missing)
         store = Store(store.place.absolute())  # workers may have another working directory
         sweep(_jobs(missing, store, compute), executor, compute=compute, place=store.place, slurm=slurm)
+        store.tidy()
         rows |= {config: store.read(config.id) for config in missing}
     return pd.DataFrame([_line(row) for row in rows.values() if row is not None])
 

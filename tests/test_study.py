@@ -1,6 +1,8 @@
 """A study trains what is missing, once, and with the same bits wherever and whenever it does."""
 
+import fcntl
 import json
+import os
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -127,9 +129,7 @@ def test_without_training_the_missing_lines_are_left_out_and_nothing_is_written(
 
 def test_the_teacher_is_trained_before_its_student_and_counted(tmp_path, monkeypatch):
     counts, plain = [], study.sweep
-    monkeypatch.setattr(
-        study, "sweep", lambda jobs, *rest, **options: counts.append(len(jobs)) or plain(jobs, *rest, **options)
-    )
+    monkeypatch.setattr(study, "sweep", lambda jobs, *of, **how: counts.append(len(jobs)) or plain(jobs, *of, **how))
     executor = Inline()
     frame = ensure([DISTILLED, LINEAR], store=tmp_path, executor=executor)
     assert executor.submitted[0] == ("prepare_teacher", "itransformer", None)
@@ -186,6 +186,23 @@ def test_a_series_is_loaded_and_checked_once_for_each_shape(tmp_path, monkeypatc
     configs = [RunConfig(*shape, "nlinear", seed=seed) for shape in shapes for seed in range(5)]
     ensure(configs, store=tmp_path, executor=Forgetful())
     assert loads == ["nyc_weather"] * len(shapes)
+
+
+def test_who_finishes_takes_away_what_a_killed_writer_has_left(copy):
+    """A writer that lives holds the lock of its file, and keeps it."""
+    left = [copy.place / "schema.0123abcd", *(copy.place / kind / "ab.json.89abcdef" for kind in ("runs", "cache"))]
+    alive, other = copy.place / "runs" / "cd.json.89abcdef", copy.place / "runs" / "notes.txt"
+    for path in (*left, alive, other):
+        path.write_text("half")
+        os.utime(path, (0, 0))
+    with open(alive) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        ensure([PLAIN], store=copy)  # nothing was missing
+        assert all(path.exists() for path in left)
+        ensure([RunConfig(**SHAPE, model="nlinear", epochs=1, seed=3)], store=copy)
+        assert not any(path.exists() for path in left)
+        assert alive.exists()
+        assert other.exists()
 
 
 # --- the same bits
