@@ -20,6 +20,8 @@ from tdlib.study import RunConfig, SweepFailed, ensure
 from tdlib.teachers import StoredTeacher, outputs_size, store_outputs
 from tdlib.windows import split
 
+pytestmark = pytest.mark.root  # a mount
+
 
 class Disk:
     """A tmpfs of so many bytes, in whole pages of 4,096."""

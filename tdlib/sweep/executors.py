@@ -12,6 +12,7 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from types import ModuleType
 
+from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.sweep.processes import Processes, leave_if_starting
 
@@ -20,11 +21,9 @@ SECONDS = 10  # to wait for a Dask scheduler's answer
 
 def check(executor: Executor | str | None, slurm: dict | None = None) -> None:
     """ValueError for a name that no executor has, and for Slurm's options with another executor."""
-    known = executor in ("process", "slurm") or str(executor).startswith("dask:")
-    if isinstance(executor, str) and not known:
-        raise ValueError(f"executor knows process, dask:ADDRESS and slurm; got {executor!r}")
-    if slurm and executor != "slurm":
-        raise ValueError(f"options of Slurm ({', '.join(slurm)}) need the executor slurm")
+    known = not isinstance(executor, str) or executor in ("process", "slurm") or executor.startswith("dask:")
+    require(known, f"executor knows process, dask:ADDRESS and slurm; got {executor!r}")
+    require(not slurm or executor == "slurm", f"options of Slurm ({', '.join(slurm or ())}) need the executor slurm")
 
 
 def elsewhere(executor: Executor | str | None) -> bool:
@@ -80,8 +79,8 @@ def opened(
 @contextlib.contextmanager
 def _dask(address: str) -> Iterator[Executor]:
     distributed = _package("distributed", "dask")
-    if not address:  # Dask would start a cluster of its own
-        raise ValueError("the address of a Dask scheduler is missing: dask:tcp://HOST:PORT")
+    # without one Dask would start a cluster of its own
+    require(bool(address), "the address of a Dask scheduler is missing: dask:tcp://HOST:PORT")
     client = distributed.Client.__new__(distributed.Client)
     try:
         client.__init__(address, timeout=SECONDS, set_as_default=False)

@@ -38,7 +38,8 @@ class Unguarded(ValueError):
 class Processes(ThreadPoolExecutor):
     """Threads, each of which hands a job to a process of its own and waits for the answer.
 
-    `environments` holds, for each worker, the variables that its process sets before anything else.
+    `environments` holds, for each worker, the variables that its process sets before its first job; CUDA reads them
+    no earlier. ValueError where the script, which each process imports, is no file.
     """
 
     def __init__(self, environments: list[dict[str, str]]):

@@ -67,7 +67,7 @@ def finish(place: Path, reference: Store) -> None:
     """Run to the end: all rows are those of `reference`, nothing else is there, and nobody had to complain."""
     process = started(place)
     try:
-        assert process.wait(300) == 0, said(place).read_text()
+        assert process.wait(900) == 0, said(place).read_text()
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -92,7 +92,7 @@ def kill_and_finish(folder: Path, reference: Store, kills: int, seed: int) -> tu
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_killed_runs_that_are_finished_are_the_rows_of_undisturbed_ones(tmp_path, capsys):
     reference = tmp_path / "undisturbed"
-    assert started(reference).wait(300) == 0, said(reference).read_text()
+    assert started(reference).wait(900) == 0, said(reference).read_text()
     shares = [KILLS // STORES + (share < KILLS % STORES) for share in range(STORES)]
     begun = time.monotonic()
     with ThreadPoolExecutor(STORES) as threads:

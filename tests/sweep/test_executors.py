@@ -87,6 +87,7 @@ def test_a_relative_csv_is_refused_where_workers_may_have_another_folder(executo
 # --- workers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("named", "expected"), [(None, {"0", "1"}), ("3,5,7", {"3", "5"})])
 def test_each_worker_of_a_machine_with_gpus_sees_one_of_them(named, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)  # this machine need not have them

@@ -156,6 +156,7 @@ def test_a_given_executor_is_used_for_a_single_job_too_and_left_open(done):
     assert done == ["b", "c"]
 
 
+@pytest.mark.slow
 def test_several_jobs_run_in_other_processes_that_end_with_the_sweep(tmp_path):
     first = [Job(name, note_process, (tmp_path / name,)) for name in "ab"]
     then = [Job(f"{name} again", note_process, (tmp_path / f"{name} again",), after=(name,)) for name in "ab"]
@@ -170,8 +171,9 @@ def test_several_jobs_run_in_other_processes_that_end_with_the_sweep(tmp_path):
     assert not processes & running().keys()
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_fails_the_sweep_and_does_not_hang_it():
-    jobs = [Job("dies", os._exit, (3,)), Job("student", abs, (1,), after=("dies",)), Job("sleeps", time.sleep, (5,))]
+    jobs = [Job("dies", os._exit, (3,)), Job("student", abs, (1,), after=("dies",)), Job("sleeps", time.sleep, (1,))]
     with pytest.raises(SweepFailed) as caught:
         sweep(jobs)
     reasons = "dies (its process died (exit code 3)); student (dies failed)"

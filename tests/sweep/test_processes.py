@@ -18,6 +18,7 @@ from tdlib.sweep.executors import cores
 from tdlib.sweep.processes import Processes, WorkerDied
 
 resource = pytest.importorskip("resource", reason="limits of memory are set as on Unix")
+pytestmark = pytest.mark.slow  # each process imports torch
 ROOT = Path(__file__).parents[2]
 
 
@@ -83,10 +84,12 @@ def test_what_cannot_be_sent_is_an_error_of_that_job():
         assert pool.submit(abs, -1).result() == 1
 
 
-def test_each_worker_has_an_environment_of_its_own():
+def test_each_worker_has_an_environment_of_its_own_and_its_successor_the_same():
     with processes({"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "5"}) as pool:
-        found = [pool.submit(slow_getenv, "CUDA_VISIBLE_DEVICES") for _ in range(2)]
-        assert {one.result() for one in found} == {"3", "5"}
+        for _ in range(2):
+            found = [pool.submit(slow_getenv, "CUDA_VISIBLE_DEVICES") for _ in range(2)]
+            assert {one.result() for one in found} == {"3", "5"}
+            assert isinstance(pool.submit(die).exception(), WorkerDied)
 
 
 def slow_getenv(name: str) -> str:
@@ -166,7 +169,6 @@ if __name__ == "__mp_main__":
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("group", "text"),
     [(True, INTERRUPTED), (False, INTERRUPTED), (True, INTERRUPTED + IMPORTING)],
