@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import re
 import secrets
@@ -60,9 +61,9 @@ def write_atomically(*files: tuple[Path, bytes]) -> None:
                 temporary.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder: Path) -> None:
-    """Remove the temporary files in `folder` whose writers were killed; one that lives holds the lock of its file."""
-    for path in folder.glob("*"):
+def remove_unfinished(*folders: Path) -> None:
+    """Remove the temporary files in `folders` whose writers were killed; one that lives holds the lock of its file."""
+    for path in itertools.chain.from_iterable(folder.glob("*") for folder in folders):
         if re.fullmatch(r".+\.[0-9a-f]{8}\d*", path.name):
             with contextlib.suppress(OSError), open(path, "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

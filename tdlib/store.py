@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from tdlib.files import remove_unfinished, write_atomically
+from tdlib.files import write_atomically
 
 SCHEMA = 1  # raise it by hand when the same config would give another result
 
@@ -102,11 +102,6 @@ class Store:
     def ids(self) -> list[str]:
         """The rows that are there, whole or damaged, in order of their names."""
         return sorted(path.stem for path in (self.place / "runs").glob("*.json"))
-
-    def tidy(self) -> None:
-        """Take away what processes that were killed have left half-written."""
-        for folder in (self.place, self.place / "runs", self.place / "cache"):
-            remove_unfinished(folder)
 
     def _path(self, id: str, suffix: str) -> Path:
         return self.place / "runs" / f"{id}.{suffix}"

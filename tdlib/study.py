@@ -18,6 +18,7 @@ from tdlib import data, models
 from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
+from tdlib.files import remove_unfinished
 from tdlib.run import build, forecast, prepare_teacher, train_once
 from tdlib.store import Store
 from tdlib.sweep import Job, SweepFailed, executors, sweep
@@ -54,7 +55,7 @@ def ensure(
             _check_shared(missing)
         store = Store(store.place.absolute())  # workers may have another working directory
         sweep(_jobs(missing, store, compute), executor, compute=compute, place=store.place, slurm=slurm)
-        store.tidy()
+        remove_unfinished(store.place, store.place / "runs", store.place / "cache")
         rows |= {config: store.read(config.id) for config in missing}
     return pd.DataFrame([_line(row) for row in rows.values() if row is not None])
 

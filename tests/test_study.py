@@ -379,10 +379,6 @@ def test_a_series_that_is_too_short_is_refused_before_anything_is_written(tmp_pa
     ("config", "words"),
     [
         (RunConfig("synthetic", 6, 16, "mlp", "moderntcn", epochs=1), "moderntcn: patch must lie in 1..6"),
-        (
-            RunConfig("synthetic", 6, 16, "mlp", "itransformer", beta=0.0, co_teachers={"moderntcn": {}}),
-            "moderntcn: patch must lie in 1..6",
-        ),
         (RunConfig("synthetic", 6, 16, "moderntcn", epochs=1), "moderntcn: patch must lie in 1..6"),
         (RunConfig(**SHAPE, model="mlp", epochs=1, settings={"width": 0}), "mlp: width must be at least 1"),
         (RunConfig(**SHAPE, model="mlp", teacher="itransformer", settings={"width": 4}),
@@ -391,6 +387,14 @@ def test_a_series_that_is_too_short_is_refused_before_anything_is_written(tmp_pa
 )  # fmt: skip
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(config, words, tmp_path):
     with pytest.raises(ValueError, match=words):
+        ensure([LINEAR, config], store=tmp_path / "store", executor=Inline())
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_co_teacher_that_cannot_be_built_is_refused_before_anything_is_written(tmp_path):
+    wide = {"moderntcn": {"settings": {"patch": 49}}}
+    config = RunConfig(**SHAPE, model="mlp", teacher="itransformer", beta=0.0, co_teachers=wide)
+    with pytest.raises(ValueError, match="moderntcn: patch must"):
         ensure([LINEAR, config], store=tmp_path / "store", executor=Inline())
     assert not (tmp_path / "store").exists()
 
