@@ -115,7 +115,7 @@ class _Worker:
                 try:
                     self._process, self._connection = _started(self._environment)
                 except OSError as error:
-                    raise WorkerDied(f"its process cannot be started: {error.strerror}") from None
+                    raise WorkerDied(f"its process cannot be started: {error.strerror or error}") from None
 
     def close(self) -> BaseProcess | None:
         """No process is started from here on; the one that is there, if any."""
