@@ -5,7 +5,7 @@ BIN     := .venv/bin
 export MPLBACKEND := agg
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test test-cluster lint figures pages compare runs bench bench-traffic clean
+.PHONY: help env reproduce test test-cluster test-kill lint figures pages compare runs bench bench-traffic clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ test: lint ## every check that CI runs
 test-cluster: env ## sweeps over a real Dask cluster and a real Slurm on this machine (Debian, root)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-cluster.lock
 	$(BIN)/pytest -rs tests/cluster
+
+test-kill: env ## runs killed 100 times at random moments end with the same rows, 10 minutes
+	$(BIN)/pytest -q tests/kill
 
 bench: env ## measure the ratios and slopes that the README quotes, minutes
 	$(BIN)/python benchmarks/epoch.py

@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--executor", default="process", help="process (default), dask:ADDRESS or slurm")
     sub.add_argument("--slurm", action="append", default=[], metavar="NAME=VALUE",
                      help="an option of submitit, such as partition=gpu or time=60 (minutes)")  # fmt: skip
-    sub.add_argument("--threads", type=int, help="torch's threads for each run (default: measured once)")
+    sub.add_argument("--threads", type=int, default=1, help="torch's threads for each run (default: 1)")
     sub.add_argument("--device", default="auto", choices=DEVICES, help="default: the first GPU, else the CPU")
     sub.add_argument("--precision", default="auto", choices=PRECISIONS,
                      help="of matrix products (default: bfloat16 on a GPU, float32 on a CPU)")  # fmt: skip
@@ -149,9 +149,7 @@ def _runs(options: argparse.Namespace) -> None:
         and config.horizon in (options.horizon or profile.horizons)
     ]
     place = options.store or Path("build") / profile.name
-    if options.threads is not None and options.threads < 1:
-        raise ValueError(f"--threads must be at least 1, got {options.threads}")
-    compute = Compute(options.threads or 0, options.device, options.precision)
+    compute = Compute(options.threads, options.device, options.precision)
     study.ensure(configs, store=place, executor=options.executor, compute=compute, slurm=_slurm(options.slurm))
     print(f"{len(configs)} runs are in {place}")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tdlib.checks import one_of
+from tdlib.checks import one_of, require
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -20,7 +20,6 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 class Compute:
     """`threads` of one run on a CPU; its `device`; the `precision` of its matrix products.
 
-    With 0 threads a sweep over this machine's processes takes what it measures (see `threads`), any other run 1.
     Device `"auto"` is the first GPU that torch sees, else the CPU; `"cuda"` insists on a GPU. Precision
     `"auto"` is bfloat16 on a GPU and float32 on a CPU. ValueError for other values, and for a GPU that is not there.
     """
@@ -30,8 +29,8 @@ class Compute:
     precision: str = "auto"
 
     def __post_init__(self):
-        if type(self.threads) is not int or self.threads < 0:
-            raise ValueError(f"threads must be a whole number, 0 for what is measured; got {self.threads!r}")
+        whole = type(self.threads) is int and self.threads >= 1
+        require(whole, f"threads must be a whole number of at least 1, got {self.threads!r}")
         for name, value, known in (("device", self.device, DEVICES), ("precision", self.precision, PRECISIONS)):
             one_of(name, value, known)
 
@@ -61,13 +60,13 @@ class Compute:
         """What a row's provenance keeps."""
         place = self.place
         name = torch.cuda.get_device_name(place) if place.type == "cuda" else "cpu"
-        return {"threads": self.threads or 1, "device": name, "precision": "bfloat16" if self.mixed else "float32"}
+        return {"threads": self.threads, "device": name, "precision": "bfloat16" if self.mixed else "float32"}
 
     @contextlib.contextmanager
     def limit_threads(self) -> Iterator[None]:
         """Sums depend on the number of threads in their last bits, and parallel runs must not fight for cores."""
         before = torch.get_num_threads()
-        torch.set_num_threads(self.threads or 1)
+        torch.set_num_threads(self.threads)
         try:
             yield
         finally:

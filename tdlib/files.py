@@ -2,9 +2,13 @@
 
 import contextlib
 import errno
+import fcntl
+import itertools
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,16 +44,28 @@ def write_atomically(*files: tuple[Path, bytes]) -> None:
     """
     unique = secrets.token_hex(4)  # among the processes of all machines that share the folder
     unfinished = [path.with_name(f"{path.name}.{unique}") for path, _ in files]
-    with room_for(files[-1][0], sum(len(blob) for _, blob in files)):
+    with room_for(files[-1][0], sum(len(blob) for _, blob in files)), contextlib.ExitStack() as held:
         try:
             for temporary, (path, blob) in zip(unfinished, files, strict=True):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with open(temporary, "wb") as file:
-                    file.write(blob)
-                    file.flush()
-                    os.fsync(file.fileno())
+                file = held.enter_context(open(temporary, "wb"))
+                with contextlib.suppress(OSError):  # of a file system without `flock`: none is taken away there
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                file.write(blob)
+                file.flush()
+                os.fsync(file.fileno())
             for temporary, (path, _) in zip(unfinished, files, strict=True):
                 temporary.replace(path)
         finally:
             for temporary in unfinished:
                 temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(*folders: Path) -> None:
+    """Remove the temporary files in `folders` whose writers were killed; one that lives holds the lock of its file."""
+    for path in itertools.chain.from_iterable(folder.glob("*") for folder in folders):
+        if re.fullmatch(r".+\.[0-9a-f]{8}\d*", path.name):
+            with contextlib.suppress(OSError), open(path, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if time.time() - os.fstat(file.fileno()).st_mtime > 1:  # a younger one may be about to be locked
+                    path.unlink()

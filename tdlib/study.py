@@ -6,6 +6,7 @@ Runs are independent and idempotent, each with its own threads and seed, so that
 killed and started again, or spread over processes, and ends with the same rows.
 """
 
+import functools
 from collections.abc import Iterable
 from concurrent.futures import Executor
 from pathlib import Path
@@ -14,8 +15,10 @@ import pandas as pd
 import torch
 
 from tdlib import data, models
+from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
+from tdlib.files import remove_unfinished
 from tdlib.run import build, forecast, prepare_teacher, train_once
 from tdlib.store import Store
 from tdlib.sweep import Job, SweepFailed, executors, sweep
@@ -30,7 +33,7 @@ def ensure(
     store: str | Path | Store,
     executor: Executor | str | None = None,
     train_missing: bool = True,
-    compute: Compute = Compute(threads=0),
+    compute: Compute = Compute(),
     slurm: dict | None = None,
 ) -> pd.DataFrame:
     """The rows of `configs`, one line for each that is different, in their order; what is missing is trained first.
@@ -48,14 +51,11 @@ def ensure(
     rows = {config: store.read(config.id, config.to_dict()) for config in configs}
     missing = [config for config, row in rows.items() if row is None]
     if missing and train_missing:
-        for config in missing:
-            _check(config)
-            if executors.elsewhere(executor):
-                _check_shared(config)
-        compute = executors.settle(compute, executor, len(missing), store.place)
-        jobs = _jobs(missing, store, compute)
-        with executors.opened(executor, len(jobs), compute=compute, place=store.place, slurm=slurm) as pool:
-            sweep(jobs, pool)
+        _check(missing)
+        if executors.elsewhere(executor):
+            _check_shared(missing)
+        sweep(_jobs(missing, store, compute), executor, compute=compute, place=store.place, slurm=slurm)
+        remove_unfinished(store.place, store.place / "runs", store.place / "cache")
         rows |= {config: store.read(config.id, config.to_dict()) for config in missing}
     return pd.DataFrame([_line(config, row) for config, row in rows.items() if row is not None])
 
@@ -65,21 +65,30 @@ def _line(config: RunConfig, row: dict) -> dict:
     return {**config.to_dict(), **row["metrics"], **kept, "epochs_run": len(row["epochs"])}
 
 
-def _check(config: RunConfig) -> None:
+def _check(configs: list[RunConfig]) -> None:
     """ValueError, before anything is trained, for data too short or settings that do not fit together."""
-    series = data.load(config.dataset)
-    split(series, config.lookback, config.horizon)
-    with torch.device("meta"):  # shapes without numbers
-        student = build(config, len(series.channels))
+
+    @functools.cache  # for this call only: a CSV may have changed by the next one
+    def channels(dataset: str, lookback: int, horizon: int) -> int:
+        series = data.load(dataset)
+        split(series, lookback, horizon)
+        return len(series.channels)
+
+    for config in configs:
+        width = channels(config.dataset, config.lookback, config.horizon)
+        with torch.device("meta"):  # shapes without numbers
+            student = build(config, width)
+            for teacher in config.teacher_configs.values():
+                build(teacher, width)
         if config.teacher:
-            build(config.teacher_config, len(series.channels))
             config.check_length("feature", student.feature_width, "feature width")
 
 
-def _check_shared(config: RunConfig) -> None:
+def _check_shared(configs: list[RunConfig]) -> None:
     """ValueError for a CSV that workers with another working directory would not find."""
-    if config.dataset.endswith(".csv") and not Path(config.dataset).is_absolute():
-        raise ValueError(f"{config.dataset} is a relative path: workers elsewhere need an absolute one")
+    for dataset in (config.dataset for config in configs):
+        relative = dataset.endswith(".csv") and not Path(dataset).is_absolute()
+        require(not relative, f"{dataset} is a relative path: workers elsewhere need an absolute one")
 
 
 def _jobs(missing: list[RunConfig], store: Store, compute: Compute) -> list[Job]:

@@ -31,7 +31,8 @@ def build(name: str, seed: int = 0) -> torch.nn.Module:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"threads": -1}, "threads must be a whole number"),
+        ({"threads": 0}, "threads must be a whole number of at least 1, got 0"),
+        ({"threads": True}, "threads must be a whole number of at least 1, got True"),
         ({"threads": 1.5}, "threads must be a whole number"),
         ({"device": "gpu"}, "device knows auto, cpu, cuda; got 'gpu'"),
         ({"precision": "half"}, "precision knows auto, float32, bfloat16; got 'half'"),

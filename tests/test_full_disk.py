@@ -24,6 +24,8 @@ from tdlib.windows import split
 ID = "0123456789abcdef"
 ABOUT = {"config": small.row(ID)["config"], "channels": ["a"], "mean": [0.0], "deviation": [1.0]}
 
+pytestmark = pytest.mark.root  # a mount
+
 
 class Disk:
     """A tmpfs of so many bytes, in whole pages of 4,096."""
@@ -132,7 +134,7 @@ def test_a_sweep_on_a_full_disk_names_the_runs_and_goes_on_once_there_is_room(di
     """The teacher's weights and row fit, its outputs do not; the linear layer is done all the same."""
     place = disk(200_000)
     teacher = TAUGHT.teacher_config
-    named = rf"{teacher.id} \(DiskFull: {sentence(teacher.id)}\); {TAUGHT.id} \({teacher.id} failed\)"
+    named = rf"{teacher.id} \({sentence(teacher.id)}\); {TAUGHT.id} \({teacher.id} failed\)"
     with pytest.raises(SweepFailed, match=f"^2 of 3 runs failed: {named}$"):
         ensure([TAUGHT, LINEAR], store=place, executor=in_turn)
     whole = [f"runs/{config.id}.{suffix}" for config in (teacher, LINEAR) for suffix in ("json", "npz")]
@@ -157,7 +159,7 @@ def test_distill_on_a_full_disk_exits_with_1_and_the_same_call_completes_once_th
     assert main(call) == 1
     words = capsys.readouterr().err.splitlines()[-1]
     full = sentence(r"\w+\.safetensors")
-    assert re.fullmatch(rf"tdlib: 2 of 3 runs failed: (\w+) \(DiskFull: {full}\); \w+ \(\1 failed\)", words)
+    assert re.fullmatch(rf"tdlib: 2 of 3 runs failed: (\w+) \({full}\); \w+ \(\1 failed\)", words)
     assert [path for path in files(place) if not re.fullmatch(r"(runs|cache)/\w{16}\.\w+|schema", path)] == []
     assert len(Store(place).ids()) == 1
     disk.grow(100_000_000)

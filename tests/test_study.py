@@ -1,6 +1,8 @@
 """A study trains what is missing, once, and with the same bits wherever and whenever it does."""
 
+import fcntl
 import json
+import os
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -127,7 +129,7 @@ def test_without_training_the_missing_lines_are_left_out_and_nothing_is_written(
 
 def test_the_teacher_is_trained_before_its_student_and_counted(tmp_path, monkeypatch):
     counts, plain = [], study.sweep
-    monkeypatch.setattr(study, "sweep", lambda jobs, executor: counts.append(len(jobs)) or plain(jobs, executor))
+    monkeypatch.setattr(study, "sweep", lambda jobs, *of, **how: counts.append(len(jobs)) or plain(jobs, *of, **how))
     executor = Inline()
     frame = ensure([DISTILLED, LINEAR], store=tmp_path, executor=executor)
     assert executor.submitted[0] == ("prepare_teacher", "itransformer", None)
@@ -166,6 +168,41 @@ def test_the_validation_error_of_a_row_is_the_best_epochs(tmp_path):
     row = Store(tmp_path).read(config.id)
     assert row["metrics"]["val_mse"] == min(epoch["val_mse"] for epoch in row["epochs"])
     assert len(row["epochs"]) == 4
+
+
+class Forgetful:
+    """An executor that does nothing."""
+
+    def submit(self, function, *arguments):
+        future = Future()
+        future.set_result(None)
+        return future
+
+
+def test_a_series_is_loaded_and_checked_once_for_each_shape(tmp_path, monkeypatch):
+    loads, plain = [], data.load
+    monkeypatch.setattr(data, "load", lambda name: loads.append(name) or plain(name))
+    shapes = [("nyc_weather", 48, 16), ("nyc_weather", 48, 24), ("nyc_weather", 96, 16)]  # it has its checksum by name
+    configs = [RunConfig(*shape, "nlinear", seed=seed) for shape in shapes for seed in range(5)]
+    ensure(configs, store=tmp_path, executor=Forgetful())
+    assert loads == ["nyc_weather"] * len(shapes)
+
+
+def test_who_finishes_takes_away_what_a_killed_writer_has_left(copy):
+    """A writer that lives holds the lock of its file, and keeps it."""
+    left = [copy.place / "schema.0123abcd", *(copy.place / kind / "ab.json.89abcdef" for kind in ("runs", "cache"))]
+    alive, other = copy.place / "runs" / "cd.json.89abcdef", copy.place / "runs" / "notes.txt"
+    for path in (*left, alive, other):
+        path.write_text("half")
+        os.utime(path, (0, 0))
+    with open(alive) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        ensure([PLAIN], store=copy)  # nothing was missing
+        assert all(path.exists() for path in left)
+        ensure([RunConfig(**SHAPE, model="nlinear", epochs=1, seed=3)], store=copy)
+        assert not any(path.exists() for path in left)
+        assert alive.exists()
+        assert other.exists()
 
 
 # --- the same bits
@@ -324,7 +361,7 @@ def test_a_failed_run_is_named_and_the_others_are_done(tmp_path, monkeypatch):
 
 def test_a_run_that_diverges_leaves_no_row(tmp_path):
     config = RunConfig(**SHAPE, model="nlinear", epochs=2, learning_rate=1e30)
-    with pytest.raises(SweepFailed, match=rf"{config.id} \(Diverged: training stopped: supervised is (nan|inf)\)"):
+    with pytest.raises(SweepFailed, match=rf"{config.id} \(training stopped: supervised is (nan|inf)\)"):
         ensure([config], store=tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
@@ -351,6 +388,14 @@ def test_a_series_that_is_too_short_is_refused_before_anything_is_written(tmp_pa
 )  # fmt: skip
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(config, words, tmp_path):
     with pytest.raises(ValueError, match=words):
+        ensure([LINEAR, config], store=tmp_path / "store", executor=Inline())
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_co_teacher_that_cannot_be_built_is_refused_before_anything_is_written(tmp_path):
+    wide = {"moderntcn": {"settings": {"patch": 49}}}
+    config = RunConfig(**SHAPE, model="mlp", teacher="itransformer", beta=0.0, co_teachers=wide)
+    with pytest.raises(ValueError, match="moderntcn: patch must"):
         ensure([LINEAR, config], store=tmp_path / "store", executor=Inline())
     assert not (tmp_path / "store").exists()
 

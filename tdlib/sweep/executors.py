@@ -9,24 +9,21 @@ import importlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from tdlib import threads
+from tdlib.checks import require
 from tdlib.compute import Compute
-from tdlib.sweep.processes import Processes
+from tdlib.sweep.processes import Processes, leave_if_starting
 
 SECONDS = 10  # to wait for a Dask scheduler's answer
 
 
 def check(executor: Executor | str | None, slurm: dict | None = None) -> None:
     """ValueError for a name that no executor has, and for Slurm's options with another executor."""
-    known = executor in ("process", "slurm") or str(executor).startswith("dask:")
-    if isinstance(executor, str) and not known:
-        raise ValueError(f"executor knows process, dask:ADDRESS and slurm; got {executor!r}")
-    if slurm and executor != "slurm":
-        raise ValueError(f"options of Slurm ({', '.join(slurm)}) need the executor slurm")
+    known = not isinstance(executor, str) or executor in ("process", "slurm") or executor.startswith("dask:")
+    require(known, f"executor knows process, dask:ADDRESS and slurm; got {executor!r}")
+    require(not slurm or executor == "slurm", f"options of Slurm ({', '.join(slurm or ())}) need the executor slurm")
 
 
 def elsewhere(executor: Executor | str | None) -> bool:
@@ -34,12 +31,9 @@ def elsewhere(executor: Executor | str | None) -> bool:
     return isinstance(executor, str) and executor != "process"
 
 
-def settle(compute: Compute, executor: Executor | str | None, jobs: int, place: Path) -> Compute:
-    """`compute` with a number of threads: its own, or what is measured for this machine's cores, or 1."""
-    if compute.threads:
-        return compute
-    measured = executor in (None, "process") and not compute.gpus
-    return replace(compute, threads=threads.threads_for(jobs, place) if measured else 1)
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
@@ -53,16 +47,17 @@ def opened(
 ) -> Iterator[Executor]:
     """The executor of a name, closed at the end; one that is given stays open.
 
-    None stands for this process where there is a single job, and else for "process": a worker a core,
-    or a worker a GPU; no more workers are started than there are `jobs`. Slurm's files go to
-    PLACE/cache/slurm. Closing cancels what is still running.
+    None stands for this process where there is a single job, and else for "process": a worker a core (a run
+    with more threads takes as many), or a worker a GPU; no more workers are started than there are `jobs`.
+    Slurm's files go to PLACE/cache/slurm. Closing cancels what is still running.
     Raises ValueError where no scheduler answers, or a package or a program is not installed.
     """
+    leave_if_starting()
     if executor is None and jobs < 2:
         yield InProcess()
     elif executor in (None, "process"):
         gpus = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in _gpu_names(compute.gpus)]
-        free = gpus or [{}] * max(1, threads.cores() // (compute.threads or 1))
+        free = gpus or [{}] * max(1, cores() // compute.threads)
         pool = Processes(free[: max(1, jobs)])
         try:
             yield pool
@@ -71,7 +66,7 @@ def opened(
     elif executor == "slurm":
         from tdlib.sweep.slurm import Slurm
 
-        options = {"cpus_per_task": compute.threads or 1, **(slurm or {})}
+        options = {"cpus_per_task": compute.threads, **(slurm or {})}
         with contextlib.closing(Slurm(_package("submitit", "slurm"), place / "cache" / "slurm", options)) as pool:
             yield pool
     elif isinstance(executor, str):
@@ -84,8 +79,8 @@ def opened(
 @contextlib.contextmanager
 def _dask(address: str) -> Iterator[Executor]:
     distributed = _package("distributed", "dask")
-    if not address:  # Dask would start a cluster of its own
-        raise ValueError("the address of a Dask scheduler is missing: dask:tcp://HOST:PORT")
+    # without one Dask would start a cluster of its own
+    require(bool(address), "the address of a Dask scheduler is missing: dask:tcp://HOST:PORT")
     client = distributed.Client.__new__(distributed.Client)
     try:
         client.__init__(address, timeout=SECONDS, set_as_default=False)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from tdlib.sweep import executors
+from tdlib.sweep.executors import opened
+from tdlib.sweep.processes import Unguarded
 
 
 class SweepFailed(RuntimeError):
@@ -23,15 +24,16 @@ class Job:
     after: tuple[str, ...] = ()
 
 
-def sweep(jobs: list[Job], executor: Executor | None = None, *, label: str = "runs") -> None:
+def sweep(jobs: list[Job], executor: Executor | str | None = None, *, label: str = "runs", **options) -> None:
     """Run all jobs, each after those it names. Raises SweepFailed once the others are done, if one failed.
 
-    Any executor with `submit(fn, *args) -> Future` will do; by default this machine's processes.
+    Anything with `submit(fn, *args) -> Future` will do as executor; a name and its `options` are those of
+    `executors.opened`.
     """
     waiting = {job.name: job for job in jobs}
     running: dict[Future, Job] = {}
     failed: dict[str, str] = {}
-    with executors.opened(executor, len(jobs)) as pool, tqdm(total=len(jobs), desc=label) as bar:
+    with opened(executor, len(jobs), **options) as pool, tqdm(total=len(jobs), desc=label) as bar:
         while waiting or running:
             for job in list(waiting.values()):
                 unfinished = {*waiting, *(other.name for other in running.values())}
@@ -44,9 +46,20 @@ def sweep(jobs: list[Job], executor: Executor | None = None, *, label: str = "ru
                 del waiting[job.name]
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job = running.pop(future)
-                if (error := future.exception()) is not None:
-                    failed[job.name] = f"{type(error).__name__}: {error}"
+                error = future.exception()
+                if isinstance(error, Unguarded):
+                    raise error  # of every job the same
+                if error is not None:
+                    failed[job.name] = _reason(error)
                 bar.update()
     if failed:
         reasons = "; ".join(f"{name} ({reason})" for name, reason in failed.items())
         raise SweepFailed(f"{len(failed)} of {len(jobs)} {label} failed: {reasons}")
+
+
+def _reason(error: BaseException) -> str:
+    """What an error says; with its kind, unless it is one of this package or a refusal, which are whole sentences."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    own = isinstance(error, ValueError) or type(error).__module__.startswith("tdlib.")
+    return str(error) if own else f"{type(error).__name__}: {error}"

@@ -1,6 +1,9 @@
 """Processes of this machine as an executor: one that dies fails its own job only, and none outlives its parent.
 
-The standard pool counts as broken when one of its processes is killed, and every job of it fails.
+The standard pool counts as broken when one of its processes is killed, and every job of it fails. So does
+pebble's (5.2, tried) where the killed one was idle or one cannot be started. There, too, a worker that is
+started anew does not learn which GPU was its predecessor's, one at work trains on after its parent was
+killed, one that is stopped leaves what it has half-written, and one whose exception cannot be pickled dies.
 """
 
 import multiprocessing
@@ -13,20 +16,36 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for_exit
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from tdlib.checks import require
+
+UNGUARDED = 78  # exit code of a process whose script would start processes of its own
 
 
 class WorkerDied(RuntimeError):
-    """The process of a job ended in the middle of it."""
+    """The process of a job ended in the middle of it, or could not be started."""
+
+
+class Unguarded(ValueError):
+    """The script that starts processes does so whenever it is imported, and they import it."""
 
 
 class Processes(ThreadPoolExecutor):
     """Threads, each of which hands a job to a process of its own and waits for the answer.
 
-    `environments` holds, for each worker, the variables that its process sets before anything else.
+    `environments` holds, for each worker, the variables that its process sets before its first job; CUDA reads them
+    no earlier. ValueError where the script, which each process imports, is no file.
     """
 
     def __init__(self, environments: list[dict[str, str]]):
+        script = getattr(sys.modules["__main__"], "__file__", None)
+        read = script is None or Path(script).exists()
+        require(read, f"the processes of a sweep import the script, and {script} is no file: save it as one")
         super().__init__(len(environments))
         self._workers = [_Worker(environment) for environment in environments]
         self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
@@ -76,6 +95,11 @@ class _Worker:
         except (EOFError, ConnectionError):
             self._process.join()
             code = self._process.exitcode
+            if code == UNGUARDED:
+                raise Unguarded(
+                    "the processes of a sweep import the script, which would start the sweep again: "
+                    'put what it does under `if __name__ == "__main__":`'
+                ) from None
             reason = f"signal {-code}" if code < 0 else f"exit code {code}"
             memory = "; out of memory?" if code == -signal.SIGKILL else ""
             raise WorkerDied(f"its process died ({reason}{memory})") from None
@@ -88,23 +112,40 @@ class _Worker:
             if self._closed:
                 raise WorkerDied("the sweep was stopped")
             if self._process is None or self._process.exitcode is not None:
-                context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half-way
-                self._connection, theirs = context.Pipe()
-                self._process = context.Process(target=_serve, args=(theirs, self._environment), daemon=True)
-                self._process.start()
-                theirs.close()  # so that the end of the process is the end of the pipe
+                try:
+                    self._process, self._connection = _started(self._environment)
+                except OSError as error:
+                    raise WorkerDied(f"its process cannot be started: {error.strerror or error}") from None
 
-    def close(self) -> multiprocessing.process.BaseProcess | None:
+    def close(self) -> BaseProcess | None:
         """No process is started from here on; the one that is there, if any."""
         with self._lock:
             self._closed = True
             return self._process
 
 
-def _serve(connection, environment: dict[str, str]) -> None:
+def _started(environment: dict[str, str]) -> tuple[BaseProcess, Connection]:
+    """A new process that serves, and the connection to it; OSError where the machine has no room for one."""
+    context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half-way
+    connection, theirs = context.Pipe()
+    with theirs:  # closed here, so that the end of the process is the end of the pipe
+        process = context.Process(target=_serve, args=(theirs, environment), daemon=True)
+        resource_tracker.ensure_running()  # else `start` does it, and lets the signal through again
+        # Ctrl-C reaches the whole group, and the parent ends its processes: they inherit that this thread is deaf to it
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        process.start()
+    return process, connection
+
+
+def leave_if_starting() -> None:
+    """End a process that begins a sweep while it imports the script of its parent, which then says why."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        sys.exit(UNGUARDED)
+
+
+def _serve(connection: Connection, environment: dict[str, str]) -> None:
     """Answer jobs until the parent hangs up."""
     os.environ |= environment
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its processes
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is written half is removed on the way out
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:

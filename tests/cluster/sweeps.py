@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from outside import wait_until
+
 from tdlib.store import Store
 from tdlib.study import RunConfig, ensure
 from tdlib.sweep.executors import InProcess
@@ -32,21 +34,6 @@ def serial(place: Path) -> Store:
     """The rows of the sweep, trained one after the other in this process."""
     ensure(RUNS, store=place, executor=InProcess())
     return Store(place)
-
-
-def assert_whole(place: Path, reference: Store) -> None:
-    """The rows at `place` are those of the serial run, bit by bit, no more and no fewer; none is trained again."""
-    store = Store(place)
-    assert store.ids() == reference.ids()
-    for id in store.ids():
-        mine, other = store.read(id), reference.read(id)
-        for key in ("config", "metrics", "epochs", "parameters"):
-            assert mine[key] == other[key], (id, key)
-        arrays, others = store.arrays(id), reference.arrays(id)
-        assert {name: value.tobytes() for name, value in arrays.items()} == {
-            name: value.tobytes() for name, value in others.items()
-        }
-    assert not [path for path in place.rglob("*") if path.suffix.removeprefix(".").isdigit()]  # half-written files
 
 
 @contextlib.contextmanager
@@ -93,16 +80,7 @@ def interrupt_cli(when: Callable, *arguments: str) -> None:
 
 def environment() -> dict[str, str]:
     """For processes that must find tdlib and these tests wherever they start."""
-    return {**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}", "TQDM_DISABLE": "1"}
-
-
-def wait_until(condition: Callable, seconds: float):
-    """The first true value of `condition`; AssertionError where there is none in time."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
-    return value
+    return {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}:{Path(__file__).parent}", "TQDM_DISABLE": "1"}
 
 
 @contextlib.contextmanager

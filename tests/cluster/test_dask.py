@@ -10,7 +10,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sweeps import RUNS, assert_whole, environment, interrupt_cli, run_cli, serial, started, wait_until, writes
+from outside import assert_whole, wait_until
+from sweeps import RUNS, environment, interrupt_cli, run_cli, serial, started, writes
 
 from tdlib.store import Store
 from tdlib.study import ensure
@@ -70,8 +71,8 @@ def training(client) -> str | None:
 def test_a_job_that_kills_every_worker_is_named_and_the_rest_are_done(address, tmp_path):
     jobs = [Job("hungry", die, ()), Job("student", abs, (1,), after=("hungry",))]
     jobs += [Job(name, (tmp_path / name).write_text, ("done",)) for name in "abc"]
-    with executors.opened(f"dask:{address}", len(jobs)) as pool, pytest.raises(SweepFailed) as caught:
-        sweep(jobs, pool)
+    with pytest.raises(SweepFailed) as caught:
+        sweep(jobs, f"dask:{address}")
     assert "2 of 5 runs failed: hungry (KilledWorker: " in str(caught.value)
     assert "student (hungry failed)" in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]

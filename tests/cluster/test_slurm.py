@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sweeps import RUNS, assert_whole, environment, interrupt_cli, run_cli, serial, started, wait_until, writes
+from outside import assert_whole, wait_until
+from sweeps import RUNS, environment, interrupt_cli, run_cli, serial, started, writes
 
 from tdlib.store import Store
 from tdlib.study import ensure
@@ -133,12 +134,12 @@ def at_work(logs: Path, id: str) -> bool:
 def test_a_job_that_dies_twice_is_named_and_the_rest_are_done(tmp_path):
     work = [Job("hungry", die, ()), Job("fails", fail, ()), Job("student", abs, (1,), after=("hungry",))]
     work.append(Job("a", (tmp_path / "a").write_text, ("done",)))
-    with executors.opened("slurm", len(work), place=tmp_path) as pool, pytest.raises(SweepFailed) as caught:
-        sweep(work, pool)
+    with pytest.raises(SweepFailed) as caught:
+        sweep(work, "slurm", place=tmp_path)
     words = str(caught.value)
     assert words.startswith("3 of 4 runs failed: ")
-    assert "hungry (WorkerDied: its Slurm jobs " in words
-    assert "fails (ValueError: far away)" in words
+    assert "hungry (its Slurm jobs " in words
+    assert "fails (far away)" in words
     assert "student (hungry failed)" in words
     assert (tmp_path / "a").read_text() == "done"
 

@@ -1,21 +1,25 @@
 """Processes as an executor: what dies or fails is one job, and no process outlives the pool."""
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from outside import running, wait_until
 
+from tdlib.sweep.executors import cores
 from tdlib.sweep.processes import Processes, WorkerDied
-from tdlib.threads import cores
 
 resource = pytest.importorskip("resource", reason="limits of memory are set as on Unix")
-ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow  # each process imports torch
+ROOT = Path(__file__).parents[2]
 
 
 @contextlib.contextmanager
@@ -61,7 +65,7 @@ def test_a_process_killed_between_two_jobs_is_replaced():
     with processes({}) as pool:
         idle = pool.submit(os.getpid).result()
         os.kill(idle, signal.SIGKILL)
-        wait_until(lambda: idle not in running_in(os.getsid(0)), 20)
+        wait_until(lambda: idle not in running(os.getsid(0)), 20)
         assert pool.submit(os.getpid).result() != idle
 
 
@@ -80,10 +84,12 @@ def test_what_cannot_be_sent_is_an_error_of_that_job():
         assert pool.submit(abs, -1).result() == 1
 
 
-def test_each_worker_has_an_environment_of_its_own():
+def test_each_worker_has_an_environment_of_its_own_and_its_successor_the_same():
     with processes({"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "5"}) as pool:
-        found = [pool.submit(slow_getenv, "CUDA_VISIBLE_DEVICES") for _ in range(2)]
-        assert {one.result() for one in found} == {"3", "5"}
+        for _ in range(2):
+            found = [pool.submit(slow_getenv, "CUDA_VISIBLE_DEVICES") for _ in range(2)]
+            assert {one.result() for one in found} == {"3", "5"}
+            assert isinstance(pool.submit(die).exception(), WorkerDied)
 
 
 def slow_getenv(name: str) -> str:
@@ -110,6 +116,42 @@ def write_slowly(path: Path) -> None:
         part.unlink()
 
 
+def test_a_process_that_cannot_be_started_fails_its_job_and_the_next_one_is_served(monkeypatch):
+    plain, refusals = SpawnProcess.start, [BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")]
+
+    def start(process):
+        if refusals:
+            raise refusals.pop()
+        plain(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", start)
+    with processes({}) as pool:
+        error = pool.submit(abs, -1).exception(timeout=60)
+        assert isinstance(error, WorkerDied)
+        assert str(error) == "its process cannot be started: Resource temporarily unavailable"
+        assert pool.submit(abs, -1).result(timeout=60) == 1
+
+
+# --- scripts
+
+
+@contextlib.contextmanager
+def script(folder: Path, text: str):
+    """A script in a session of its own, and its words; nothing of it is left."""
+    (folder / "script.py").write_text(text)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    command = [sys.executable, folder / "script.py", folder / "notes"]
+    (folder / "notes").mkdir()
+    parent = subprocess.Popen(command, env=env, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    try:
+        yield parent
+        wait_until(lambda: not running(parent.pid), 20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # the session is this test's own
+            os.killpg(parent.pid, signal.SIGKILL)
+        parent.communicate()
+
+
 INTERRUPTED = """
 import os, pathlib, sys, time
 from tdlib.sweep import Job, sweep
@@ -121,40 +163,44 @@ def work(folder):
 if __name__ == "__main__":
     sweep([Job(name, work, (pathlib.Path(sys.argv[1]),)) for name in "abcdef"], "process")
 """
+IMPORTING = """
+if __name__ == "__mp_main__":
+    work(pathlib.Path(sys.argv[1]))
+"""
 
 
-@pytest.mark.parametrize("group", [True, False], ids=["ctrl-c", "only the parent"])
-def test_an_interrupt_leaves_no_process(tmp_path, group):
-    (tmp_path / "notes").mkdir()
-    (tmp_path / "script.py").write_text(INTERRUPTED)
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    parent = subprocess.Popen([sys.executable, tmp_path / "script.py", tmp_path / "notes"], env=env,
-                              start_new_session=True, stderr=subprocess.PIPE, text=True)  # fmt: skip
-    try:
+@pytest.mark.parametrize(
+    ("group", "text"),
+    [(True, INTERRUPTED), (False, INTERRUPTED), (True, INTERRUPTED + IMPORTING)],
+    ids=["ctrl-c", "only the parent", "ctrl-c while workers import"],
+)
+def test_an_interrupt_leaves_no_process_and_no_words_of_a_worker(tmp_path, group, text):
+    with script(tmp_path, text) as parent:
         wait_until(lambda: len(list((tmp_path / "notes").iterdir())) == min(cores(), 6), 90)
         (os.killpg if group else os.kill)(parent.pid, signal.SIGINT)
         _, said = parent.communicate(timeout=30)
         assert said.count("Traceback") == 1, said  # the script's own
-        wait_until(lambda: not running_in(parent.pid), 20)
-    finally:
-        with contextlib.suppress(ProcessLookupError):  # the session is this test's own
-            os.killpg(parent.pid, signal.SIGKILL)
-        parent.wait()
 
 
-def wait_until(condition, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
+def test_a_script_without_the_guard_is_told_so_in_one_sentence(tmp_path):
+    unguarded = INTERRUPTED.replace('if __name__ == "__main__":', "if True:")
+    with script(tmp_path, unguarded) as parent:
+        _, said = parent.communicate(timeout=60)
+        assert parent.returncode == 1
+        assert said.count("Traceback") == 1, said
+        assert 'put what it does under `if __name__ == "__main__":`' in said.splitlines()[-1]
+        assert not list((tmp_path / "notes").iterdir())
 
 
-def running_in(session: int) -> list[int]:
-    """The processes of a session, zombies aside."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = path.read_text().rsplit(")", 1)[1].split()
-            if int(fields[3]) == session and fields[0] not in "ZX":
-                found.append(int(path.parent.name))
-    return found
+def test_a_script_from_standard_input_is_told_so(tmp_path):
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-", tmp_path],
+        input=INTERRUPTED,
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "<stdin> is no file: save it as one" in done.stderr.splitlines()[-1]
