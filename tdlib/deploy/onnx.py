@@ -107,7 +107,8 @@ def _quantised(blob: bytes) -> bytes:
 
     with tempfile.TemporaryDirectory() as folder, _silence():
         target = Path(folder, "int8.onnx")
-        quantize_dynamic(onnx.load_from_string(blob), target, per_channel=True, weight_type=QuantType.QInt8)
+        # unsigned weights: with signed ones the sums saturate on every x86 processor without VNNI (errors of 40%)
+        quantize_dynamic(onnx.load_from_string(blob), target, per_channel=True, weight_type=QuantType.QUInt8)
         return target.read_bytes()
 
 
