@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tdlib.checks import require
@@ -91,13 +91,14 @@ def _fault(path: Path, folder: bool) -> str | None:
         return f"no file can be made in {there}"
 
 
-def check_output(path: Path, record: Path, *, inputs: tuple[Path, ...] = (), force: bool = False) -> None:
+def check_output(path: Path, record: Path, *, inputs: Iterable[Path] = (), force: bool = False) -> None:
     """`check_place`, and ValueError for one of the `inputs` or, without `force`, a file that `note_written` lacks."""
     check_place(path)
     if not path.exists():
         return
     for source in inputs:
-        require(not path.samefile(source), f"cannot write {path}: it is the input {source} itself")
+        same = source.exists() and path.samefile(source)
+        require(not same, f"cannot write {path}: it is the input {source} itself")
     known = force or _written(record).get(os.path.realpath(path)) == _sha256(path)
     require(known, f"{path} is there already, and not as this command wrote it: --force replaces it")
 

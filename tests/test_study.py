@@ -406,8 +406,8 @@ def test_a_loaded_model_is_in_evaluation_mode_and_leaves_the_generator_alone(tra
 
 
 def test_a_forecast_without_weights_is_refused(trained, tmp_path):
-    with pytest.raises(ValueError, match="has no weights of a run 'nobody'"):
-        forecast("nobody", trained, np.zeros((48, 4)))
+    with pytest.raises(ValueError, match=f"has no weights of a run '{'0' * 16}'"):
+        forecast("0" * 16, trained, np.zeros((48, 4)))
     with pytest.raises(ValueError, match=f"has no weights of a run '{PLAIN.id}'"):
         forecast(PLAIN.id, Store(tmp_path / "empty"), np.zeros((48, 4)))
     assert load_model(PLAIN.id, Store(tmp_path / "empty")) is None
