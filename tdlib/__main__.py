@@ -2,48 +2,68 @@
 
 import argparse
 import json
+import os
+import shlex
 import sys
 import warnings
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-import torch
+try:
+    import pandas as pd
 
-from tdlib import data, models, profiles, study
-from tdlib.compute import DEVICES, PRECISIONS, Compute
-from tdlib.config import RunConfig
-from tdlib.deploy import onnx as deploy
-from tdlib.files import DISK_FULL, DiskFull, write_atomically
-from tdlib.report import pages, tables
-from tdlib.run import trained
-from tdlib.store import Store
-from tdlib.sweep import SweepFailed
-from tdlib.train import window_errors
-from tdlib.windows import Windows, split
+    from tdlib import __version__, data, models, profiles, study
+    from tdlib.compute import DEVICES, PRECISIONS, Compute
+    from tdlib.deploy import onnx as deploy
+    from tdlib.files import DISK_FULL, DiskFull, check_output, check_place, note_written, write_atomically
+    from tdlib.forecast import forecast_csv
+    from tdlib.report import pages, tables
+    from tdlib.store import Store
+    from tdlib.sweep import SweepFailed
+except KeyboardInterrupt:  # these imports take seconds
+    sys.exit(130)
+
+RECORD = Path("cache", "written.json")  # in a store: the files that commands have written with its runs
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    warnings.showwarning = lambda message, *_: print(f"tdlib: {message}", file=sys.stderr)
-    try:
-        options = _parser().parse_args(arguments)
-        options.run(options)
-    except ValueError as error:
-        print(f"tdlib: {error}", file=sys.stderr)
-        return 2
-    except (SweepFailed, pages.PageFailed, DiskFull) as error:
-        print(f"tdlib: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:  # of a page, a table or a figure: what a run writes says it with DiskFull
-        if error.errno not in DISK_FULL:
-            raise
-        print(f"tdlib: the disk is full: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("tdlib: stopped; what was finished is kept, the same command goes on from there", file=sys.stderr)
-        return 130
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: _say(message)
+        try:
+            options = _parser().parse_args(arguments)
+            options.run(options)
+            sys.stdout.flush()
+        except ValueError as error:
+            _say(error)
+            return 2
+        except (SweepFailed, pages.PageFailed, DiskFull) as error:
+            _say(error)
+            return 1
+        except OSError as error:
+            return _failed(error)
+        except KeyboardInterrupt:
+            _say("stopped; what was finished is kept, the same command goes on from there")
+            return 130
     return 0
+
+
+def _say(message: object) -> None:
+    print(f"tdlib: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _failed(error: OSError) -> int:
+    """The exit code for what the system refused: a page, a table, a figure, or an output whose reader has left."""
+    try:
+        print(flush=True)
+    except OSError:  # it is the output itself
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at the end
+        if isinstance(error, BrokenPipeError):  # as in `data | head -1`: it has read what it wanted
+            return 0
+    reason = "the disk is full" if error.errno in DISK_FULL else os.strerror(error.errno or 0).lower()
+    if error.filename is None and error.errno not in DISK_FULL:
+        raise error
+    _say(f"{error.filename or 'the output'} cannot be written or read: {reason}")
+    return 1
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,7 +73,9 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m tdlib", description="TimeDistill: train, distil, analyse, forecast.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    parser.add_argument("--version", action="version", version=f"tdlib {__version__}")
+    parser.set_defaults(run=lambda _: parser.print_help())
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     def command(name: str, run, help: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
@@ -62,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def profile_options(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--profile", default="demo", help=f"one of {', '.join(profiles.names())} (default: demo)")
-        sub.add_argument("--store", type=Path, help="folder of the rows (default: build/PROFILE)")
+        sub.add_argument("--store", type=_path, help="folder of the rows (default: build/PROFILE)")
 
     sub = command("reproduce", _reproduce, "train what a profile lacks, execute every page, print the results")
     profile_options(sub)
@@ -72,46 +94,55 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--dataset", action="append", help="only this data set; may be repeated")
     sub.add_argument("--horizon", action="append", type=int, help="only this horizon; may be repeated")
     sub.add_argument("--executor", default="process", help="process (default), dask:ADDRESS or slurm")
-    sub.add_argument("--slurm", action="append", default=[], metavar="NAME=VALUE",
-                     help="an option of submitit, such as partition=gpu or time=60 (minutes)")  # fmt: skip
+    of_slurm = "an option of submitit, such as partition=gpu or time=60 (minutes)"
+    sub.add_argument("--slurm", action="append", default=[], metavar="NAME=VALUE", help=of_slurm)
     sub.add_argument("--threads", type=int, default=1, help="torch's threads for each run (default: 1)")
     sub.add_argument("--device", default="auto", choices=DEVICES, help="default: the first GPU, else the CPU")
-    sub.add_argument("--precision", default="auto", choices=PRECISIONS,
-                     help="of matrix products (default: bfloat16 on a GPU, float32 on a CPU)")  # fmt: skip
+    of_products = "of matrix products (default: bfloat16 on a GPU, float32 on a CPU)"
+    sub.add_argument("--precision", default="auto", choices=PRECISIONS, help=of_products)
     sub = command("pages", _pages, "execute pages from the rows that are there")
     sub.add_argument("page", nargs="*", help="such as 02_win_rate (default: all)")
-    sub.add_argument("--out", type=Path, default=Path("notebooks"), help="folder for the executed pages")
+    sub.add_argument("--out", type=_path, default=Path("notebooks"), help="folder for the executed pages")
     sub.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     sub = command("figures", _figures, "draw every figure and table again from the committed rows; trains nothing")
     sub.add_argument("page", nargs="*", help="such as 02_win_rate (default: all)")
-    sub = command(
-        "compare", _compare, "set a fresh reproduction against the committed rows; exit code 1 if they differ"
-    )
+    against = "set a fresh reproduction against the committed rows; exit code 1 if they differ"
+    sub = command("compare", _compare, against)
     profile_options(sub)
-    sub.add_argument("--committed", type=Path, default=Path("results"), help="the store to compare with")
+    sub.add_argument("--committed", type=_path, default=Path("results"), help="the store to compare with")
     sub.add_argument("--tolerance", type=float, default=0.03, help="largest relative difference in MSE (default: 0.03)")
     sub = command("distill", _distill, "teacher, plain student and distilled student for a CSV of your own")
-    sub.add_argument("csv", type=Path)
+    sub.add_argument("csv", type=_path)
     sub.add_argument("--lookback", type=int, default=336)
     sub.add_argument("--horizon", type=int, default=96)
     sub.add_argument("--teacher", default="itransformer", help=f"one of {', '.join(models.names('teacher'))}")
     sub.add_argument("--student", default="mlp", help=f"one of {', '.join(models.names('student'))}")
     sub.add_argument("--seed", type=int, default=2021)
     sub.add_argument("--epochs", type=int, help="at most this many for each model (default: the protocol's)")
-    sub.add_argument("--store", type=Path, default=Path("build/own"))
+    sub.add_argument("--store", type=_path, default=Path("build/own"))
     sub = command("forecast", _forecast, "forecast what follows a CSV with a model that `distill` trained")
     sub.add_argument("id", help="the run, as `distill` printed it")
-    sub.add_argument("csv", type=Path)
-    sub.add_argument("--store", type=Path, default=Path("build/own"))
-    sub.add_argument("--out", type=Path, default=Path("forecast.csv"))
+    sub.add_argument("csv", type=_path)
+    sub.add_argument("--store", type=_path, default=Path("build/own"))
+    sub.add_argument("--out", type=_path, default=Path("forecast.csv"), help="the file to write (default: %(default)s)")
+    sub.add_argument("--force", action="store_true", help="replace a file that this command has not written")
     sub = command("export", _export, "write a trained model as one ONNX file that forecasts in the series' own units")
     sub.add_argument("id", help="the run, as `distill` printed it")
-    sub.add_argument("--onnx", type=Path, required=True, help="the file to write")
+    sub.add_argument("--onnx", type=_path, required=True, help="the file to write")
+    sub.add_argument("--force", action="store_true", help="replace a file that this command has not written")
     sub.add_argument("--int8", action="store_true", help="8-bit weights; prints what that costs in test MSE")
-    sub.add_argument("--store", type=Path, default=Path("build/own"))
+    sub.add_argument("--store", type=_path, default=Path("build/own"))
     sub = command("data", _data, "list the data sets, or load one and describe it")
     sub.add_argument("name", nargs="?")
     return parser
+
+
+def _path(text: str) -> Path:
+    if not text or not text.isprintable():
+        raise argparse.ArgumentTypeError(
+            f"a path has at least one character, and none but printable ones; got {text!r}"
+        )
+    return Path(text)
 
 
 def _reproduce(options: argparse.Namespace) -> None:
@@ -163,6 +194,7 @@ def _slurm(given: list[str]) -> dict:
 
 def _pages(options: argparse.Namespace) -> None:
     parameters = {name: _literal(value) for name, value in options.parameter}
+    check_place(options.out, folder=True)
     for name in pages.names(options.page):
         print(pages.execute(name, options.out, parameters))
     if options.out == pages.PAGES:
@@ -173,7 +205,7 @@ def _pages(options: argparse.Namespace) -> None:
 def _literal(text: str) -> object:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or numbers and nesting without end
         return text
 
 
@@ -202,58 +234,34 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _distill(options: argparse.Namespace) -> None:
     data.read_csv(options.csv)  # its faults are told before anything else
-    shape = {"dataset": str(options.csv), "lookback": options.lookback, "horizon": options.horizon}
-    limit = {"epochs": options.epochs} if options.epochs is not None else {}
-    teacher = RunConfig(**shape, model=options.teacher, seed=options.seed, **limit)
-    student = {"model": options.student, "seed": options.seed, **limit}
-    taught = {"teacher": options.teacher, "teacher_options": {"seed": options.seed, **limit}}
-    configs = [teacher, RunConfig(**shape, **student), RunConfig(**shape, **student, **taught)]
+    given = {name: getattr(options, name) for name in ("teacher", "student", "seed", "epochs")}
+    configs = study.teaching(str(options.csv), options.lookback, options.horizon, **given)
     runs = study.ensure(configs, store=options.store)
     table = tables.with_systems(runs)[["system", "test_mse", "test_mae", "parameters", "seconds", "id"]]
     print(table.round(3).to_string(index=False))
-    print(f"\nTo forecast: python -m tdlib forecast {configs[-1].id} {options.csv} --store {options.store}")
+    csv, store = (shlex.quote(str(path)) for path in (options.csv, options.store))
+    print(f"\nTo forecast: python -m tdlib forecast {configs[-1].id} {csv} --store {store}")
 
 
 def _forecast(options: argparse.Namespace) -> None:
-    store = Store(options.store)
-    series = data.read_csv(options.csv)
-    known = store.read_weights(options.id)
-    if known and list(series.channels) != known[1]["channels"]:
-        raise ValueError(f"the run knows the columns {', '.join(known[1]['channels'])}; "
-                         f"{options.csv} has {', '.join(series.channels)}")  # fmt: skip
-    values = study.forecast(options.id, store, series.values)
-    steps = pd.RangeIndex(1, len(values) + 1, name="step")
-    if series.index is not None:
-        step = series.index.to_series().diff().median()
-        steps = pd.DatetimeIndex(series.index[-1] + step * np.arange(1, len(values) + 1), name="date")
-    text = pd.DataFrame(values, steps, series.channels).to_csv(float_format="%.6g")
-    write_atomically((options.out, text.encode()))
-    print(f"{len(values)} steps after row {len(series.values)} are in {options.out}")
+    record = options.store / RECORD
+    check_output(options.out, record, inputs=[options.csv], force=options.force)
+    made = forecast_csv(options.id, options.store, options.csv)
+    write_atomically((options.out, made.to_csv(float_format="%.6g").encode()))
+    note_written(options.out, record)
+    print(f"{len(made)} steps after the last row of {options.csv} are in {options.out}")
 
 
 def _export(options: argparse.Namespace) -> None:
-    model, about = trained(options.id, Store(options.store))
-    windows = _test_windows(about) if options.int8 else None  # its faults are told before anything is written
-    difference = deploy.to_onnx(model, about, options.onnx, run=options.id, int8=options.int8)
-    size = options.onnx.stat().st_size
-    print(f"{options.onnx}: {size:,} bytes; its forecasts differ from torch's by at most {difference:.1e} scaled units")
-    if windows is not None:
-        full = window_errors(model, windows).mean(dtype=torch.float64).item()
-        small = deploy.mse(options.onnx, about, windows)
-        print(
-            f"test MSE: {full:.5f} in float32, {small:.5f} in int8, a change of {100 * (small / full - 1):+.2f} percent"
-        )
-
-
-def _test_windows(about: dict) -> Windows:
-    """The test windows of a run; ValueError where its series is not there any more or has changed."""
-    config = about["config"]
-    splits = split(data.load(config["dataset"]), config["lookback"], config["horizon"])
-    scaling = np.stack([splits.mean, splits.deviation])
-    if not np.array_equal(scaling, np.float32([about["mean"], about["deviation"]])):
-        raise ValueError(f"{config['dataset']} is no longer the series that the run learned from: there are no test "
-                         "windows to measure int8 on")  # fmt: skip
-    return splits.test
+    record = options.store / RECORD
+    check_output(options.onnx, record, force=options.force)
+    done = deploy.export(options.id, Store(options.store), options.onnx, int8=options.int8)
+    note_written(options.onnx, record)
+    size, apart = options.onnx.stat().st_size, f"by at most {done.difference:.1e} scaled units"
+    print(f"{options.onnx}: {size:,} bytes; its forecasts differ from torch's {apart}")
+    if options.int8:
+        change = f"a change of {100 * (done.mse_int8 / done.mse - 1):+.2f} percent"
+        print(f"test MSE: {done.mse:.5f} in float32, {done.mse_int8:.5f} in int8, {change}")
 
 
 def _data(options: argparse.Namespace) -> None:

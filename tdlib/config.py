@@ -12,11 +12,22 @@ from tdlib.checks import one_of, require
 from tdlib.distill import TERMS, weights
 from tdlib.store import run_id
 from tdlib.teachers import WEIGHTINGS
+from tdlib.windows import LONGEST
 
 TRAINING = {  # the published protocol
     "student": {"learning_rate": 1e-2, "batch_size": 32, "epochs": 100, "patience": 5},
     "teacher": {"learning_rate": 1e-4, "batch_size": 32, "epochs": 10, "patience": 5},
 }
+MOST = {  # what no run passes: the loops, the memory and torch's generator end there
+    "lookback": LONGEST,
+    "horizon": LONGEST,
+    "batch_size": 1_000_000,
+    "epochs": 1_000_000,
+    "patience": 1_000_000,
+    "scales": 63,
+    "seed": 2**63 - 1,
+}
+MOST_OF_A_SETTING = 100_000  # widths, layers, lengths of patches
 
 
 @dataclass(frozen=True)
@@ -80,14 +91,20 @@ class RunConfig:
 
     def _check_values(self):
         data.check_name(self.dataset)
-        require(self.teacher is None or self.teacher in models.names(),
-                 f"unknown model {self.teacher!r} as teacher; known: {', '.join(models.names())}")  # fmt: skip
+        known = self.teacher is None or self.teacher in models.names()
+        require(known, f"unknown model {self.teacher!r} as teacher; known: {', '.join(models.names())}")
         for name in ("lookback", "horizon", "batch_size", "epochs", "patience", "learning_rate", "temperature"):
             require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
         for name in ("learning_rate", "temperature", "alpha", "beta"):
             require(getattr(self, name) != math.inf, f"{name} must be finite, got inf")
         for name in ("alpha", "beta", "scales", "seed"):
             require(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}")
+        for name, most in MOST.items():
+            require(getattr(self, name) <= most, f"{name} must be at most {most:,}, got {getattr(self, name)}")
+        for name, value in self.settings.items():
+            if not isinstance(value, str):
+                most = f"{self.model}: {name} must be a number up to {MOST_OF_A_SETTING:,}, got {value}"
+                require(abs(value) <= MOST_OF_A_SETTING, most)
         one_of("downsample", self.downsample, losses.DOWNSAMPLINGS)
         one_of("reduction", self.reduction, losses.REDUCTIONS)
         one_of("patterns", self.patterns, ("teacher", "truth"))
@@ -99,13 +116,13 @@ class RunConfig:
         truth = self.patterns == "truth"
         require(not (truth and self.teacher), 'patterns="truth" takes no teacher')
         require(not (truth and self.beta), 'patterns="truth" has no features: beta must be 0')
-        require(bool(self.teacher) or truth or not (self.alpha or self.beta),
-                 'alpha and beta need a teacher, or patterns="truth"')  # fmt: skip
+        taught = bool(self.teacher) or truth
+        require(taught or not (self.alpha or self.beta), 'alpha and beta need a teacher, or patterns="truth"')
         for name in ("teacher_options", "co_teachers"):
             require(bool(self.teacher) or not getattr(self, name), f"{name} need a teacher")
         require(self.teacher not in self.co_teachers, f"co_teachers name {self.teacher!r}, the teacher, again")
-        require(not (self.co_teachers and self.beta), "the features of several teachers have no common width: "
-                 "with co_teachers beta must be 0")  # fmt: skip
+        no_width = "the features of several teachers have no common width: with co_teachers beta must be 0"
+        require(not (self.co_teachers and self.beta), no_width)
         if self.distilled:
             self.check_length("forecast", self.horizon, "horizon")
             require(bool(self.weights), "no part of the loss has a weight: see terms, alpha and beta")
@@ -189,6 +206,7 @@ _TEACHER_FIELDS = ("seed", "settings", "learning_rate", "batch_size", "epochs", 
 
 
 def _teacher_config(student: RunConfig, model: str, options: dict) -> RunConfig:
+    require(isinstance(options, dict), f"the options of the teacher {model} must be a dict, got {options!r}")
     for key in options:
         one_of("teacher_options", key, _TEACHER_FIELDS)
     return RunConfig(student.dataset, student.lookback, student.horizon, model, **options)

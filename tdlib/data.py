@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import importlib.metadata
 import io
+import multiprocessing
 import os
 import warnings
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from tdlib import csvfile
 
 
 @dataclass(frozen=True)
@@ -31,31 +34,27 @@ class Series:
 
 class _File(NamedTuple):
     file: str
-    url: str
+    place: str  # of the file, on the web
     sha256: str
 
+    @property
+    def url(self) -> str:
+        return self.place.format(file=self.file, stem=self.file.partition(".")[0])
 
-_ETT = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/"
-_TSL = "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/main/"
-_SOLAR = "https://raw.githubusercontent.com/laiguokun/multivariate-time-series-data/master/solar-energy/"
+
+_ETT = "https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/{file}"
+_TSL = "https://huggingface.co/datasets/thuml/Time-Series-Library/resolve/main/{stem}/{file}"
+_SOLAR = "https://raw.githubusercontent.com/laiguokun/multivariate-time-series-data/master/solar-energy/{file}"
 _FILES = {
-    "ETTh1": _File("ETTh1.csv", _ETT + "ETTh1.csv",
-                   "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"),
-    "ETTh2": _File("ETTh2.csv", _ETT + "ETTh2.csv",
-                   "a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b"),
-    "ETTm1": _File("ETTm1.csv", _ETT + "ETTm1.csv",
-                   "6ce1759b1a18e3328421d5d75fadcb316c449fcd7cec32820c8dafda71986c9e"),
-    "ETTm2": _File("ETTm2.csv", _ETT + "ETTm2.csv",
-                   "db973ca252c6410a30d0469b13d696cf919648d0f3fd588c60f03fdbdbadd1fd"),
-    "Weather": _File("weather.csv", _TSL + "weather/weather.csv",
-                     "34ee981d07313e51da2a50bb600072c8ae4a69cb4b0651f4cb93a069d7a2ba63"),
-    "ECL": _File("electricity.csv", _TSL + "electricity/electricity.csv",
-                 "7e45845d54c5219bad0ae6bc1b5316cf8ff9cead5d33fa998a5a51c2e4a497ad"),
-    "Traffic": _File("traffic.csv", _TSL + "traffic/traffic.csv",
-                     "cb06463d56fa17d87f47027cd9389ceae82a69eddee51cdb61480e120dab0b16"),
-    "Solar": _File("solar_AL.txt.gz", _SOLAR + "solar_AL.txt.gz",
-                   "1ae9329c3e1032acbb8dd080bfc397c44507006812a715d2788f172820489a1c"),
-}  # fmt: skip
+    "ETTh1": _File("ETTh1.csv", _ETT, "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"),
+    "ETTh2": _File("ETTh2.csv", _ETT, "a3dc2c597b9218c7ce1cd55eb77b283fd459a1d09d753063f944967dd6b9218b"),
+    "ETTm1": _File("ETTm1.csv", _ETT, "6ce1759b1a18e3328421d5d75fadcb316c449fcd7cec32820c8dafda71986c9e"),
+    "ETTm2": _File("ETTm2.csv", _ETT, "db973ca252c6410a30d0469b13d696cf919648d0f3fd588c60f03fdbdbadd1fd"),
+    "Weather": _File("weather.csv", _TSL, "34ee981d07313e51da2a50bb600072c8ae4a69cb4b0651f4cb93a069d7a2ba63"),
+    "ECL": _File("electricity.csv", _TSL, "7e45845d54c5219bad0ae6bc1b5316cf8ff9cead5d33fa998a5a51c2e4a497ad"),
+    "Traffic": _File("traffic.csv", _TSL, "cb06463d56fa17d87f47027cd9389ceae82a69eddee51cdb61480e120dab0b16"),
+    "Solar": _File("solar_AL.txt.gz", _SOLAR, "1ae9329c3e1032acbb8dd080bfc397c44507006812a715d2788f172820489a1c"),
+}
 _NYC_SHA256 = "5d1ea2548a3941eac0b4a9ca70805daa9fa49bbb711a0c7557b2bba0bd7c3f64"
 
 
@@ -88,81 +87,31 @@ def load(name: str, root: str | Path | None = None) -> Series:
 
 
 def checksum(name: str) -> str:
-    """The sha256 of a series' file; known without the file for every series that `load` knows by name."""
+    """The sha256 of a series' file; known without the file for every series that `load` knows by name.
+
+    Of a CSV it covers what was made of the first column, too: the same bytes read otherwise are another series.
+    """
     if name in _FILES:
         return _FILES[name].sha256
-    return _NYC_SHA256 if name == "nyc_weather" else load(name).sha256
+    if name in names():
+        return _NYC_SHA256 if name == "nyc_weather" else synthetic().sha256
+    check_name(name)
+    table = csvfile.read(name)
+    return _sha256(table.blob + table.remark.encode())
 
 
 def read_csv(path: str | Path) -> Series:
     """Any CSV: a header line, one row per time step, an optional first column of time stamps.
 
+    A first column of rising whole numbers under no name, or one that says time or count, is no channel:
+    unix time and dates such as 20200131 become the index, the number of a row is left out; a UserWarning says so.
     ValueError, in one sentence, for a file that is missing, empty or without header, a value that
     is not a finite number, and time stamps that repeat or run backwards.
     """
-    try:
-        blob = Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror or error}") from None
-    frame = _parse(blob, str(path))
-    index = None
-    if not pd.api.types.is_numeric_dtype(frame.iloc[:, 0]):
-        index = _time_stamps(frame.pop(frame.columns[0]), str(path))
-    if not len(frame.columns):
-        raise ValueError(f"{path} has no column of numbers")
-    for column in frame.select_dtypes(exclude="number"):
-        wrong = pd.to_numeric(frame[column], errors="coerce").isna() & frame[column].notna()
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise ValueError(f"{path}: column {column!r}, row {row + 1} is not a number: {frame[column][row]!r}")
-    with np.errstate(over="ignore"):  # what float32 cannot hold counts as infinite
-        values = frame.to_numpy(np.float32)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise ValueError(f"{path} has {bad.sum()} missing or infinite values, the first in column "
-                         f"{frame.columns[column]!r}, row {row + 1}")  # fmt: skip
-    return Series(values, index, tuple(map(str, frame.columns)), Path(path).stem, _sha256(blob))
-
-
-def _parse(blob: bytes, path: str) -> pd.DataFrame:
-    try:
-        # without a header, so that a row that is wider than the first line is an error and not an index
-        first = pd.read_csv(io.BytesIO(blob), header=None, nrows=2, dtype=str).iloc[0].fillna("")
-        frame = pd.read_csv(io.BytesIO(blob))
-    except (ValueError, pd.errors.ParserError) as error:  # empty, ragged or not text
-        raise ValueError(f"{path} is not a CSV with a header line: {str(error).strip()}") from None
-    if _is_number(first[0]) or (len(first) > 1 and all(map(_is_number, first[1:]))):
-        raise ValueError(f"{path} has numbers in its first line, where the names of the columns belong")
-    if frame.empty:
-        raise ValueError(f"{path} has a header but no rows")
-    return frame
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _time_stamps(column: pd.Series, path: str) -> pd.DatetimeIndex:
-    try:
-        with warnings.catch_warnings():  # of a format that it cannot guess from the first row
-            warnings.simplefilter("ignore", UserWarning)
-            stamps = pd.to_datetime(column, errors="coerce")
-    except ValueError as error:  # several time zones
-        raise ValueError(f"{path}: the time stamps of column {column.name!r} do not go together: {error}") from None
-    if stamps.isna().any():
-        row = int(np.argmax(stamps.isna()))
-        raise ValueError(f"{path}: column {column.name!r}, row {row + 1} is not a time stamp: {column[row]!r}")
-    steps = stamps.diff().iloc[1:] <= pd.Timedelta(0)
-    if steps.any():
-        row = int(np.argmax(steps)) + 1
-        fault = "repeats" if stamps[row] == stamps[row - 1] else "is earlier than"
-        raise ValueError(f"{path}: the time stamp of row {row + 1}, {column[row]}, {fault} the one before it")
-    return pd.DatetimeIndex(stamps)
+    table = csvfile.read(path)
+    if table.remark and multiprocessing.parent_process() is None:  # once, and not by every process of a sweep
+        warnings.warn(f"{path}: {table.remark}", stacklevel=2)
+    return Series(table.values, table.index, table.channels, Path(path).stem, _sha256(table.blob))
 
 
 def _published(name: str, root: str | Path | None) -> Series:
@@ -170,8 +119,9 @@ def _published(name: str, root: str | Path | None) -> Series:
     known = _FILES[name]
     blob = _fetch(name, known, root)
     if _sha256(blob) != known.sha256:
-        raise ValueError(f"the checksum of {known.file} differs: sha256 {_sha256(blob)[:12]}…, "
-                         f"expected {known.sha256[:12]}…; delete the file and load {name} again")  # fmt: skip
+        found, expected = f"sha256 {_sha256(blob)[:12]}…", f"expected {known.sha256[:12]}…"
+        words = f"the checksum of {known.file} differs: {found}, {expected}; delete the file and load {name} again"
+        raise ValueError(words)
     if name == "Solar":  # no header, no time stamps
         frame = pd.read_csv(io.BytesIO(gzip.decompress(blob)), header=None)
         return Series(frame.to_numpy(np.float32), None, tuple(f"plant {i}" for i in frame), name, known.sha256)
@@ -186,16 +136,15 @@ def _fetch(name: str, known: _File, root: str | Path | None) -> bytes:
         warnings.simplefilter("ignore")
         import pooch
     pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
+    cache, checked = pooch.os_cache("tdlib"), f"sha256:{known.sha256}"
     try:
-        path = pooch.retrieve(known.url, known_hash=f"sha256:{known.sha256}", fname=known.file,
-                              path=pooch.os_cache("tdlib"), progressbar=True)  # fmt: skip
+        path = pooch.retrieve(known.url, known_hash=checked, fname=known.file, path=cache, progressbar=True)
     except OSError as error:  # requests' errors are OSErrors
-        raise ValueError(f"{name} is not in {root or 'TDLIB_DATA (not set)'} and cannot be downloaded from "
-                         f"{known.url} ({type(error).__name__}): is there a network?") from None  # fmt: skip
+        tried = f"{name} is not in {root or 'TDLIB_DATA (not set)'} and cannot be downloaded from {known.url}"
+        raise ValueError(f"{tried} ({type(error).__name__}): is there a network?") from None
     except ValueError as error:  # pooch's word for a checksum that differs
-        raise ValueError(
-            f"the checksum of the downloaded {known.file} differs from the expected one: {error}"
-        ) from None
+        differs = f"the checksum of the downloaded {known.file} differs from the expected one"
+        raise ValueError(f"{differs}: {error}") from None
     return Path(path).read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""One run: train it, load it again, forecast with it.
+"""One run: train it, load it again.
 
     RunConfig --> windows, model, objective --fit--> weights and row in the store
 
@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from tdlib import data, models
-from tdlib.checks import require
+from tdlib.checks import check_id
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
 from tdlib.distill import Distillation
@@ -158,34 +158,12 @@ def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:
 
 
 def trained(id: str, store: Store) -> tuple[nn.Module, dict]:
-    """What `load_model` returns; ValueError where there are no weights."""
+    """What `load_model` returns; ValueError for what is no id, and where there are no weights."""
+    check_id(id)
     found = load_model(id, store)
     if found is None:
         raise ValueError(f"{store.place} has no weights of a run {id!r}; `python -m tdlib distill` trains one")
     return found
-
-
-@torch.no_grad()
-def forecast(id: str, store: Store, values: np.ndarray) -> np.ndarray:
-    """What follows `values` [T, C], in their own units: [H, C].
-
-    ValueError without weights, with other channels than the run's, with fewer rows than it looks back, and
-    instead of a result that is not finite.
-    """
-    model, about = trained(id, store)
-    lookback, channels = about["config"]["lookback"], len(about["channels"])
-    if values.ndim != 2 or values.shape[1] != channels:
-        raise ValueError(
-            f"the run knows {channels} channels, and values must be [rows, {channels}]; got {values.shape}"
-        )
-    if len(values) < lookback:
-        raise ValueError(f"{len(values)} rows are too few: the run looks back {lookback}")
-    mean, deviation = np.array(about["mean"]), np.array(about["deviation"])
-    with np.errstate(over="ignore", invalid="ignore"):  # named below
-        scaled = torch.from_numpy(((values[-lookback:] - mean) / deviation).astype(np.float32))
-        made = model(scaled[None]).prediction[0].numpy() * deviation + mean
-    require(bool(np.isfinite(made).all()), f"the forecast of run {id} is not finite")
-    return made
 
 
 @functools.cache

@@ -18,8 +18,9 @@ from tdlib import data, models
 from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
-from tdlib.files import remove_unfinished
-from tdlib.run import build, forecast, prepare_teacher, train_once
+from tdlib.files import check_place, remove_unfinished
+from tdlib.forecast import forecast
+from tdlib.run import build, prepare_teacher, train_once
 from tdlib.store import Store
 from tdlib.sweep import Job, SweepFailed, executors, sweep
 from tdlib.windows import split
@@ -28,7 +29,7 @@ __all__ = ["RunConfig", "SweepFailed", "ensure", "forecast"]
 
 
 def ensure(
-    configs: Iterable[RunConfig],
+    configs: RunConfig | Iterable[RunConfig],
     *,
     store: str | Path | Store,
     executor: Executor | str | None = None,
@@ -36,21 +37,26 @@ def ensure(
     compute: Compute = Compute(),
     slurm: dict | None = None,
 ) -> pd.DataFrame:
-    """The rows of `configs`, one line for each that is different, in their order; what is missing is trained first.
+    """The rows of `configs`, one or many, one line for each that is different, in their order.
+
+    What is missing is trained first.
 
     Teachers that missing students need are trained with them. `executor` is "process" (a process a core, or
     a GPU), "dask:ADDRESS", "slurm" (`slurm` holds its options), or anything with `submit(fn, *args) -> Future`;
     by default "process" where several runs are missing, this process for a single one. With
     `train_missing=False` nothing is trained, and the rows that are not there are left out.
     Raises SweepFailed, after all other runs are done, if a run failed; ValueError, before anything is
-    written, for an executor that is not there.
+    written, for an executor that is not there, and for a store where nothing can be written.
     """
     executors.check(executor, slurm)
-    store = store if isinstance(store, Store) else Store(store)
-    store = Store(store.place.absolute())  # workers may have another working directory
+    configs = _configs(configs)
+    place = store.place if isinstance(store, Store) else Path(store)
+    store = Store(place.absolute())  # workers may have another working directory
     rows = {config: store.read(config.id, config.to_dict()) for config in configs}
     missing = [config for config, row in rows.items() if row is None]
     if missing and train_missing:
+        for folder in (store.place, store.place / "runs", store.place / "cache"):
+            check_place(folder, folder=True)
         _check(missing)
         if executors.elsewhere(executor):
             _check_shared(missing)
@@ -58,6 +64,16 @@ def ensure(
         remove_unfinished(store.place, store.place / "runs", store.place / "cache")
         rows |= {config: store.read(config.id, config.to_dict()) for config in missing}
     return pd.DataFrame([_line(config, row) for config, row in rows.items() if row is not None])
+
+
+def _configs(given: RunConfig | Iterable[RunConfig]) -> list[RunConfig]:
+    if isinstance(given, RunConfig):
+        return [given]
+    require(isinstance(given, Iterable), f"configs must be a RunConfig or several, got {given!r}")
+    configs = list(given)
+    for config in configs:
+        require(isinstance(config, RunConfig), f"configs must be RunConfigs, got {config!r}")
+    return configs
 
 
 def _line(config: RunConfig, row: dict) -> dict:
@@ -100,3 +116,17 @@ def _jobs(missing: list[RunConfig], store: Store, compute: Compute) -> list[Job]
             after = tuple(teacher.id for teacher in config.teacher_configs.values())
             jobs.append(Job(config.id, train_once, (config, store, compute), after))
     return sorted(jobs, key=lambda job: models.role(job.arguments[0].model) == "student")
+
+
+def teaching(
+    dataset: str, lookback: int, horizon: int, *, teacher: str, student: str, seed: int, epochs: int | None = None
+) -> list[RunConfig]:
+    """Teacher, plain student and distilled student on one series; `epochs` limits each of them."""
+    own = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
+    shape = (dataset, lookback, horizon)
+    taught = {"teacher": teacher, "teacher_options": own}
+    return [
+        RunConfig(*shape, teacher, **own),
+        RunConfig(*shape, student, **own),
+        RunConfig(*shape, student, **taught, **own),
+    ]

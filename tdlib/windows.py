@@ -15,7 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tdlib.checks import require
 from tdlib.data import Series
+
+LONGEST = 1_000_000  # steps of a look-back or a horizon: more than any series here has rows
 
 
 class Windows:
@@ -59,14 +62,12 @@ def split(series: Series, lookback: int, horizon: int, device: torch.device | st
     Validation and test begin `lookback` rows early: their first target is their first own row.
     ValueError where a segment is shorter than one window, with the number of rows needed.
     """
-    if lookback < 1 or horizon < 1:
-        raise ValueError(f"look-back and horizon must be at least 1, got {lookback} and {horizon}")
+    check_shape(lookback, horizon)
     rows = len(series.values)
     if not _long_enough(series.name, rows, lookback, horizon):
-        enough = functools.partial(_long_enough, series.name, lookback=lookback, horizon=horizon)
-        needed = next(n for n in itertools.count(rows) if all(enough(m) for m in range(n, n + 10)))  # borders round
-        raise ValueError(f"{series.name} has {rows} rows, too few for look-back {lookback} and horizon {horizon}: "
-                         f"each segment must hold a window, which takes {needed} rows")  # fmt: skip
+        few = f"{series.name} has {rows} rows, too few for look-back {lookback} and horizon {horizon}"
+        needed = _rows_needed(series.name, rows, lookback, horizon)
+        raise ValueError(f"{few}: each segment must hold a window, which takes {needed} rows")
     train_end, val_end, test_end = borders(series.name, rows)
     train = series.values[:train_end].astype(np.float64)
     mean, deviation = train.mean(0), train.std(0)
@@ -79,6 +80,20 @@ def split(series: Series, lookback: int, horizon: int, device: torch.device | st
         mean.astype(np.float32),
         deviation.astype(np.float32),
     )
+
+
+def check_shape(lookback: int, horizon: int) -> None:
+    """ValueError unless look-back and horizon lie in 1..LONGEST."""
+    got = f"got {lookback} and {horizon}"
+    require(min(lookback, horizon) >= 1, f"look-back and horizon must be at least 1, {got}")
+    require(max(lookback, horizon) <= LONGEST, f"look-back and horizon must be at most {LONGEST:,} steps, {got}")
+
+
+def _rows_needed(name: str, rows: int, lookback: int, horizon: int) -> int:
+    """The least number, above `rows`, from which on every series is long enough: borders are rounded."""
+    enough = functools.partial(_long_enough, name, lookback=lookback, horizon=horizon)
+    fewer = int(max((lookback + horizon) / 0.7, horizon / 0.1)) - 30  # of them no series is long enough
+    return next(n for n in itertools.count(max(rows, fewer)) if all(enough(m) for m in range(n, n + 10)))
 
 
 def _long_enough(name: str, rows: int, lookback: int, horizon: int) -> bool:

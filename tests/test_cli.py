@@ -2,14 +2,19 @@
 
 import errno
 import os
+import subprocess
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import tdlib
 from tdlib import __main__ as cli
 from tdlib import data, profiles, study
+from tdlib.store import Store
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,11 +51,20 @@ def refused(capsys, *arguments: str) -> str:
         (["compare", "--profile", "smoke"], "must hold rows of profile smoke"),
         (["distill", "nowhere.csv"], "cannot read nowhere.csv"),
         (["forecast", "no-such-run", "nowhere.csv"], "cannot read nowhere.csv"),
+        (["distill", ""], "a path has at least one character"),
+        (["forecast", "0" * 16, "own.csv", "--out", ""], "a path has at least one character"),
+        (["runs", "--profile", "smoke", "--store", "/dev/null"], "cannot write /dev/null: /dev/null is not a folder"),
+        (
+            ["reproduce", "--profile", "smoke", "--store", "/proc/store"],
+            "cannot write /proc/store: no file can be made",
+        ),
+        (["runs", "--profile", "smoke", "--store", "README.md/store"], "README.md is not a folder"),
+        (["pages", "02_win_rate", "--out", "README.md"], "README.md is not a folder"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments, words, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    if arguments[0] in ("runs", "reproduce", "compare"):
+    if arguments[0] in ("runs", "reproduce", "compare") and "--store" not in arguments:
         arguments = [*arguments, "--store", str(tmp_path / "store")]
     assert words in refused(capsys, *arguments)
     assert not (tmp_path / "store").exists()
@@ -65,6 +79,11 @@ def test_bad_input_is_one_sentence(arguments, words, capsys, tmp_path, monkeypat
         (["--horizon", "300"], "600 rows, too few for look-back 336 and horizon 300"),
         (["--lookback", "0"], "lookback must be positive"),
         (["--lookback", "many"], "invalid int value"),
+        (["--lookback", str(10**9)], "lookback must be at most 1,000,000"),
+        (["--horizon", str(10**18)], "horizon must be at most 1,000,000"),
+        (["--horizon", "900000"], "too few for look-back 336 and horizon 900000: each segment must hold a window"),
+        (["--seed", str(10**20)], "seed must be at most 9,223,372,036,854,775,807"),
+        (["--epochs", str(10**18)], "epochs must be at most 1,000,000"),
     ],
 )
 def test_bad_options_of_distill_train_nothing(options, words, own_csv, capsys, tmp_path):
@@ -94,6 +113,17 @@ def test_distill_then_forecast_a_csv_of_your_own(own_csv, capsys, tmp_path):
     last = pd.read_csv(own_csv, index_col=0, parse_dates=True).index[-1]
     assert forecast.index[0] - last == pd.Timedelta(hours=1)
     assert np.isfinite(forecast.to_numpy()).all()
+    call = ["forecast", run, str(own_csv), "--store", str(store), "--out", str(out)]
+    before = out.read_bytes()
+    assert cli.main(call) == 0  # what it wrote itself it replaces
+    assert out.read_bytes() == before
+    out.write_text("notes")
+    assert f"{out} is there already" in refused(capsys, *call)
+    assert out.read_text() == "notes"
+    assert cli.main([*call, "--force"]) == 0
+    assert out.read_bytes() == before
+    assert "it is the input" in refused(capsys, *call[:-1], own_csv, "--force")
+    capsys.readouterr()
     other = own_csv.with_name("other.csv")
     pd.read_csv(own_csv).rename(columns={"wind": "sun"}).to_csv(other, index=False)
     assert "the run knows the columns load, wind" in refused(capsys, "forecast", run, other, "--store", store)
@@ -143,5 +173,73 @@ def test_compare_tells_agreement_from_difference(capsys, tmp_path):
     stores = ["--store", str(tmp_path / "a"), "--committed", str(tmp_path / "b")]
     assert cli.main(["compare", "--profile", "smoke", *stores]) == 0
     assert "1 systems agree" in capsys.readouterr().out
-    assert cli.main(["compare", "--profile", "smoke", *stores, "--tolerance", "-1"]) == 1
-    assert "the largest difference is" in capsys.readouterr().err
+    for id in (store := Store(tmp_path / "a")).ids():
+        row = store.read(id)
+        row["metrics"]["test_mse"] *= 1.1
+        store.write({key: value for key, value in row.items() if "sha256" not in key}, store.arrays(id))
+    assert cli.main(["compare", "--profile", "smoke", *stores]) == 1
+    assert "the largest difference is 10.0%" in capsys.readouterr().err
+
+
+# --- the command itself
+
+
+def test_a_remark_on_a_csv_is_one_line(capsys, tmp_path):
+    pd.DataFrame({"load": [5, 3, 4]}).to_csv(tmp_path / "own.csv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert cli.main(["data", str(tmp_path / "own.csv")]) == 0
+    said = "the first column counts the rows and is no channel: it is left out"
+    assert capsys.readouterr().err == f"tdlib: {tmp_path}/own.csv: {said}\n"
+
+
+def test_no_command_prints_the_help_and_version_the_version(capsys):
+    assert cli.main([]) == 0
+    assert capsys.readouterr().out.startswith("usage: python -m tdlib")
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"tdlib {tdlib.__version__}\n"
+
+
+def test_what_the_system_refuses_is_one_sentence(monkeypatch, capsys, tmp_path):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", "figures/02.png")
+
+    monkeypatch.setattr(study, "ensure", refuse)
+    assert cli.main(["runs", "--profile", "smoke", "--store", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "tdlib: figures/02.png cannot be written or read: permission denied\n"
+
+
+def test_a_parameter_without_end_is_text():
+    assert cli._literal("9" * 5000) == "9" * 5000
+    assert cli._literal("[" * 100_000) == "[" * 100_000
+    assert cli._literal("[1]") == [1]
+
+
+PROCESS = [sys.executable, "-m", "tdlib"]
+
+
+def test_an_output_whose_reader_leaves_ends_quietly():
+    reader, writer = os.pipe()
+    os.close(reader)  # before the first line, as `head` does after it
+    done = subprocess.run([*PROCESS, "data"], stdout=writer, stderr=subprocess.PIPE, cwd=ROOT, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_output_on_a_full_disk_is_one_sentence():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*PROCESS, "data"], stdout=full, stderr=subprocess.PIPE, cwd=ROOT, text=True)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "tdlib: the output cannot be written or read: the disk is full\n",
+    )
+
+
+def test_ctrl_c_during_the_imports_shows_no_traceback(tmp_path):
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    (tmp_path / "pandas.py").write_text(code)  # the import during which the key is hit
+    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run([*PROCESS, "data"], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths})
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

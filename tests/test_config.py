@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tdlib import data, models, rivals
-from tdlib.config import RunConfig
+from tdlib.config import MOST, RunConfig
 from tdlib.distill import TERMS
 from tdlib.store import Store
 
@@ -162,6 +162,31 @@ def test_a_value_of_the_wrong_type_is_refused(changes, words):
 )  # fmt: skip
 def test_a_value_that_no_run_can_have_is_refused(changes, words):
     assert words in refusal(**changes)
+
+
+@pytest.mark.parametrize("name", ["lookback", "horizon", "batch_size", "epochs", "patience", "scales", "seed"])
+@pytest.mark.parametrize("value", [10**18, 10**20, 10**400])
+def test_a_number_that_no_run_passes_is_refused_at_once(name, value):
+    if value > MOST[name]:
+        assert refusal(teacher="itransformer", **{name: value}).startswith(
+            f"{name} must be at most {MOST[name]:,}, got"
+        )
+    assert distilled(teacher_options={"seed": MOST["seed"]}, seed=MOST["seed"]).seed == 2**63 - 1
+
+
+@pytest.mark.parametrize("value", [10**9, 10**18, 10**20])
+def test_a_setting_that_no_model_passes_is_refused_at_once(value):
+    assert "mlp: width must be a number up to 100,000" in refusal(settings={"width": value})
+    options = {"settings": {"hidden": value}}
+    assert "itransformer: hidden must be" in refusal(teacher="itransformer", teacher_options=options)
+    for rate in (math.nan, math.inf):
+        assert "itransformer: dropout must be" in refusal(model="itransformer", settings={"dropout": rate})
+
+
+@pytest.mark.parametrize("options", [3, None, "seed", [1]])
+def test_options_of_a_further_teacher_that_are_no_dict_are_refused(options):
+    words = f"the options of the teacher moderntcn must be a dict, got {options!r}"
+    assert refusal(teacher="itransformer", beta=0.0, co_teachers={"moderntcn": options}) == words
 
 
 @pytest.mark.parametrize(("horizon", "scales"), [(7, 3), (1, 1), (15, 4)])

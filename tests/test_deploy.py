@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tdlib import __main__ as cli
 from tdlib import data, models, study
 from tdlib.deploy import onnx as deploy
+from tdlib.run import train_run
 from tdlib.store import Store
 from tdlib.train import Supervised, fit, window_errors
 from tdlib.windows import split
@@ -136,11 +137,11 @@ def test_int8_is_a_fourth_of_the_size_and_nearly_as_exact(tmp_path):
     about = {**description("mlp", 96, 8, 3), "mean": splits.mean.tolist(), "deviation": splits.deviation.tolist()}
     full, small = tmp_path / "full.onnx", tmp_path / "small.onnx"
     assert deploy.to_onnx(model, about, full) <= 2e-5
-    assert 1e-4 < deploy.to_onnx(model, about, small, int8=True) < 0.5
+    assert 1e-4 < deploy.to_onnx(model, about, small, int8=True) < 0.15  # signed weights saturate: 0.52 without VNNI
     assert small.stat().st_size < 0.4 * full.stat().st_size
     mse = window_errors(model, splits.test).mean(dtype=torch.float64).item()
     assert deploy.mse(full, about, splits.test, batch_size=100) == pytest.approx(mse, rel=1e-5)
-    assert deploy.mse(small, about, splits.test) == pytest.approx(mse, rel=0.02)
+    assert deploy.mse(small, about, splits.test) == pytest.approx(mse, rel=0.05)
 
 
 @pytest.fixture
@@ -149,7 +150,7 @@ def run(tmp_path):
     series = data.synthetic(rows=600, channels=2)
     pd.DataFrame(series.values * 20 + 100, columns=["load", "wind"]).to_csv(tmp_path / "own.csv", index=False)
     config = study.RunConfig(str(tmp_path / "own.csv"), 48, 16, "mlp", epochs=1, settings={"width": 16})
-    run.train_run(config, Store(tmp_path / "store"))
+    train_run(config, Store(tmp_path / "store"))
     return config.id, ("--store", tmp_path / "store")
 
 
@@ -180,12 +181,17 @@ def test_export_int8_prints_what_it_costs(run, tmp_path, capsys):
 def test_bad_exports_are_one_sentence_and_write_nothing(run, tmp_path, capsys, monkeypatch):
     id, store = run
     path = tmp_path / "model.onnx"
-    assert "no weights of a run 'no-such-run'" in refused(capsys, "export", "no-such-run", "--onnx", path, *store)
+    assert f"no weights of a run '{'0' * 16}'" in refused(capsys, "export", "0" * 16, "--onnx", path, *store)
+    for wrong in ("no-such-run", f"../cache/{id}", str(tmp_path / "store/cache" / id), id.upper(), id + "\n", ""):
+        assert "id is 16 hexadecimal digits" in refused(capsys, "export", wrong, "--onnx", path, *store)
     assert "required: --onnx" in refused(capsys, "export", id, *store)
     inside_a_file = tmp_path / "own.csv/model.onnx"
     assert f"cannot write {inside_a_file}" in refused(capsys, "export", id, "--onnx", inside_a_file, *store)
     assert "cannot write" in refused(capsys, "export", id, "--onnx", tmp_path / "store", *store)
     csv = tmp_path / "own.csv"
+    before = csv.read_bytes()
+    assert "is there already" in refused(capsys, "export", id, "--onnx", csv, *store)
+    assert csv.read_bytes() == before
     csv.write_text(csv.read_text() + "5,5\n" * 100)
     assert "is no longer the series" in refused(capsys, "export", id, "--onnx", path, "--int8", *store)
     csv.unlink()

@@ -419,6 +419,28 @@ def test_without_feature_parts_the_width_of_the_student_may_be_small(tmp_path):
     assert Store(tmp_path).ids() == sorted([config.id, config.teacher_config.id])
 
 
+# --- what is given
+
+
+def test_one_config_may_stand_alone(trained):
+    assert ensure(LINEAR, store=trained, train_missing=False).equals(
+        ensure([LINEAR], store=trained, train_missing=False)
+    )
+
+
+@pytest.mark.parametrize("configs", [None, 5, "nlinear", [{}], [LINEAR, None]])
+def test_what_is_no_config_is_refused(configs, tmp_path):
+    with pytest.raises(ValueError, match=r"^configs must be"):
+        ensure(configs, store=tmp_path / "store")
+
+
+@pytest.mark.parametrize("place", ["/proc/store", "/dev/null", "/dev/null/store", "file", "file/store"])
+def test_a_store_where_nothing_can_be_written_is_refused_before_anything_is_trained(place, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=f"^cannot write {tmp_path / place}: "):
+        ensure([LINEAR], store=tmp_path / place, executor=Inline())
+
+
 # --- forecasts
 
 
@@ -452,8 +474,8 @@ def test_a_loaded_model_is_in_evaluation_mode_and_leaves_the_generator_alone(tra
 
 
 def test_a_forecast_without_weights_is_refused(trained, tmp_path):
-    with pytest.raises(ValueError, match="has no weights of a run '0123456789abcdef'"):
-        forecast("0123456789abcdef", trained, np.zeros((48, 4)))
+    with pytest.raises(ValueError, match=f"has no weights of a run '{'0' * 16}'"):
+        forecast("0" * 16, trained, np.zeros((48, 4)))
     with pytest.raises(ValueError, match=f"has no weights of a run '{PLAIN.id}'"):
         forecast(PLAIN.id, Store(tmp_path / "empty"), np.zeros((48, 4)))
     assert load_model(PLAIN.id, Store(tmp_path / "empty")) is None

@@ -199,3 +199,17 @@ def test_one_window_may_fill_the_training_months_of_ett_and_no_more():
     assert len(windows.split(series, 8640 - 96, 96).train) == 1
     with pytest.raises(ValueError, match="ETTh1 has 17420 rows, too few for look-back 8545 and horizon 96"):
         windows.split(series, 8640 - 96 + 1, 96)
+
+
+@pytest.mark.parametrize(("lookback", "horizon"), [(10**9, 1), (1, 10**18), (10**20, 10**20)])
+def test_a_lookback_and_horizon_that_no_series_has_are_refused_at_once(lookback, horizon):
+    with pytest.raises(ValueError, match=rf"at most 1,000,000 steps, got {lookback} and {horizon}$"):
+        windows.split(noise(300), lookback, horizon)
+
+
+@pytest.mark.parametrize(
+    ("lookback", "horizon", "needed"), [(10**6, 10**6, 9_999_991), (10**6, 1, 1_428_573), (1, 10**6, 9_999_991)]
+)
+def test_the_rows_that_a_long_window_needs_are_counted_and_not_searched(lookback, horizon, needed):
+    with pytest.raises(ValueError, match=rf"takes {needed} rows$"):  # a search from 300 on would take minutes
+        windows.split(noise(300), lookback, horizon)

@@ -1,0 +1,147 @@
+"""A forecast from Python: whatever holds a table of numbers works, and everything else is one sentence."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tdlib import data
+from tdlib.forecast import forecast, forecast_csv
+from tdlib.run import train_run
+from tdlib.store import Store
+from tdlib.study import RunConfig
+
+VALUES = data.synthetic(rows=60, channels=2).values
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A linear run of two channels that looks back 24: (its id, the folder of its store)."""
+    place = tmp_path_factory.mktemp("run")
+    frame = pd.DataFrame(data.synthetic(rows=300, channels=2).values, columns=["load", "wind"])
+    frame.to_csv(place / "own.csv", index=False)
+    config = RunConfig(str(place / "own.csv"), 24, 8, "nlinear", epochs=1)
+    train_run(config, Store(place / "store"))
+    return config.id, place / "store"
+
+
+@pytest.fixture(scope="module")
+def expected(run):
+    made = forecast(*run, VALUES)
+    assert made.shape == (8, 2)
+    assert np.isfinite(made).all()
+    return made
+
+
+def test_a_store_may_be_a_path(run, expected):
+    id, place = run
+    for store in (str(place), place, Store(place)):
+        np.testing.assert_array_equal(forecast(id, store, VALUES), expected)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        np.ndarray.tolist,
+        lambda values: values.astype(np.float64),
+        lambda values: values.astype(object),
+        torch.from_numpy,
+        lambda values: torch.from_numpy(values).double().requires_grad_(),
+        pd.DataFrame,
+        lambda values: pd.DataFrame(values, columns=["load", "wind"]),
+        lambda values: pd.DataFrame(values, columns=["load", "wind"]).astype("Float64"),
+        np.ma.MaskedArray,
+    ],
+)
+def test_whatever_holds_the_numbers_gives_the_same_forecast(form, run, expected):
+    np.testing.assert_allclose(forecast(*run, form(VALUES)), expected, rtol=1e-6)
+
+
+def test_whole_numbers_and_half_precision_work(run):
+    whole = VALUES.round()
+    made = forecast(*run, whole)
+    for values in (whole.astype(int), whole.astype(int).tolist(), torch.from_numpy(whole).bfloat16()):
+        np.testing.assert_allclose(forecast(*run, values), made, rtol=1e-6)
+
+
+def changed(value, row: int = -1):
+    values = VALUES.astype(type(value)) if isinstance(value, complex) else VALUES.copy()
+    values[row, 0] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (changed(np.nan), "of the last 24 rows 1 values are missing or infinite"),
+        (changed(np.inf), "values must be finite"),
+        (np.ma.masked_equal(changed(7.0), 7.0), "values must be finite"),
+        (changed(1j), "table of real numbers, got ndarray of complex128"),
+        (torch.from_numpy(VALUES) * 1j, "table of real numbers, got Tensor of complex64"),
+        (VALUES.astype(str), "table of real numbers, got ndarray of str"),
+        (VALUES.astype(str).tolist(), "table of real numbers, got list"),
+        ([[1.0, None]] * 30, "table of real numbers, got list of object"),
+        ([[1.0, 2.0], [1.0]] * 30, "table of real numbers, got list"),
+        ([[1.0, 10**400]] * 30, "table of real numbers, got list"),
+        ([[1.0, 10**300]] * 30, "the forecast of run [0-9a-f]{16} is not finite"),
+        ("values", "table of real numbers, got str"),
+        (None, "table of real numbers, got NoneType"),
+        ({"load": [1], "wind": [2]}, "table of real numbers, got dict"),
+        (pd.DataFrame({"load": ["1"] * 30, "wind": [2.0] * 30}), "table of real numbers, got DataFrame"),
+        (pd.DataFrame({"load": [pd.NA] * 30, "wind": [2.0] * 30}), "table of real numbers, got DataFrame"),
+        (pd.DataFrame(VALUES, columns=["wind", "load"]), "knows the columns load, wind; these are wind, load"),
+        (pd.DataFrame(VALUES, columns=["load", "wind"]).reset_index(), "these are index, load, wind"),
+        (VALUES[:, :1], r"knows 2 channels, and values must be \[rows, 2\]; got \(60, 1\)"),
+        (VALUES[0], r"knows 2 channels, .* got \(2,\)"),
+        (VALUES[:23], "23 rows are too few: the run looks back 24"),
+        ([], "knows 2 channels"),
+    ],
+)
+def test_what_is_no_table_of_real_numbers_is_one_sentence(values, words, run):
+    with pytest.raises(ValueError, match=words) as caught:
+        forecast(*run, values)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_gap_before_the_look_back_changes_nothing(run, expected):
+    np.testing.assert_array_equal(forecast(*run, changed(np.nan, row=-25)), expected)
+
+
+@pytest.mark.parametrize(
+    "id", ["../../evil", "/etc/passwd", "", "0" * 15, "0" * 17, "G" * 16, "0" * 16 + "\n", None, 7]
+)
+def test_what_is_no_id_is_refused_before_the_store_is_read(id, run):
+    with pytest.raises(ValueError, match="id is 16 hexadecimal digits"):
+        forecast(id, run[1], VALUES)
+
+
+# --- after a CSV
+
+
+def written(path, index=None, rows: int = 60):
+    pd.DataFrame(VALUES[-rows:], index, columns=["load", "wind"]).to_csv(path, index=index is not None)
+    return path
+
+
+def test_the_steps_after_a_csv_go_on_with_its_time_stamps(run, expected, tmp_path):
+    days = pd.date_range("2021-02-01", periods=60, freq="D", name="when")
+    made = forecast_csv(*run, written(tmp_path / "a.csv", days))
+    assert list(made.index) == list(pd.date_range("2021-04-02", periods=8, freq="D"))
+    assert list(made.columns) == ["load", "wind"]
+    np.testing.assert_allclose(made.to_numpy(), expected, rtol=1e-5)
+
+
+def test_the_steps_after_a_csv_without_time_stamps_are_numbered(run, expected, tmp_path):
+    made = forecast_csv(*run, written(tmp_path / "a.csv"))
+    assert (made.index.name, list(made.index)) == ("step", list(range(1, 9)))
+    np.testing.assert_allclose(made.to_numpy(), expected, rtol=1e-5)
+    made.to_csv(tmp_path / "b.csv")
+    with pytest.warns(UserWarning, match="counts the rows"):  # a forecast read again has the same columns
+        assert data.read_csv(tmp_path / "b.csv").channels == ("load", "wind")
+
+
+def test_time_stamps_without_a_calendar_are_one_sentence(run, tmp_path):
+    last = pd.Timestamp.max  # in nanoseconds
+    days = pd.date_range(last - pd.Timedelta(days=59), periods=60, freq="D", name="date")
+    with pytest.raises(ValueError, match=r"a\.csv: no calendar goes on for 8 steps after 2262-04-11"):
+        forecast_csv(*run, written(tmp_path / "a.csv", days))
