@@ -52,20 +52,19 @@ def gains(runs: pd.DataFrame) -> pd.DataFrame:
 
     Means over seeds; negative is better, empty where the other is not among the runs.
     """
-    lines = []
+    lines, place = [], ["dataset", "horizon", "system"]
     for (dataset, horizon), group in runs.groupby(["dataset", "horizon"], sort=False):
         distilled = group["part"] == "distilled"
         mse = group[~distilled].groupby("model")["test_mse"].mean()
         linear = mse.reindex(LINEAR).min()
         for (model, teacher, system), students in group[distilled].groupby(["model", "teacher", "system"], sort=False):
-            others = {"plain": mse.get(model), "teacher": mse.get(teacher), "best linear": linear}
+            others = {"plain": model, "teacher": teacher}
+            mses = {name: mse.get(other, float("nan")) for name, other in others.items()} | {"best linear": linear}
             own = students["test_mse"].mean()
-            line = {f"against {name}": 100 * (own / other - 1) for name, other in others.items() if other is not None}
-            lines.append({"dataset": dataset, "horizon": horizon, "system": system, **line})
-    columns = ["against plain", "against teacher", "against best linear"]
-    return pd.DataFrame(lines, columns=["dataset", "horizon", "system", *columns]).set_index(
-        ["dataset", "horizon", "system"]
-    )
+            line = {f"against {name}": 100 * (own / other - 1) for name, other in mses.items()}
+            lines.append(dict(zip(place, (dataset, horizon, system), strict=True)) | line)
+    against = ["against plain", "against teacher", "against best linear"]
+    return pd.DataFrame(lines, columns=[*place, *against]).set_index(place)
 
 
 def beside_published(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
@@ -76,12 +75,7 @@ def beside_published(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     setting, names = ["dataset", "lookback", "horizon"], ["model", "teacher", "system"]
     teacher = runs["teacher"].map(models.title, na_action="ignore").fillna("none").astype(object)
     ours = runs.assign(model=runs["model"].map(models.title), teacher=teacher)
-    ours = (
-        ours.groupby([*setting, *names], sort=False)[["test_mse", "test_mae"]]
-        .mean()
-        .rename(columns=METRICS)
-        .reset_index()
-    )
+    ours = ours.rename(columns=METRICS).groupby([*setting, *names], sort=False)[["MSE", "MAE"]].mean().reset_index()
     across = ours.groupby(["dataset", "lookback", *names], sort=False)
     means = across[["MSE", "MAE"]].mean()[across.size() == 4].reset_index()
     ours = pd.concat([ours.astype({"horizon": str}), means.assign(horizon="mean")])
@@ -165,4 +159,4 @@ def deviations_from_published(entries: list[tuple[str, RunConfig]]) -> pd.Series
 def varied(entries: dict[str, list[RunConfig]], runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of `entries` (what is varied -> runs) that are there, with `setting`, such as "scales 2"."""
     lines = [(f"{name} {getattr(run, name)}", run.id) for name, found in entries.items() for run in found]
-    return pd.DataFrame(lines, columns=["setting", "id"]).merge(runs, on="id")
+    return pd.DataFrame(lines, columns=["setting", "id"]).merge(runs.drop(columns="setting"), on="id")
