@@ -130,10 +130,12 @@ def against_error(runs: pd.DataFrame, milliseconds: pd.Series) -> pd.DataFrame:
     """
     table = runs.set_index("system")[["model", "part", "test_mse", "parameters"]]
     table["ms"] = [milliseconds[models.title(model)] for model in table["model"]]
-    for distilled, line in table[table["part"] == "distilled"].iterrows():
+    for distilled in table.index[table["part"] == "distilled"]:
         for form in FORMS[:2]:
             if form in milliseconds:
-                table.loc[form.replace("MLP", distilled)] = line | {"ms": milliseconds[form]}
+                name = form.replace("MLP", distilled)
+                table.loc[name] = table.loc[distilled]
+                table.loc[name, "ms"] = milliseconds[form]
     return table.astype({"parameters": int, "test_mse": float, "ms": float})
 
 
