@@ -66,8 +66,8 @@ def select(runs: pd.DataFrame, **chosen: str | int) -> pd.DataFrame:
     for column, value in chosen.items():
         valid = list(dict.fromkeys(runs[column].dropna()))
         if value not in valid:
-            there = f"only {', '.join(map(str, valid))}" if valid else "none at all"
-            raise missing(runs, f"no run with {column} {value!r}, {there},")
+            there = f" (there is: {', '.join(map(str, valid))})" if valid else ""
+            raise missing(runs, f"no run with {column} {value!r}{there}")
         runs = runs[runs[column] == value]
     return runs
 
