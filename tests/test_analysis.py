@@ -128,7 +128,7 @@ def filled(tmp_path):
     lines = []
     for number, ((model, teacher, seed), values) in enumerate(ERRORS.items()):
         store.write(small.row(f"{number:016x}"), small.arrays(values))
-        line = {"id": f"{number:016x}", "dataset": "toy", "lookback": 1, "horizon": 1}
+        line = {"id": f"{number:016x}", "dataset": "toy", "lookback": 9, "horizon": 1}
         lines.append(line | {"model": model, "teacher": teacher, "seed": seed, "test_scale_mse": [4.0, 1.0 + number]})
     return rows.with_systems(pd.DataFrame(lines)), store
 
@@ -151,12 +151,11 @@ def test_wins_are_means_over_seeds_of_each_student_against_each_teacher(filled):
         "MLP from iTransformer": 3,
         "MLP from ModernTCN": 1,
     }
-    assert (table["low"] <= table["estimate"]).all()
+    assert table["low"].isna().all()  # four windows are less than two blocks of 9 + 1
 
 
 def test_wins_have_an_interval_of_blocks_of_look_back_and_horizon(filled):
-    runs, store = filled
-    assert analysis.wins(runs, store)["low"].notna().all()  # 4 windows are two blocks of 1 + 1
+    runs, store = filled[0].assign(lookback=1), filled[1]  # four windows are two blocks of 1 + 1
     assert analysis.wins(runs.assign(lookback=2), store)["low"].isna().all()
     errors = [np.array(ERRORS["mlp", "moderntcn", 2]), np.array(ERRORS["moderntcn", None, 1])]
     line = analysis.wins(runs, store).loc[("toy", 1, "ModernTCN", "MLP from ModernTCN")]
@@ -173,6 +172,8 @@ def test_keeps_pair_the_seeds_whatever_their_order(filled):
     line = table.loc[("toy", 1, "ModernTCN")]
     assert (line["estimate"], line["seeds"]) == (50, 1)
     errors = [np.array(ERRORS[key]) for key in (("mlp", None, 2), ("mlp", "moderntcn", 2), ("moderntcn", None, 1))]
+    assert np.isnan(line["low"])
+    line = analysis.keeps(filled[0].assign(lookback=1), filled[1]).loc[("toy", 1, "ModernTCN")]
     assert (line["low"], line["high"]) == analysis.block_interval(analysis.win_keep, *errors, block=2)
     assert analysis.keeps(filled[0].assign(lookback=2), filled[1])["low"].isna().all()
 

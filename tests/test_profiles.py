@@ -110,6 +110,11 @@ def test_the_number_of_runs_and_each_is_there_once(name, main, ablation):
     assert len({run.id for run in named}) == len(named)
 
 
+def test_an_unknown_part_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="part knows main, ablation, versatility, lookback, sensitivity; got 'all'"):
+        Profile("smoke").runs("main", "all")
+
+
 @every_profile
 def test_every_run_is_valid_and_comes_back_from_its_dict(name):
     profile = Profile(name)

@@ -15,6 +15,7 @@ import tomllib
 from importlib.resources import files
 
 from tdlib import rivals
+from tdlib.checks import one_of
 from tdlib.config import RunConfig
 from tdlib.distill import TERMS
 
@@ -184,13 +185,15 @@ class Profile:
     def runs(self, *parts: str) -> list[RunConfig]:
         """All runs of the profile, each once; only those of some `PARTS` where any are named."""
         found = {
-            "main": self.main(),
-            "ablation": [*self.ablation()],
-            "versatility": [run for entries in self.versatility().values() for _, run in entries],
-            "lookback": self.lookback(),
-            "sensitivity": [run for entries in self.sensitivity().values() for run in entries],
+            "main": self.main,
+            "ablation": self.ablation,
+            "versatility": lambda: [run for entries in self.versatility().values() for _, run in entries],
+            "lookback": self.lookback,
+            "sensitivity": lambda: [run for entries in self.sensitivity().values() for run in entries],
         }
-        return list(dict.fromkeys(run for part in parts or PARTS for run in found[part]))
+        for part in parts:
+            one_of("part", part, PARTS)
+        return list(dict.fromkeys(run for part in parts or PARTS for run in found[part]()))
 
 
 def load(name: str) -> list[Profile]:
