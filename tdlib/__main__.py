@@ -11,7 +11,8 @@ from pathlib import Path
 try:
     import pandas as pd
 
-    from tdlib import __version__, data, models, profiles, study
+    from tdlib import __version__, data, models, profiles, rows, study
+    from tdlib.checks import require
     from tdlib.compute import DEVICES, PRECISIONS, Compute
     from tdlib.deploy import onnx as deploy
     from tdlib.files import DISK_FULL, DiskFull, check_output, check_place, note_written, write_atomically
@@ -154,13 +155,14 @@ def _reproduce(options: argparse.Namespace) -> None:
         "profile": profile.name,
         "store": str(up / place),
         "figures": str(up / place / "figures"),
+        "results": str(up / place),
         "dataset": profile.datasets[0],
         "horizon": profile.horizons[0],
         "teacher": profile.teachers[0],
     }
     pages.execute_all(place / "pages", parameters)
     main = runs[runs["id"].isin([config.id for config in profile.main()])]
-    table = tables.by_system(main).reset_index().round(3)
+    table = tables.by_system(rows.with_systems(main)).reset_index().round(3)
     print(f"\nProfile {profile.name}: {len(runs)} runs; errors in scaled units, means over seeds\n")
     print(table.drop(columns="horizon" if table["horizon"].nunique() == 1 else []).to_string(index=False))
     for kind in ("pages", "figures", "tables"):
@@ -214,20 +216,16 @@ def _figures(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
+    require(0 <= options.tolerance < float("inf"), f"--tolerance must be 0 or more, got {options.tolerance}")
     configs = profiles.Profile(options.profile).main()
-    place = options.store or Path("build") / options.profile
-    both = [
-        tables.by_system(found)["MSE"]
-        for store in (options.committed, place)
-        if len(found := study.ensure(configs, store=store, train_missing=False))
-    ]
-    if len(both) < 2:
-        raise ValueError(f"both {options.committed} and {place} must hold rows of profile {options.profile}")
-    table = pd.concat(both, axis=1, keys=["committed", "fresh"]).dropna()
-    table["difference"] = table["fresh"] / table["committed"] - 1
+    places = [options.committed, options.store or Path("build") / options.profile]
+    both = [study.ensure(configs, store=place, train_missing=False) for place in places]
+    for place, found in zip(places, both, strict=True):
+        require(len(found) > 0, f"there is no row of profile {options.profile} in {place}")
+    table = tables.difference(*map(rows.with_systems, both))
     print(table.round(4).to_string())
     worst = table["difference"].abs().max()
-    if not worst <= options.tolerance:
+    if worst > options.tolerance:
         raise SweepFailed(f"the largest difference is {worst:.1%}, more than {options.tolerance:.1%}")
     print(f"{len(table)} systems agree within {options.tolerance:.1%}; the largest difference is {worst:.2%}")
 
@@ -237,7 +235,7 @@ def _distill(options: argparse.Namespace) -> None:
     given = {name: getattr(options, name) for name in ("teacher", "student", "seed", "epochs")}
     configs = study.teaching(str(options.csv), options.lookback, options.horizon, **given)
     runs = study.ensure(configs, store=options.store)
-    table = tables.with_systems(runs)[["system", "test_mse", "test_mae", "parameters", "seconds", "id"]]
+    table = rows.with_systems(runs)[["system", "test_mse", "test_mae", "parameters", "seconds", "id"]]
     print(table.round(3).to_string(index=False))
     csv, store = (shlex.quote(str(path)) for path in (options.csv, options.store))
     print(f"\nTo forecast: python -m tdlib forecast {configs[-1].id} {csv} --store {store}")
@@ -269,8 +267,8 @@ def _data(options: argparse.Namespace) -> None:
         print("\n".join(data.names()))
         return
     series = data.load(options.name)
-    rows, channels = series.values.shape
-    print(f"{series.name}: {rows} rows, {channels} channels, sha256 {series.sha256}")
+    count, channels = series.values.shape
+    print(f"{series.name}: {count} rows, {channels} channels, sha256 {series.sha256}")
     if series.index is not None:
         print(f"from {series.index[0]} to {series.index[-1]}")
     print(pd.DataFrame(series.values, columns=series.channels).describe().T.round(3).to_string())

@@ -1,6 +1,7 @@
 """Who wins where, and how sure that is (TimeDistill, section 3).
 
-Errors are the mean squared errors of the test windows, [N], as the store keeps them.
+Errors are the mean squared errors of the test windows, [N], as the store keeps them; `runs` are rows with their
+systems (`rows.with_systems`).
 """
 
 from collections.abc import Callable
@@ -9,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from tdlib.models import role
-from tdlib.report.tables import NAMES, with_systems
+from tdlib.models import title
+from tdlib.rows import missing
 from tdlib.store import Store
 
 
@@ -72,29 +73,33 @@ def block_interval(
     for start in starts:
         index = (start[:, None] + np.arange(block)).ravel()[:count]
         values.append(statistic(*(array[index] for array in arrays)))
+    values = [value for value in values if np.isfinite(value)]  # a draw may leave the statistic undefined
     tail = 100 * (1 - level) / 2
-    low, high = np.nanpercentile(values, [tail, 100 - tail])
+    low, high = np.percentile(values, [tail, 100 - tail]) if values else (float("nan"), float("nan"))
     return float(low), float(high)
 
 
 def wins(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
-    """Every student, plain and distilled, against every teacher of its data set and horizon.
+    """Every student, plain and distilled, against every teacher of its data set and horizon, or its own.
 
     One line each, the mean over the students' seeds: `estimate` is the win rate in percent, `low` and
     `high` its 95% interval from blocks of look-back + horizon windows, `ties` in percent.
+    ValueError where no teacher has a student beside it.
     """
     lines = []
-    for (dataset, horizon), group in with_systems(runs).groupby(["dataset", "horizon"], sort=False):
-        teachers = group[group["model"].map(role) == "teacher"]
+    for (dataset, horizon), group in runs.groupby(["dataset", "horizon"], sort=False):
+        teachers = group[group["part"] == "teacher"]
         for system, students in group[group["model"] == "mlp"].groupby("system", sort=False):
             errors = [store.arrays(id)["errors"] for id in students["id"]]
+            learned_from = students["teacher"].iloc[0]
             for _, teacher in teachers.iterrows():
-                learned_from = students["teacher"].iloc[0]
                 if pd.isna(learned_from) or learned_from == teacher["model"]:
                     against = store.arrays(teacher["id"])["errors"]
-                    lines.append(_win_line(errors, against, int(teacher["lookback"]) + horizon)
-                                 | {"dataset": dataset, "horizon": horizon, "system": system,
-                                    "teacher": NAMES[teacher["model"]]})  # fmt: skip
+                    place = {"dataset": dataset, "horizon": horizon, "teacher": title(teacher["model"])}
+                    line = _win_line(errors, against, int(teacher["lookback"]) + horizon)
+                    lines.append(place | {"system": system} | line)
+    if not lines:
+        raise missing(runs, "no teacher with an MLP beside it")
     return pd.DataFrame(lines).set_index(["dataset", "horizon", "teacher", "system"])
 
 
@@ -108,17 +113,27 @@ def _win_line(students: list[np.ndarray], teacher: np.ndarray, block: int) -> di
 
 
 def keeps(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
-    """Win keep of every distilled student, seed by seed against the plain one of the same seed; then as `wins`."""
+    """Win keep of every distilled student, seed by seed against the plain one of the same seed; then as `wins`.
+
+    Settings without the teacher or without a plain student of the same seed are left out; ValueError where no other is.
+    """
     lines = []
     students = runs[runs["model"] == "mlp"]
     for (dataset, horizon, teacher), group in students.groupby(["dataset", "horizon", "teacher"], sort=False):
-        here = (runs["dataset"] == dataset) & (runs["horizon"] == horizon)
-        plain = runs[here & (runs["model"] == "mlp") & runs["teacher"].isna()].set_index("seed")["id"]
-        against = store.arrays(runs[here & (runs["model"] == teacher)]["id"].iloc[0])["errors"]
-        paired = [(store.arrays(plain[seed])["errors"], store.arrays(id)["errors"])
-                  for seed, id in zip(group["seed"], group["id"], strict=True) if seed in plain]  # fmt: skip
-        lines.append(_keep_line(paired, against, int(group["lookback"].iloc[0]) + horizon)
-                     | {"dataset": dataset, "horizon": horizon, "teacher": NAMES[teacher]})  # fmt: skip
+        here = runs[(runs["dataset"] == dataset) & (runs["horizon"] == horizon)]
+        plain = here[(here["model"] == "mlp") & (here["part"] == "plain")]
+        pairs = plain.merge(group, on="seed", suffixes=("_plain", "_distilled"))
+        against = here[here["model"] == teacher]
+        if len(pairs) and len(against):
+            paired = [
+                (store.arrays(one)["errors"], store.arrays(other)["errors"])
+                for one, other in zip(pairs["id_plain"], pairs["id_distilled"], strict=True)
+            ]
+            place = {"dataset": dataset, "horizon": horizon, "teacher": title(teacher)}
+            errors = store.arrays(against["id"].iloc[0])["errors"]
+            lines.append(place | _keep_line(paired, errors, int(group["lookback"].iloc[0]) + horizon))
+    if not lines:
+        raise missing(runs, "no teacher with a plain and a distilled MLP of the same seed")
     return pd.DataFrame(lines).set_index(["dataset", "horizon", "teacher"])
 
 
@@ -133,7 +148,6 @@ def _keep_line(paired: list[tuple[np.ndarray, np.ndarray]], teacher: np.ndarray,
 
 def scale_table(runs: pd.DataFrame) -> pd.DataFrame:
     """MSE at each scale, one line a run and scale: `setting`, `system`, `scale`, `MSE`."""
-    runs = with_systems(runs)
     lines = runs[["setting", "system", "seed", "test_scale_mse"]].explode("test_scale_mse", ignore_index=True)
     lines["scale"] = lines.groupby(["setting", "system", "seed"]).cumcount()
     lines["MSE"] = lines.pop("test_scale_mse").astype(float)
@@ -155,8 +169,11 @@ def _sample_errors(arrays: dict[str, np.ndarray]) -> np.ndarray:
 def chosen_on(runs: pd.DataFrame) -> pd.DataFrame:
     """The setting that the validation error chooses and the one that the test error would, means over seeds."""
     grid = runs.groupby(["alpha", "beta"], as_index=False)[["val_mse", "test_mse"]].mean()
-    cells = {"chosen on validation": grid["val_mse"].idxmin(), "chosen on test": grid["test_mse"].idxmin(),
-             "worst on test": grid["test_mse"].idxmax()}  # fmt: skip
+    cells = {
+        "chosen on validation": grid["val_mse"].idxmin(),
+        "chosen on test": grid["test_mse"].idxmin(),
+        "worst on test": grid["test_mse"].idxmax(),
+    }
     chosen = grid.loc[list(cells.values())].reset_index(drop=True)
     chosen.insert(0, "cell", list(cells))
     return chosen

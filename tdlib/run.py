@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from tdlib import data, models
-from tdlib.checks import check_id
+from tdlib.checks import check_id, require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
 from tdlib.distill import Distillation

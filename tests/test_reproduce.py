@@ -1,66 +1,80 @@
-"""`make reproduce PROFILE=smoke` from nothing, and killed in the middle: the same rows in the end."""
+"""A smoke reproduction from nothing, killed in the middle, and pages on a store that lacks a part of its rows."""
 
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+import jupytext
+import nbformat
 import numpy as np
 import pytest
 
-from tdlib import profiles
+from tdlib import models, profiles
 from tdlib.store import Store
 
 ROOT = Path(__file__).parent.parent
-MAKE = ["make", "reproduce", "PROFILE=smoke"]
+REPRODUCE = [sys.executable, "-m", "tdlib", "reproduce", "--profile", "smoke"]  # what `make reproduce` runs
+RUNS = [sys.executable, "-m", "tdlib", "runs", "--profile", "smoke"]
+PAGES = sorted(path.stem for path in (ROOT / "notebooks/py").glob("[0-9]*.py"))
 
 
 def copy_of_the_study(folder: Path) -> Path:
-    """The repository without anything built, but with this environment."""
-    built = shutil.ignore_patterns(".git", ".venv", "build", "cache", "__pycache__", "*.egg-info", ".*_cache")
-    shutil.copytree(ROOT, folder, ignore=built)
-    (folder / ".venv").symlink_to(ROOT / ".venv")
+    """What pages read: their sources and the published figures."""
+    shutil.copytree(ROOT / "notebooks/py", folder / "notebooks/py")
+    (folder / "results").mkdir()
+    shutil.copy(ROOT / "results/published.csv", folder / "results")
     return folder
 
 
-def environment(folder: Path) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(folder)}
+def start(command: list[str], folder: Path, **options) -> subprocess.Popen:
+    return subprocess.Popen(command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True, **options)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = copy_of_the_study(tmp_path_factory.mktemp("undisturbed") / "study")
-    run = subprocess.run(MAKE, cwd=folder, env=environment(folder), capture_output=True, text=True)
-    return folder, run
+    run = start(REPRODUCE, folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    output, errors = run.communicate()
+    return folder, run.returncode, output, errors
+
+
+def test_make_reproduce_is_the_command():
+    assert "$(BIN)/python -m tdlib reproduce --profile $(PROFILE)\n" in (ROOT / "Makefile").read_text()
 
 
 def test_reproduce_ends_with_rows_pages_figures_and_a_table_of_results(undisturbed):
-    folder, run = undisturbed
-    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]
+    folder, code, output, errors = undisturbed
+    assert code == 0, output[-2000:] + errors[-4000:]
     place = folder / "build/smoke"
     assert len(list((place / "runs").glob("*.json"))) == len(profiles.Profile("smoke").runs())
-    assert len(list((place / "pages").glob("*.ipynb"))) == len(list((folder / "notebooks/py").glob("[0-9]*.py")))
+    assert sorted(path.stem for path in (place / "pages").glob("*.ipynb")) == PAGES
     assert len(list((place / "figures").glob("*.pdf"))) == len(list((place / "figures").glob("*.png"))) >= 12
     for line in ("MLP from iTransformer", "pages    build/smoke/pages", "tables   build/smoke/tables"):
-        assert line in run.stdout
+        assert line in output
+    assert len(list((place / "tables").glob("*.csv"))) >= 12
+    assert {path.name for path in folder.iterdir()} == {"build", "notebooks", "results"}
+    assert [path.name for path in (folder / "results").iterdir()] == ["published.csv"]
 
 
 def test_reproduce_again_trains_nothing(undisturbed):
-    folder, _ = undisturbed
+    folder = undisturbed[0]
     rows = {path: path.stat().st_mtime_ns for path in (folder / "build/smoke/runs").iterdir()}
-    command = [folder / ".venv/bin/python", "-m", "tdlib", "runs", "--profile", "smoke"]
-    subprocess.run(command, cwd=folder, env=environment(folder), check=True, capture_output=True)
+    assert start(RUNS, folder).wait() == 0
     assert rows == {path: path.stat().st_mtime_ns for path in (folder / "build/smoke/runs").iterdir()}
 
 
-def test_a_killed_reproduce_started_again_ends_with_the_same_rows(undisturbed, tmp_path):
+def test_a_killed_reproduce_started_again_ends_with_the_same_rows_and_leaves_whole_pages(undisturbed, tmp_path):
     folder = copy_of_the_study(tmp_path / "study")
     place = folder / "build/smoke"
     for kind, count in (("runs/*.json", 1), ("runs/*.json", 9), ("pages/*.ipynb", 2)):
         kill_when(folder, lambda kind=kind, count=count: len(list(place.glob(kind))) >= count)
-    subprocess.run(MAKE, cwd=folder, env=environment(folder), check=True, capture_output=True)
+    for page in (place / "pages").glob("*.ipynb"):
+        nbformat.validate(nbformat.read(page, as_version=4))
+    assert start(RUNS, folder).wait() == 0  # pages are executed anew each time: rows are what goes on
     disturbed, whole = Store(place), Store(undisturbed[0] / "build/smoke")
     assert disturbed.ids() == whole.ids()
     for id in whole.ids():
@@ -72,9 +86,9 @@ def test_a_killed_reproduce_started_again_ends_with_the_same_rows(undisturbed, t
 
 
 def kill_when(folder: Path, reached) -> None:
-    """Start `make reproduce` and kill all of it with SIGKILL once `reached()`."""
-    started = subprocess.Popen(MAKE, cwd=folder, env=environment(folder), start_new_session=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    """Start the reproduction and kill all of it with SIGKILL once `reached()`."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = start(REPRODUCE, folder, start_new_session=True, **quiet)
     deadline = time.monotonic() + 240
     while not reached():
         assert started.poll() is None, "it ended before it could be killed"
@@ -82,3 +96,87 @@ def kill_when(folder: Path, reached) -> None:
         time.sleep(0.02)
     os.killpg(started.pid, signal.SIGKILL)
     started.wait()
+
+
+# --- pages on a store that is not whole; in this process, where a warning is an error
+
+
+def run_page(name: str, folder: Path, monkeypatch) -> None:
+    """The cells of a page, on the rows in `folder/store`."""
+    monkeypatch.chdir(folder / "notebooks")
+    given = {"profile": "smoke", "store": "../store", "results": "../out", "figures": "../out/figures"}
+    given |= {"dataset": "synthetic", "horizon": 24, "train_missing": False}
+    cells = [cell.source for cell in jupytext.read(f"py/{name}.py").cells if cell.cell_type == "code"]
+    cells.insert(1, "\n".join(f"{key} = {value!r}" for key, value in given.items()))
+    exec(compile("\n".join(cells), name, "exec"), {})
+
+
+def without(part: str, undisturbed, folder: Path) -> Path:
+    """A study whose store lacks the rows of all teachers, all plain or all distilled students."""
+    store, target = Store(undisturbed[0] / "build/smoke"), copy_of_the_study(folder / part) / "store/runs"
+    target.mkdir(parents=True)
+    for id in store.ids():
+        config = store.read(id)["config"]
+        kind = "distilled" if config["teacher"] else "plain"
+        if part != ("teacher" if models.role(config["model"]) == "teacher" else kind):
+            for suffix in ("json", "npz"):
+                shutil.copy(store.place / f"runs/{id}.{suffix}", target)
+    return folder / part
+
+
+def command(*parts: str) -> str:
+    chosen = "".join(f" --part {part}" for part in parts)
+    return f"is in the store; train what is missing with `python -m tdlib runs --profile smoke{chosen} --store store`"
+
+
+READ = {"06_ablation": ["ablation"], "07_versatility": ["versatility"], "08_lookback": ["lookback"]}
+READ |= {"09_sensitivity": ["sensitivity"], "10_efficiency": ["main", "versatility"]}
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "01_from_scratch"])
+def test_a_page_on_an_empty_store_names_the_command(name, tmp_path, monkeypatch):
+    folder = copy_of_the_study(tmp_path / "study")
+    with pytest.raises(ValueError) as caught:
+        run_page(name, folder, monkeypatch)
+    assert str(caught.value).startswith("none of these ")
+    assert str(caught.value).endswith(command(*READ.get(name, ["main"])))
+    assert not (folder / "store").exists()
+
+
+THREE = "synthetic, 24 steps: not every run of teacher, plain and distilled student of one seed"
+REFUSED = [
+    ("teacher", "00_quickstart", THREE),
+    ("teacher", "02_win_rate", "no teacher with an MLP beside it"),
+    ("teacher", "03_multi_scale", THREE),
+    ("teacher", "04_spectrum", THREE),
+    ("teacher", "11_theory", "no run with part 'teacher' (there is: distilled)"),
+    ("plain", "02_win_rate", "no teacher with a plain and a distilled MLP of the same seed"),
+    ("plain", "03_multi_scale", THREE),
+    ("plain", "10_efficiency", "no run with system 'MLP' (there is: MLP from iTransformer, iTransformer, "),
+    ("distilled", "04_spectrum", "no run with teacher 'itransformer'"),
+    ("distilled", "06_ablation", "no run of the full method"),
+    ("distilled", "11_theory", "no run with part 'distilled' (there is: teacher)"),
+]
+DRAWN = [
+    ("teacher", "05_main_table"),
+    ("teacher", "07_versatility"),
+    ("plain", "05_main_table"),
+    ("plain", "06_ablation"),
+    ("plain", "08_lookback"),
+    ("plain", "09_sensitivity"),
+    ("distilled", "07_versatility"),
+    ("distilled", "08_lookback"),
+]
+
+
+@pytest.mark.parametrize("part", ["teacher", "plain", "distilled"])
+def test_a_page_on_a_part_of_the_rows_shows_the_rest_or_names_the_command(part, undisturbed, tmp_path, monkeypatch):
+    folder = without(part, undisturbed, tmp_path)
+    for name, words in [case[1:] for case in REFUSED if case[0] == part]:
+        with pytest.raises(ValueError) as caught:
+            run_page(name, folder, monkeypatch)
+        assert str(caught.value).startswith(words)
+        assert str(caught.value).endswith(command(*READ.get(name, ["main"])))
+    for name in [case[1] for case in DRAWN if case[0] == part]:
+        run_page(name, folder, monkeypatch)
+        assert list((folder / "out/figures").glob(f"{name[:2]}_*.png"))

@@ -10,6 +10,7 @@
 profile = "demo"
 store = "../results"
 figures = "../figures"
+results = "../results"
 dataset = "nyc_weather"
 horizon = 96
 teacher = "itransformer"
@@ -24,7 +25,7 @@ import time
 import pandas as pd
 import torch
 
-from tdlib import analysis, data, models, profiles, study, windows
+from tdlib import analysis, data, models, profiles, rows, windows
 from tdlib.report import plots, tables
 from tdlib.store import Store
 
@@ -33,7 +34,7 @@ print(series.name, "has", *series.values.shape, "rows and channels:", ", ".join(
 
 # %% [markdown]
 # ## Three models
-# A run is described by a config; `ensure` trains the runs whose rows are missing from the store, teacher
+# A run is described by a config; `read` trains the runs whose rows are missing from the store, teacher
 # first, and reads the others. The plain MLP and the distilled one are the same network, with the same
 # seed and the same training: only the loss differs.
 
@@ -44,7 +45,7 @@ configs = [
     table.config(dataset, horizon, "mlp", seed=2021),
     table.config(dataset, horizon, "mlp", teacher, seed=2021),
 ]
-runs = tables.with_systems(study.ensure(configs, store=store, train_missing=train_missing))
+runs = rows.read(configs, profile, "main", store=store, train_missing=train_missing)
 
 # %% [markdown]
 # ## Error and size
@@ -52,7 +53,7 @@ runs = tables.with_systems(study.ensure(configs, store=store, train_missing=trai
 
 # %%
 result = runs[["system", "test_mse", "test_mae", "parameters"]]
-tables.save(result, "00_quickstart", f"{store}/tables")
+tables.save(result, "00_quickstart", f"{results}/tables")
 
 # %% [markdown]
 # ## One forecast
@@ -60,10 +61,12 @@ tables.save(result, "00_quickstart", f"{store}/tables")
 # picked to show *what* changes; page 02 shows how often.
 
 # %%
-arrays = {system: Store(store).arrays(id) for system, id in zip(runs["system"], runs["id"], strict=True)}
-system_names = list(arrays)
-sample, channel = analysis.telling_sample(arrays[system_names[1]], arrays[system_names[2]])
-figure = plots.forecasts(arrays, sample=sample, channel=channel, title=f"{dataset}: {series.channels[channel]}")
+three = rows.taught(runs, dataset=dataset, horizon=horizon, teacher=teacher)
+arrays = {system: Store(store).arrays(id) for system, id in three["id"].items()}
+_, plain, distilled = arrays
+sample, channel = analysis.telling_sample(arrays[plain], arrays[distilled])
+where = {"sample": sample, "channel": channel, "title": f"{dataset}: {series.channels[channel]}"}
+figure = plots.forecasts(arrays, colours=plots.colours(runs), **where)
 plots.save(figure, "00_forecast", figures)
 
 # %% [markdown]

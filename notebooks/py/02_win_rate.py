@@ -11,33 +11,32 @@
 profile = "demo+laptop"
 store = "../results"
 figures = "../figures"
+results = "../results"
 dataset = "nyc_weather"
 horizon = 96
 teacher = "itransformer"
 train_missing = False
 
 # %%
-from tdlib import analysis, profiles, study
+from tdlib import analysis, profiles, rows
 from tdlib.report import plots, tables
 from tdlib.store import Store
 
 configs = [config for entry in profiles.load(profile) for config in entry.main()]
-runs = study.ensure(configs, store=store, train_missing=train_missing)
-print(len(runs), "of", len(configs), "runs are in the store")
+runs = rows.read(configs, profile, "main", store=store, train_missing=train_missing)
 
 # %% [markdown]
 # ## The plain MLP wins more often than its average says
 # Each number is a share of test windows, averaged over the students' seeds; 50 means a draw.
 
 # %%
-wins = analysis.wins(runs, Store(store))
-tables.save(wins.reset_index(), "02_win_rate", f"{store}/tables", digits=1)
+wins, keeps = analysis.wins(runs, Store(store)), analysis.keeps(runs, Store(store))
+tables.save(wins.reset_index(), "02_win_rate", f"{results}/tables", digits=1)
 
 # %%
 grid = wins["estimate"].unstack("system", sort=False).rename_axis(columns=None)
 grid.index = [f"{data}, {steps}, against {name}" for data, steps, name in grid.index]
-distilled = [name for name in grid if name != "MLP"]
-grid["distilled MLP"] = grid[distilled].bfill(axis=1).iloc[:, 0]
+grid["distilled MLP"] = grid.drop(columns="MLP").max(axis=1)  # of the one that learned from this teacher
 plots.save(plots.heat_map(grid[["MLP", "distilled MLP"]], label="win rate [%]"), "02_win_rate", figures)
 
 # %% [markdown]
@@ -59,10 +58,9 @@ plots.save(plots.intervals(shown, label="win rate of the plain MLP [%]", referen
 # ## Does the distilled student keep what the MLP was good at?
 
 # %%
-keeps = analysis.keeps(runs, Store(store))
 published = tables.published("../results/published.csv", table="win keep (T5)")
 print("published, mean of the 8 data sets, ModernTCN:", published["value"].iloc[0])
-tables.save(keeps.reset_index(), "02_win_keep", f"{store}/tables", digits=1)
+tables.save(keeps.reset_index(), "02_win_keep", f"{results}/tables", digits=1)
 
 # %%
 shown = keeps.set_axis([f"{data}, {steps}, {name}" for data, steps, name in keeps.index])
@@ -74,12 +72,11 @@ plots.save(plots.intervals(shown, label="win keep [%]"), "02_win_keep", figures)
 # line the student wins.
 
 # %%
-here = tables.select(tables.with_systems(runs), dataset=dataset, horizon=horizon)
-first = here.drop_duplicates("system").set_index("system")["id"]
-names = ["MLP", tables.system("mlp", teacher)]
-errors = {name: Store(store).arrays(first[name])["errors"] for name in names}
-against = Store(store).arrays(first[tables.system(teacher)])["errors"]
-figure = plots.differences(errors, against, smooth=horizon, title=f"{dataset}, {horizon} steps, against {teacher}")
+three = rows.taught(runs, dataset=dataset, horizon=horizon, teacher=teacher)
+against, *students = (Store(store).arrays(id)["errors"] for id in three["id"])
+errors = dict(zip(three.index[1:], students, strict=True))
+title = f"{dataset}, {horizon} steps, against {teacher}"
+figure = plots.differences(errors, against, colours=plots.colours(runs), smooth=horizon, title=title)
 plots.save(figure, "02_where", figures)
 
 # %% [markdown]

@@ -8,6 +8,7 @@
 profile = "demo+laptop"
 store = "../results"
 figures = "../figures"
+results = "../results"
 dataset = "nyc_weather"
 horizon = 96
 teacher = "itransformer"
@@ -17,33 +18,33 @@ train_missing = False
 import numpy as np
 import torch
 
-from tdlib import analysis, losses, profiles, study
+from tdlib import analysis, losses, profiles, rows
 from tdlib.report import plots, tables
 from tdlib.store import Store
 
 configs = [config for entry in profiles.load(profile) for config in entry.main()]
-runs = tables.with_systems(study.ensure(configs, store=store, train_missing=train_missing))
-print(len(runs), "of", len(configs), "runs are in the store")
+runs = rows.read(configs, profile, "main", store=store, train_missing=train_missing)
 
 # %% [markdown]
 # ## One window, seen at four scales
 # The kept window on which distillation helps most.
 
 # %%
-names = [tables.system(teacher), "MLP", tables.system("mlp", teacher)]
-here = tables.select(runs, dataset=dataset, horizon=horizon).drop_duplicates("system").set_index("system")
-arrays = {name: Store(store).arrays(here["id"][name]) for name in names}
-sample, channel = analysis.telling_sample(arrays["MLP"], arrays[names[2]])
+three = rows.taught(runs, dataset=dataset, horizon=horizon, teacher=teacher)
+arrays = {name: Store(store).arrays(id) for name, id in three["id"].items()}
+_, plain, distilled = arrays
+sample, channel = analysis.telling_sample(arrays[plain], arrays[distilled])
+colours = plots.colours(three.reset_index())
 
 # %%
-series = {"truth": arrays["MLP"]["sample_y"][sample, :, channel]}
+series = {"truth": arrays[plain]["sample_y"][sample, :, channel]}
 series |= {name: entry["sample_prediction"][sample, :, channel] for name, entry in arrays.items()}
 series = {name: torch.from_numpy(values.astype(np.float32)) for name, values in series.items()}
 parts = {}
 for scale in range(4):
     parts[scale] = {name: values.numpy() for name, values in series.items()}
     series = {name: losses.halve(values) for name, values in series.items()}
-figure = plots.scales(parts, title=f"{dataset}, {horizon} steps, channel {channel + 1}")
+figure = plots.scales(parts, colours=colours, title=f"{dataset}, {horizon} steps, channel {channel + 1}")
 plots.save(figure, "03_scales", figures)
 
 # %% [markdown]
@@ -52,12 +53,13 @@ plots.save(figure, "03_scales", figures)
 # student stays as wide at scale 3 as at scale 0, what was handed over is coarse.
 
 # %%
-errors = analysis.scale_table(runs[runs["system"].isin(names)])
-plots.save(plots.curves(errors, x="scale", label="scale m (means over 2^m steps)"), "03_scale_errors", figures)
+errors = analysis.scale_table(runs[runs["system"].isin(arrays)])
+figure = plots.curves(errors, x="scale", label="scale m (means over 2^m steps)", colours=colours)
+plots.save(figure, "03_scale_errors", figures)
 
 # %%
 shown = errors.pivot_table(index=["setting", "system"], columns="scale", values="MSE", sort=False)
-tables.save(shown.rename(columns="scale {}".format).reset_index(), "03_scale_errors", f"{store}/tables")
+tables.save(shown.rename(columns="scale {}".format).reset_index(), "03_scale_errors", f"{results}/tables")
 
 # %% [markdown]
 # ## How much of the gain is coarse?
@@ -65,9 +67,9 @@ tables.save(shown.rename(columns="scale {}".format).reset_index(), "03_scale_err
 # steps.
 
 # %%
-gain = shown.xs("MLP", level="system") - shown.xs(names[2], level="system")
+gain = shown.xs(plain, level="system") - shown.xs(distilled, level="system")
 share = (100 * gain[gain.columns[-1]] / gain[0]).rename("coarse share of the gain [%]")
-tables.save(share.to_frame().reset_index(), "03_coarse_share", f"{store}/tables", digits=0)
+tables.save(share.to_frame().reset_index(), "03_coarse_share", f"{results}/tables", digits=0)
 
 # %% [markdown]
 # ## What we see

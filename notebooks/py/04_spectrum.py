@@ -8,6 +8,7 @@
 profile = "demo+laptop"
 store = "../results"
 figures = "../figures"
+results = "../results"
 dataset = "nyc_weather"
 horizon = 96
 teacher = "itransformer"
@@ -16,13 +17,12 @@ train_missing = False
 # %%
 import numpy as np
 
-from tdlib import analysis, profiles, study
+from tdlib import analysis, profiles, rows
 from tdlib.report import plots, tables
 from tdlib.store import Store
 
 configs = [config for entry in profiles.load(profile) for config in entry.main()]
-runs = tables.with_systems(study.ensure(configs, store=store, train_missing=train_missing))
-print(len(runs), "of", len(configs), "runs are in the store")
+runs = rows.read(configs, profile, "main", store=store, train_missing=train_missing)
 
 # %% [markdown]
 # ## One window: history and forecast in time and frequency
@@ -30,14 +30,15 @@ print(len(runs), "of", len(configs), "runs are in the store")
 # is stronger.
 
 # %%
-names = [tables.system(teacher), "MLP", tables.system("mlp", teacher)]
-here = tables.select(runs, dataset=dataset, horizon=horizon).drop_duplicates("system").set_index("system")
-arrays = {name: Store(store).arrays(here["id"][name]) for name in names}
-sample, channel = analysis.telling_sample(arrays["MLP"], arrays[names[2]])
+three = rows.taught(runs, dataset=dataset, horizon=horizon, teacher=teacher)
+arrays = {name: Store(store).arrays(id) for name, id in three["id"].items()}
+_, plain, distilled = arrays
+sample, channel = analysis.telling_sample(arrays[plain], arrays[distilled])
+colours = plots.colours(three.reset_index())
 
 # %%
-history = arrays["MLP"]["sample_x"][sample, :, channel].astype(float)
-futures = {"truth": arrays["MLP"]["sample_y"][sample, :, channel]}
+history = arrays[plain]["sample_x"][sample, :, channel].astype(float)
+futures = {"truth": arrays[plain]["sample_y"][sample, :, channel]}
 futures |= {name: entry["sample_prediction"][sample, :, channel] for name, entry in arrays.items()}
 whole = {name: np.concatenate([history, future]) for name, future in futures.items()}
 figure = plots.spectrograms(whole, split=len(history), title=f"{dataset}, channel {channel + 1}: log amplitude")
@@ -48,9 +49,9 @@ plots.save(figure, "04_spectrograms", figures)
 # Mean over windows and channels; the truth's six strongest periods.
 
 # %%
-distributions = {"truth": arrays["MLP"]["periods_true"].mean(0)}
+distributions = {"truth": arrays[plain]["periods_true"].mean(0)}
 distributions |= {name: entry["periods"].mean(0) for name, entry in arrays.items()}
-figure = plots.periods(distributions, horizon=horizon, top=6, title=f"{dataset}, {horizon} steps")
+figure = plots.periods(distributions, colours=colours, horizon=horizon, top=6, title=f"{dataset}, {horizon} steps")
 plots.save(figure, "04_periods", figures)
 
 # %% [markdown]
@@ -59,13 +60,13 @@ plots.save(figure, "04_periods", figures)
 # windows and seeds, in nats. Smaller is closer.
 
 # %%
-chosen = runs[runs["system"].isin(names)]
+chosen = runs[runs["system"].isin(arrays)]
 groups = chosen.groupby(["dataset", "horizon", "system"], sort=False)["test_period_kl"]
 distance = groups.agg(["mean", "std"]).rename(columns={"mean": "KL to the truth", "std": "deviation over seeds"})
-tables.save(distance.reset_index(), "04_period_kl", f"{store}/tables")
+tables.save(distance.reset_index(), "04_period_kl", f"{results}/tables")
 
 # %%
-figure = plots.points(chosen, x="test_period_kl", y="system", label="KL [nats]", systems="system")
+figure = plots.points(chosen, x="test_period_kl", y="system", label="KL [nats]", colours=colours)
 plots.save(figure, "04_period_kl", figures)
 
 # %% [markdown]

@@ -8,15 +8,15 @@
 profile = "demo+laptop"
 store = "../results"
 figures = "../figures"
+results = "../results"
 train_missing = False
 
 # %%
-from tdlib import profiles, study
+from tdlib import profiles, rows
 from tdlib.report import plots, tables
 
 configs = [config for entry in profiles.load(profile) for config in entry.main()]
-runs = tables.with_systems(study.ensure(configs, store=store, train_missing=train_missing))
-print(len(runs), "of", len(configs), "runs are in the store")
+runs = rows.read(configs, profile, "main", store=store, train_missing=train_missing)
 
 # %% [markdown]
 # ## The table
@@ -25,13 +25,13 @@ print(len(runs), "of", len(configs), "runs are in the store")
 
 # %%
 main = tables.by_system(runs)
-tables.save(main.reset_index(), "05_main", f"{store}/tables", digits=4)
+tables.save(main.reset_index(), "05_main", f"{results}/tables", digits=4)
 
 # %% [markdown]
 # ## Every run as a dot
 
 # %%
-figure = plots.points(runs, x="test_mse", y="system", label="test MSE", systems="system")
+figure = plots.points(runs, x="test_mse", y="system", label="test MSE", colours=plots.colours(runs))
 plots.save(figure, "05_runs", figures)
 
 # %% [markdown]
@@ -42,7 +42,7 @@ plots.save(figure, "05_runs", figures)
 # %%
 long = main[["MSE", "MAE"]].stack().rename_axis([*main.index.names, "measure"]).unstack("system")
 long.index = [f"{data}\n{steps}, {measure}" for data, steps, measure in long.index]
-plots.save(plots.radar(long), "05_radar", figures)
+plots.save(plots.radar(long, colours=plots.colours(runs)), "05_radar", figures)
 
 # %% [markdown]
 # ## What distillation changes
@@ -50,7 +50,7 @@ plots.save(plots.radar(long), "05_radar", figures)
 # in percent; negative is better.
 
 # %%
-tables.save(tables.gains(main).reset_index(), "05_gains", f"{store}/tables", digits=1)
+tables.save(tables.gains(runs).reset_index(), "05_gains", f"{results}/tables", digits=1)
 
 # %% [markdown]
 # ## Ours beside published
@@ -58,8 +58,8 @@ tables.save(tables.gains(main).reset_index(), "05_gains", f"{store}/tables", dig
 # means over four horizons only, so its distilled student appears once all four are in the store.
 
 # %%
-beside = tables.beside_published(main, "../results/published.csv")
-tables.save(beside, "05_published", f"{store}/tables")
+beside = tables.beside_published(runs, "../results/published.csv")
+tables.save(beside, "05_published", f"{results}/tables")
 
 # %% [markdown]
 # ## What we see

@@ -10,16 +10,16 @@
 profile = "laptop"
 store = "../results"
 figures = "../figures"
+results = "../results"
 train_missing = False
 
 # %%
-from tdlib import profiles, study
+from tdlib import profiles, rows
 from tdlib.report import plots, tables
 
 entries = profiles.Profile(profile).versatility()
 wanted = [run for named in entries.values() for _, run in named]
-runs = study.ensure(wanted, store=store, train_missing=train_missing)
-print(len(runs), "of", len(set(wanted)), "runs are in the store; `make runs PROFILE=" + profile + "` trains the rest")
+runs = rows.read(wanted, profile, "versatility", store=store, train_missing=train_missing)
 print("data set and horizon:", wanted[0].dataset, wanted[0].horizon)
 
 # %% [markdown]
@@ -39,7 +39,7 @@ gains = tables.published("../results/published.csv", table="teachers (T9)", data
 gains = gains.pivot_table(index="teacher", columns="metric", values="value").add_prefix("published: ")
 gains = gains.rename(columns=lambda name: name.replace("MSE gain over", "gain over"))
 sizes = tables.deviations_from_published(entries["teachers"])
-tables.save(teachers.join(gains).join(sizes).reset_index(names="learned from"), "07_teachers", f"{store}/tables")
+tables.save(teachers.join(gains).join(sizes).reset_index(names="learned from"), "07_teachers", f"{results}/tables")
 
 # %% [markdown]
 # ## Other students
@@ -48,7 +48,7 @@ tables.save(teachers.join(gains).join(sizes).reset_index(names="learned from"), 
 students = tables.side_by_side(tables.named(entries["students"], runs))
 published = tables.published("../results/published.csv", table="students (T3)").set_index("model")["value"]
 students = students.join(published.rename("published: gain over plain % (mean of 4 horizons)"))
-tables.save(students.reset_index(names="student model"), "07_students", f"{store}/tables")
+tables.save(students.reset_index(names="student model"), "07_students", f"{results}/tables")
 
 # %%
 plots.save(plots.dumbbells(students, label="test MSE"), "07_students", figures)
@@ -62,7 +62,7 @@ variants = tables.side_by_side(variants)
 plots.save(plots.dumbbells(variants, label="test MSE"), "07_sizes", figures)
 
 # %%
-tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{store}/tables")
+tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{results}/tables")
 
 # %% [markdown]
 # ## Other ways of distilling
@@ -74,7 +74,7 @@ tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{store}/tables")
 
 # %%
 rivals = tables.named(entries["rivals"], runs)
-tables.save(rivals[["name", "test_mse", "test_mae"]].rename(columns=tables.METRICS), "07_rivals", f"{store}/tables")
+tables.save(rivals[["name", "test_mse", "test_mae"]].rename(columns=tables.METRICS), "07_rivals", f"{results}/tables")
 
 # %%
 plots.save(plots.points(rivals, x="test_mse", y="name", label="test MSE"), "07_rivals", figures)

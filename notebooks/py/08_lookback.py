@@ -9,15 +9,15 @@
 profile = "laptop"
 store = "../results"
 figures = "../figures"
+results = "../results"
 train_missing = False
 
 # %%
-from tdlib import profiles, study
+from tdlib import profiles, rows
 from tdlib.report import plots, tables
 
 wanted = profiles.Profile(profile).lookback()
-runs = tables.with_systems(study.ensure(wanted, store=store, train_missing=train_missing))
-print(len(runs), "of", len(wanted), "runs are in the store; `make runs PROFILE=" + profile + "` trains the rest")
+runs = rows.read(wanted, profile, "lookback", store=store, train_missing=train_missing)
 
 # %% [markdown]
 # ## Error by look-back
@@ -25,7 +25,8 @@ print(len(runs), "of", len(wanted), "runs are in the store; `make runs PROFILE="
 
 # %%
 curves = runs.rename(columns=tables.METRICS)
-plots.save(plots.curves(curves, x="lookback", label="look-back [steps]"), "08_lookback", figures)
+figure = plots.curves(curves, x="lookback", label="look-back [steps]", colours=plots.colours(runs))
+plots.save(figure, "08_lookback", figures)
 
 # %% [markdown]
 # ## In numbers
@@ -33,10 +34,10 @@ plots.save(plots.curves(curves, x="lookback", label="look-back [steps]"), "08_lo
 
 # %%
 table = curves.pivot_table(index="lookback", columns="system", values="MSE", sort=False)
-plain = table["MLP"]
-distilled = table[[name for name in table if " from " in name]].iloc[:, 0]
-table["gain [%]"] = 100 * (distilled / plain - 1)
-tables.save(table.reset_index(), "08_lookback", f"{store}/tables")
+mlp = curves[curves["model"] == "mlp"].pivot_table(index="lookback", columns="part", values="MSE")
+mlp = mlp.reindex(columns=["plain", "distilled"])
+table["gain [%]"] = 100 * (mlp["distilled"] / mlp["plain"] - 1)
+tables.save(table.reset_index(), "08_lookback", f"{results}/tables")
 
 # %% [markdown]
 # ## What we see

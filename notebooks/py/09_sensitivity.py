@@ -13,16 +13,16 @@
 profile = "laptop"
 store = "../results"
 figures = "../figures"
+results = "../results"
 train_missing = False
 
 # %%
-from tdlib import analysis, profiles, study
+from tdlib import analysis, profiles, rows
 from tdlib.report import plots, tables
 
 entries = profiles.Profile(profile).sensitivity()
 wanted = [run for varied in entries.values() for run in varied]
-runs = study.ensure(wanted, store=store, train_missing=train_missing)
-print(len(runs), "of", len(set(wanted)), "runs are in the store; `make runs PROFILE=" + profile + "` trains the rest")
+runs = rows.read(wanted, profile, "sensitivity", store=store, train_missing=train_missing)
 
 # %% [markdown]
 # ## What another seed does
@@ -30,7 +30,7 @@ print(len(runs), "of", len(set(wanted)), "runs are in the store; `make runs PROF
 
 # %%
 base = profiles.Profile(profile).seeds_of_the_method()
-seeds = study.ensure(base, store=store, train_missing=train_missing)
+seeds = rows.read(base, profile, "main", store=store, train_missing=train_missing)
 print("test MSE over seeds:", seeds["test_mse"].round(4).tolist(), "deviation", round(seeds["test_mse"].std(), 4))
 
 # %% [markdown]
@@ -45,7 +45,7 @@ plots.save(plots.weight_grids(weights), "09_weights", figures)
 chosen = analysis.chosen_on(weights)
 published = tables.published("../results/published.csv", table="alpha-beta grid (F10)", dataset=wanted[0].dataset)
 print("published, lowest and highest of the grid:", published["value"].tolist())
-tables.save(chosen, "09_chosen", f"{store}/tables", digits=4)
+tables.save(chosen, "09_chosen", f"{results}/tables", digits=4)
 
 # %% [markdown]
 # ## Scales, temperature, downsampling
@@ -58,7 +58,7 @@ figure = plots.beside_seeds(single, seeds["test_mse"], label="test MSE")
 plots.save(figure, "09_settings", figures)
 
 # %%
-tables.save(single[["setting", "val_mse", "test_mse"]], "09_settings", f"{store}/tables", digits=4)
+tables.save(single[["setting", "val_mse", "test_mse"]], "09_settings", f"{results}/tables", digits=4)
 
 # %% [markdown]
 # ## What we see

@@ -11,6 +11,7 @@
 profile = "laptop"
 store = "../results"
 figures = "../figures"
+results = "../results"
 train_missing = False
 published_batch = 1
 
@@ -18,15 +19,13 @@ published_batch = 1
 import pandas as pd
 import torch
 
-from tdlib import profiles, study
+from tdlib import models, profiles, rows
 from tdlib.deploy import efficiency
 from tdlib.report import plots, tables
 from tdlib.store import Store
 
 wanted = profiles.Profile(profile).efficiency()
-runs = study.ensure(wanted, store=store, train_missing=train_missing)
-runs = tables.with_systems(tables.select(runs, dataset=wanted[0].dataset, horizon=wanted[0].horizon))
-print(len(runs), "of", len(wanted), "runs are in the store; `make runs PROFILE=" + profile + "` trains the rest")
+runs = rows.read(wanted, profile, "main", "versatility", store=store, train_missing=train_missing)
 print("data set, look-back and horizon:", wanted[0].dataset, wanted[0].lookback, wanted[0].horizon)
 
 # %% [markdown]
@@ -37,7 +36,7 @@ print("data set, look-back and horizon:", wanted[0].dataset, wanted[0].lookback,
 # %%
 columns = {"test_mse": "MSE", "test_mae": "MAE", "parameters": "parameters", "seconds": "training [s]"}
 result = runs[["system", *columns]].rename(columns=columns)
-tables.save(result, "10_error_and_size", f"{store}/tables")
+tables.save(result, "10_error_and_size", f"{results}/tables")
 
 # %% [markdown]
 # ## The models, ready to forecast
@@ -48,8 +47,9 @@ tables.save(result, "10_error_and_size", f"{store}/tables")
 torch.set_num_threads(1)
 channels = len(Store(store).arrays(runs["id"].iloc[0])["channel_mse"])
 found = [config for config in wanted if config.id in set(runs["id"]) and not config.teacher]
+rows.select(runs, system="MLP")  # the one that all others are measured against
 student = found[0]
-served = {tables.NAMES[run.model]: efficiency.in_torch(efficiency.build(run, channels)) for run in found}
+served = {models.title(run.model): efficiency.in_torch(efficiency.build(run, channels)) for run in found}
 served = {"MLP": served.pop("MLP"), **efficiency.forms(student, channels), **served}
 
 # %% [markdown]
@@ -62,7 +62,7 @@ served = {"MLP": served.pop("MLP"), **efficiency.forms(student, channels), **ser
 shape = {"lookback": student.lookback, "channels": channels}
 timings = {name: efficiency.measure(model, **shape, batches=[1, 16, 256]) for name, model in served.items()}
 timings = pd.concat(timings, names=["system"])
-tables.save(timings.reset_index(), "latency", f"{store}/benchmarks")
+tables.save(timings.reset_index(), "latency", f"{results}/benchmarks")
 
 # %% [markdown]
 # ## Memory and size
@@ -76,7 +76,7 @@ windows = torch.randn(16, student.lookback, channels)
 sizes = pd.DataFrame({"system": list(served), "parameters": [model.parameters for model in served.values()]})
 sizes["memory [MiB]"] = [efficiency.peak_memory(model.forward, windows) for model in served.values()]
 sizes["file [MiB]"] = [model.size / 2**20 for model in served.values()]
-tables.save(sizes, "memory", f"{store}/benchmarks", digits=2)
+tables.save(sizes, "memory", f"{results}/benchmarks", digits=2)
 
 # %% [markdown]
 # ## Error against latency
@@ -104,7 +104,7 @@ lines = {}
 for name in names:  # one at a time: ModernTCN alone has 136 million parameters
     model = efficiency.in_torch(efficiency.build(paper.config("ECL", 720, name), 321))
     ms = efficiency.measure(model, 720, 321, [published_batch])["median ms"].item()
-    lines[tables.NAMES[name]] = {"ms": ms, "parameters": model.parameters}
+    lines[models.title(name)] = {"ms": ms, "parameters": model.parameters}
 there = pd.DataFrame(lines).T
 
 # %% tags=["nbval-ignore-output"]
@@ -117,7 +117,7 @@ ratios = {
 }
 ratios = pd.concat({name: found.reindex(there.index[1:]) for name, found in ratios.items()}, axis=1)
 ratios.columns = [f"{name}: {what}" for name, what in ratios.columns]
-tables.save(ratios.reset_index(names="teacher"), "ratios", f"{store}/benchmarks", digits=1)
+tables.save(ratios.reset_index(names="teacher"), "ratios", f"{results}/benchmarks", digits=1)
 
 # %% [markdown]
 # ## What we see

@@ -8,6 +8,7 @@
 profile = "demo"
 store = "../results"
 figures = "../figures"
+results = "../results"
 teacher = "itransformer"
 eta = 1.0
 train_missing = False
@@ -17,14 +18,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tdlib import losses, profiles, study
+from tdlib import losses, profiles, rows
 from tdlib.report import plots, tables
 from tdlib.store import Store
 
 table = profiles.Profile(profile)
 place = (table.datasets[0], table.horizons[0], "mlp")
 wanted = [table.config(*place[:2], teacher), table.config(*place, teacher, seed=table.table["seeds"][0])]
-rows = study.ensure(wanted, store=store, train_missing=train_missing)
+runs = rows.read(wanted, profile, "main", store=store, train_missing=train_missing)
 
 # %% [markdown]
 # ## Triples: truth, teacher, student
@@ -32,8 +33,9 @@ rows = study.ensure(wanted, store=store, train_missing=train_missing)
 # nothing is close to anything. `near`: a truth, a teacher and a student that agree up to noise of different size.
 
 # %%
-stored = [Store(store).arrays(id) for id in rows["id"]]
-parts = [stored[0]["sample_y"], stored[0]["sample_prediction"], stored[1]["sample_prediction"]]
+ids = [rows.select(runs, part=part)["id"].iloc[0] for part in ("teacher", "distilled")]
+by_teacher, by_student = (Store(store).arrays(id) for id in ids)
+parts = [by_teacher["sample_y"], by_teacher["sample_prediction"], by_student["sample_prediction"]]
 real = [torch.from_numpy(part.astype(np.float64)).transpose(1, 2).flatten(0, 1) for part in parts]  # [n, H]
 generator = torch.Generator().manual_seed(0)
 horizon = real[0].shape[1]
@@ -97,12 +99,12 @@ for kind, triple in triples.items():
     for scales in range(most + 1):
         for form, ratio in theorem_scale(*triple, scales).items():
             holds = 100 * (ratio >= 1 - 1e-9).double().mean().item()
-            lines.append({"triples": kind, "M": scales, "form": form, "smallest ratio": ratio.min().item(),
-                          "holds in %": holds})  # fmt: skip
+            place = {"triples": kind, "M": scales, "form": form}
+            lines.append(place | {"smallest ratio": ratio.min().item(), "holds in %": holds})
 scale = pd.DataFrame(lines)
 assert (scale[scale["form"] == "full length"]["holds in %"] == 100).all()
-tables.save(scale.pivot_table(index=["triples", "form"], columns="M", values="holds in %").reset_index(),
-            "11_scale", f"{store}/tables", digits=1)  # fmt: skip
+shown = scale.pivot_table(index=["triples", "form"], columns="M", values="holds in %")
+tables.save(shown.reset_index(), "11_scale", f"{results}/tables", digits=1)
 
 # %%
 figure = plots.ratios(scale, x="M", label="M, coarser scales", bound=1.0)
@@ -141,8 +143,8 @@ lines = [
 ]
 period = pd.DataFrame(lines)
 assert (period[period["claim"] == "KL form"]["holds in %"] == 100).all()
-tables.save(period.pivot_table(index=["triples", "claim"], columns="temperature", values="holds in %").reset_index(),
-            "11_period", f"{store}/tables", digits=1)  # fmt: skip
+shown = period.pivot_table(index=["triples", "claim"], columns="temperature", values="holds in %")
+tables.save(shown.reset_index(), "11_period", f"{results}/tables", digits=1)
 
 # %%
 figure = plots.shares(period[period["claim"] == "MSE >= KL"], x="temperature", label="temperature")

@@ -18,11 +18,10 @@ import torch
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
-from tdlib import run
+from tdlib import models, run
 from tdlib.config import RunConfig
 from tdlib.deploy.fused import fuse
 from tdlib.deploy.onnx import require_onnx, session, to_onnx
-from tdlib.report import tables
 
 FORMS = ("MLP, fused", "MLP, ONNX", "MLP, ONNX int8")  # other forms of one and the same student
 
@@ -95,8 +94,8 @@ def measure(served: Served, lookback: int, channels: int, batches: list[int], *,
     for batch in batches:
         times = latency(served.forward, torch.randn(batch, lookback, channels), seconds=seconds)
         median, slow = np.percentile(times, [50, 95])
-        lines.append({"batch": batch, "median ms": median, "95th ms": slow, "windows/s": 1000 * batch / median,
-                      "calls": len(times)})  # fmt: skip
+        rate = 1000 * batch / median
+        lines.append({"batch": batch, "median ms": median, "95th ms": slow, "windows/s": rate, "calls": len(times)})
     return pd.DataFrame(lines).set_index("batch")
 
 
@@ -124,23 +123,27 @@ def _status(name: str) -> int:
 
 
 def against_error(runs: pd.DataFrame, milliseconds: pd.Series) -> pd.DataFrame:
-    """Latency beside error: a line a run (see `tables.with_systems`) and, with the distilled student's error, a form.
+    """Latency beside error: a line a run (see `rows.with_systems`) and, with the distilled student's error, a form.
 
     `milliseconds` by model and form. The fused and the ONNX student forecast what the student does, to 1e-5;
     int8 does not and is left out.
     """
-    table = runs.set_index("system")[["model", "test_mse", "parameters"]]
-    table["ms"] = [milliseconds[tables.NAMES[model]] for model in table.pop("model")]
-    distilled = next(system for system in table.index if " from " in system)
-    for form in FORMS[:2]:
-        if form in milliseconds:
-            name = form.replace("MLP", distilled)
-            table.loc[name] = table.loc[distilled]
-            table.loc[name, "ms"] = milliseconds[form]
-    return table.astype({"parameters": int})
+    table = runs.set_index("system")[["model", "part", "test_mse", "parameters"]]
+    table["ms"] = [milliseconds[models.title(model)] for model in table["model"]]
+    for distilled in table.index[table["part"] == "distilled"]:
+        for form in FORMS[:2]:
+            if form in milliseconds:
+                name = form.replace("MLP", distilled)
+                table.loc[name] = table.loc[distilled]
+                table.loc[name, "ms"] = milliseconds[form]
+    return table.astype({"parameters": int, "test_mse": float, "ms": float})
 
 
 def against_mlp(milliseconds: pd.Series, parameters: pd.Series) -> pd.DataFrame:
     """How many times the MLP's latency and parameters each system takes."""
-    return pd.DataFrame({"times the latency": milliseconds / milliseconds["MLP"],
-                         "times the parameters": parameters / parameters["MLP"]})  # fmt: skip
+    return pd.DataFrame(
+        {
+            "times the latency": milliseconds / milliseconds["MLP"],
+            "times the parameters": parameters / parameters["MLP"],
+        }
+    )

@@ -15,6 +15,7 @@ import tomllib
 from importlib.resources import files
 
 from tdlib import rivals
+from tdlib.checks import one_of
 from tdlib.config import RunConfig
 from tdlib.distill import TERMS
 
@@ -30,7 +31,7 @@ ABLATIONS = {  # the variant's name -> what it changes in the full method
     "period, prediction only": {"terms": ["supervised", "period_forecast"]},
     "scale, feature only": {"terms": ["supervised", "scale_feature"]},
     "period, feature only": {"terms": ["supervised", "period_feature"]},
-    "textbook KL": {"reduction": "kl"},
+    "exact KL, summed": {"reduction": "kl"},  # no floor under the student's logarithm, no division by the frequencies
     "truth patterns": {"patterns": "truth"},
 }
 
@@ -140,8 +141,10 @@ class Profile:
             "norms": {norm: pair(teacher, settings={"norm": norm}) for norm in table["norms"]},
             "rivals": {name: [rival(RIVALS[name])] for name in table["rivals"]},
         }
-        return {question: [(name, run) for name, found in entries.items() for run in found]
-                for question, entries in runs.items()}  # fmt: skip
+        return {
+            question: [(name, run) for name, found in entries.items() for run in found]
+            for question, entries in runs.items()
+        }
 
     def lookback(self) -> list[RunConfig]:
         """The runs of page 08: teacher, plain and distilled student, and a linear layer, at each look-back."""
@@ -161,33 +164,36 @@ class Profile:
         one = {"scales": table["scales"], "temperature": table["temperatures"], "downsample": table["downsamplings"]}
         varied = {"weights": [{"alpha": alpha, "beta": beta} for alpha in table["alphas"] for beta in table["betas"]]}
         varied |= {name: [{name: value} for value in values] for name, values in one.items()}
-        return {name: [build(seed=seed, **changes) for changes in entries for seed in table["seeds"]]
-                for name, entries in varied.items()}  # fmt: skip
+        return {
+            name: [build(seed=seed, **changes) for changes in entries for seed in table["seeds"]]
+            for name, entries in varied.items()
+        }
 
     def efficiency(self) -> list[RunConfig]:
         """The runs of page 10, all part of other pages: plain and distilled student, linear layers, every teacher."""
         table = self.table["versatility"]
         build = functools.partial(self.config, self.datasets[0], self.horizons[0])
-        students = [("mlp", None), ("mlp", table["teacher"]), *((model, None) for model in self.table["baselines"])]
-        return [*(build(*student, seed=self.table["seeds"][0]) for student in students),
-                *(build(name) for name in table["teachers"])]  # fmt: skip
+        pairs = [("mlp", None), ("mlp", table["teacher"]), *((model, None) for model in self.table["baselines"])]
+        students = [build(*pair, seed=self.table["seeds"][0]) for pair in pairs]
+        return students + [build(name) for name in table["teachers"]]
 
     def seeds_of_the_method(self) -> list[RunConfig]:
         """The run that `sensitivity` varies, with every seed of the main table: what is noise on page 09."""
-        teacher = self.table["sensitivity"]["teacher"]
-        return [self.config(self.datasets[0], self.horizons[0], "mlp", teacher, seed=seed)
-                for seed in self.table["seeds"]]  # fmt: skip
+        build = functools.partial(self.config, self.datasets[0], self.horizons[0], "mlp")
+        return [build(self.table["sensitivity"]["teacher"], seed=seed) for seed in self.table["seeds"]]
 
     def runs(self, *parts: str) -> list[RunConfig]:
         """All runs of the profile, each once; only those of some `PARTS` where any are named."""
         found = {
-            "main": self.main(),
-            "ablation": [*self.ablation()],
-            "versatility": [run for entries in self.versatility().values() for _, run in entries],
-            "lookback": self.lookback(),
-            "sensitivity": [run for entries in self.sensitivity().values() for run in entries],
+            "main": self.main,
+            "ablation": self.ablation,
+            "versatility": lambda: [run for entries in self.versatility().values() for _, run in entries],
+            "lookback": self.lookback,
+            "sensitivity": lambda: [run for entries in self.sensitivity().values() for run in entries],
         }
-        return list(dict.fromkeys(run for part in parts or PARTS for run in found[part]))
+        for part in parts:
+            one_of("part", part, PARTS)
+        return list(dict.fromkeys(run for part in parts or PARTS for run in found[part]()))
 
 
 def load(name: str) -> list[Profile]:

@@ -2,9 +2,12 @@
 
     NN_name.py --jupytext--> notebook --papermill, with parameters--> executed page
 
-A page runs in the folder `notebooks`, so that paths in its parameters are relative to it.
+A page runs in the folder `notebooks`, so that paths in its parameters are relative to it. A page that is executed into
+another folder writes its figures and tables there too.
 """
 
+import ast
+import math
 import os
 import runpy
 import tempfile
@@ -18,6 +21,8 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
+from tdlib import models
+from tdlib.checks import one_of, require
 from tdlib.files import write_atomically
 from tdlib.sweep import Job, sweep
 
@@ -34,36 +39,38 @@ def names(chosen: Iterable[str] = ()) -> list[str]:
     if not SCRIPTS.is_dir():
         raise ValueError(f"there is no folder {SCRIPTS} here: run this from the root of the repository")
     known = sorted(path.stem for path in SCRIPTS.glob("[0-9]*.py"))
+    chosen = list(chosen)
     for name in chosen:
-        if name not in known:
-            raise ValueError(f"unknown page {name!r}; known: {', '.join(known)}")
-    return [name for name in known if not list(chosen) or name in chosen]
+        require(name in known, f"unknown page {name!r}; known: {', '.join(known)}")
+    return [name for name in known if not chosen or name in chosen]
 
 
 def execute(name: str, out: Path, parameters: dict | None = None, *, shared: bool = False) -> Path:
-    """Execute one page into the folder `out`; ValueError for a parameter it does not have.
+    """Execute one page into the folder `out`; ValueError for a parameter it does not have, or one of a wrong kind.
 
     With `shared`, parameters that the page does not have are left out: one set for all pages.
-    When a cell fails nothing is written: ValueError if that is what the cell raised (a parameter's value
+    When a cell fails no page is written: ValueError if that is what the cell raised (a parameter's value
     is wrong), else PageFailed; either names page, cell and error.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    _check_folder("out", out)
     with tempfile.TemporaryDirectory() as folder:
         source, done = Path(folder, "source.ipynb"), Path(folder, "done.ipynb")
         notebook = jupytext.read(SCRIPTS / f"{name}.py")
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, source)
-        known = papermill.inspect_notebook(source)
+        known = {key: ast.literal_eval(found["default"]) for key, found in papermill.inspect_notebook(source).items()}
         given = {key: value for key, value in (parameters or {}).items() if key in known or not shared}
-        for key in given:
-            if key not in known:
-                raise ValueError(f"page {name} has no parameter {key!r}; it has: {', '.join(known) or 'none'}")
+        for key, value in given.items():
+            require(key in known, f"page {name} has no parameter {key!r}; it has: {', '.join(known) or 'none'}")
+            _check(key, value, known[key])
+        out.mkdir(parents=True, exist_ok=True)
+        filled = {key: value for key, value in _places(out, given).items() if key in known}
         try:
             with _quiet():
                 papermill.execute_notebook(
                     source,
                     done,
-                    given,
+                    filled | given,
                     cwd=PAGES,
                     progress_bar=False,
                     # below that the kernel tells of the address it listens on and of being shut down
@@ -77,6 +84,33 @@ def execute(name: str, out: Path, parameters: dict | None = None, *, shared: boo
     target = out / f"{name}.ipynb"
     write_atomically((target, nbformat.writes(page).encode() + b"\n"))
     return target
+
+
+def _check(name: str, value: object, default: object) -> None:
+    """ValueError, with the parameter's name, for a value that no page can use."""
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    fits = type(value) is type(default) or (type(default) is float and type(value) is int)
+    require(fits, f"{name} must be {kinds[type(default)]}, got {value!r}")
+    if type(default) in (int, float):
+        require(0 < value < math.inf, f"{name} must be a positive number, got {value}")
+    if name == "teacher":
+        one_of(name, value, models.names("teacher"))
+    if name in ("store", "figures", "results"):
+        _check_folder(name, PAGES / value)
+
+
+def _check_folder(name: str, path: Path) -> None:
+    there = next(place for place in (path, *path.parents) if place.exists())
+    require(there.is_dir(), f"{name} must name a folder; {os.path.normpath(there)} is none")
+
+
+def _places(out: Path, given: dict) -> dict:
+    """Where a page writes: the committed pages as they say themselves, others below `out`."""
+    if out.resolve() == PAGES.resolve():
+        return {"results": given["store"]} if "store" in given else {}
+    below = Path("..") / out  # pages run one folder below the root
+    places = {"figures": str(below / "figures"), "results": str(below)}
+    return places if "store" in given else places | {"train_missing": False}  # rows would go into the committed store
 
 
 def execute_all(out: Path, parameters: dict | None = None, chosen: Iterable[str] = ()) -> None:

@@ -6,54 +6,17 @@ from pathlib import Path
 import pandas as pd
 
 from tdlib import models
+from tdlib.checks import require
 from tdlib.config import TRAINING, RunConfig
+from tdlib.rows import missing
 
-NAMES = {
-    "mlp": "MLP",
-    "dlinear": "DLinear",
-    "nlinear": "NLinear",
-    "rlinear": "RLinear",
-    "fits": "FITS",
-    "tsmixer": "TSMixer",
-    "lightts": "LightTS",
-    "itransformer": "iTransformer",
-    "moderntcn": "ModernTCN",
-    "patchtst": "PatchTST",
-    "timemixer": "TimeMixer",
-    "timesnet": "TimesNet",
-    "micn": "MICN",
-    "fedformer": "FEDformer",
-    "autoformer": "Autoformer",
-}
+LINEAR = ("dlinear", "nlinear", "rlinear", "fits")
 METRICS = {"test_mse": "MSE", "test_mae": "MAE", "test_period_kl": "KL"}
-
-
-def system(model: str, teacher: str | None = None) -> str:
-    """What a table calls a run: its model, and whom it learned from."""
-    return f"{NAMES[model]} from {NAMES[teacher]}" if teacher else NAMES[model]
-
-
-def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with the columns `system` and `setting`, the data set and horizon in words."""
-    teachers = runs["teacher"].astype(object).where(runs["teacher"].notna(), None)
-    names = [system(model, teacher) for model, teacher in zip(runs["model"], teachers, strict=True)]
-    return runs.assign(system=names, setting=runs["dataset"] + ", " + runs["horizon"].astype(str) + " steps")
-
-
-def select(runs: pd.DataFrame, **chosen: str | int) -> pd.DataFrame:
-    """The runs of, say, `dataset="ETTh1", horizon=96`; ValueError, with the valid ones, where there is none."""
-    for column, value in chosen.items():
-        valid = list(dict.fromkeys(runs[column])) if len(runs) else []
-        if value not in valid:
-            there = ", ".join(map(str, valid)) or "nothing yet; `python -m tdlib runs` trains what is missing"
-            raise ValueError(f"no run has {column} {value!r} here; there is: {there}")
-        runs = runs[runs[column] == value]
-    return runs
 
 
 def by_system(runs: pd.DataFrame) -> pd.DataFrame:
     """One line a data set, horizon and system: the mean over seeds, their deviation, and their number."""
-    groups = with_systems(runs).groupby(["dataset", "horizon", "system"], sort=False)
+    groups = runs.groupby(["dataset", "horizon", "system"], sort=False)
     table = groups[list(METRICS)].mean().rename(columns=METRICS)
     table["deviation of MSE"] = groups["test_mse"].std()
     table["seeds"] = groups["seed"].count()
@@ -84,46 +47,63 @@ def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3)
     return rounded
 
 
-def gains(main: pd.DataFrame) -> pd.DataFrame:
+def gains(runs: pd.DataFrame) -> pd.DataFrame:
     """MSE of each distilled student against the plain one, its teacher and the best linear layer, in percent.
 
-    `main` is `by_system`'s table; negative is better.
+    Means over seeds; negative is better, empty where the other is not among the runs.
     """
-    lines = []
-    for (dataset, horizon), group in main["MSE"].groupby(["dataset", "horizon"], sort=False):
-        mse = group.droplevel(["dataset", "horizon"])
-        linear = [name for name in ("DLinear", "NLinear", "RLinear", "FITS") if name in mse]
-        for name in mse.index[mse.index.str.contains(" from ")]:
-            student, teacher = name.split(" from ")
-            others = {"plain": mse.get(student), "teacher": mse.get(teacher), "best linear": mse[linear].min()}
-            line = {f"against {label}": 100 * (mse[name] / other - 1) for label, other in others.items() if other}
-            lines.append({"dataset": dataset, "horizon": horizon, "system": name, **line})
-    return pd.DataFrame(lines).set_index(["dataset", "horizon", "system"])
+    lines, place = [], ["dataset", "horizon", "system"]
+    for (dataset, horizon), group in runs.groupby(["dataset", "horizon"], sort=False):
+        distilled = group["part"] == "distilled"
+        mse = group[~distilled].groupby("model")["test_mse"].mean()
+        linear = mse.reindex(LINEAR).min()
+        for (model, teacher, system), students in group[distilled].groupby(["model", "teacher", "system"], sort=False):
+            others = {"plain": model, "teacher": teacher}
+            mses = {name: mse.get(other, float("nan")) for name, other in others.items()} | {"best linear": linear}
+            own = students["test_mse"].mean()
+            line = {f"against {name}": 100 * (own / other - 1) for name, other in mses.items()}
+            lines.append(dict(zip(place, (dataset, horizon, system), strict=True)) | line)
+    against = ["against plain", "against teacher", "against best linear"]
+    return pd.DataFrame(lines, columns=[*place, *against]).set_index(place)
 
 
-def beside_published(main: pd.DataFrame, path: str | Path) -> pd.DataFrame:
-    """Our MSE and MAE beside published ones of the same data set, look-back 720, horizon and system.
+def beside_published(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    """Our MSE and MAE, means over seeds, beside published ones of the same data set, look-back, horizon and system.
 
     Published means over the four horizons are compared once all four are among ours.
     """
-    ours = main.reset_index()[["dataset", "horizon", "system", "MSE", "MAE"]]
-    whole = ours.groupby(["dataset", "system"], sort=False).filter(lambda group: len(group) == 4)
-    means = whole.groupby(["dataset", "system"], sort=False)[["MSE", "MAE"]].mean().reset_index()
+    setting, names = ["dataset", "lookback", "horizon"], ["model", "teacher", "system"]
+    teacher = runs["teacher"].map(models.title, na_action="ignore").fillna("none").astype(object)
+    ours = runs.assign(model=runs["model"].map(models.title), teacher=teacher)
+    ours = ours.rename(columns=METRICS).groupby([*setting, *names], sort=False)[["MSE", "MAE"]].mean().reset_index()
+    across = ours.groupby(["dataset", "lookback", *names], sort=False)
+    means = across[["MSE", "MAE"]].mean()[across.size() == 4].reset_index()
     ours = pd.concat([ours.astype({"horizon": str}), means.assign(horizon="mean")])
-    ours = ours.melt(["dataset", "horizon", "system"], var_name="metric", value_name="ours")
-    theirs = published(path)
-    theirs = theirs[theirs["metric"].isin(["MSE", "MAE"])]
-    distilled = theirs["model"] == "TimeDistill"
-    names = theirs["model"].where(~distilled, "MLP from " + theirs["teacher"].fillna(""))
-    theirs = theirs.assign(system=names).rename(columns={"value": "published"})
+    ours = ours.melt([*setting, *names], ["MSE", "MAE"], var_name="metric", value_name="ours")
+    theirs = published(path).rename(columns={"value": "published"})
+    taught = theirs["model"] == "TimeDistill"
+    theirs = theirs.assign(model=theirs["model"].mask(taught, "MLP"), teacher=theirs["teacher"].where(taught, "none"))
     columns = ["dataset", "horizon", "system", "metric", "ours", "published", "source"]
-    return ours.merge(theirs, on=["dataset", "horizon", "system", "metric"])[columns]
+    return ours.merge(theirs, on=[*setting, "model", "teacher", "metric"])[columns]
+
+
+def difference(committed: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
+    """MSE of each setting and system that both frames of rows have, means over seeds, and how far `fresh` is off.
+
+    ValueError where they have none in common.
+    """
+    both = [by_system(runs)["MSE"] for runs in (committed, fresh)]
+    table = pd.concat(both, axis=1, keys=["committed", "fresh"]).dropna()
+    require(len(table) > 0, "the two stores have no run of this profile in common: there is nothing to compare")
+    return table.assign(difference=table["fresh"] / table["committed"] - 1)
 
 
 def relative_to_full(runs: pd.DataFrame) -> pd.DataFrame:
     """Ablation runs (columns `variant`, `MSE`): the mean over seeds, its deviation, and the change in percent."""
     groups = runs.groupby(["dataset", "horizon", "variant"], sort=False)["MSE"]
     table = groups.agg(["mean", "std", "count"]).rename(columns={"mean": "MSE", "std": "deviation", "count": "seeds"})
+    if "full" not in table.index.get_level_values("variant"):
+        raise missing(runs, "no run of the full method")
     full = table["MSE"].xs("full", level="variant")
     level = full.reindex(table.index.droplevel("variant")).to_numpy()
     table["% against full"] = 100 * (table["MSE"] / level - 1)
@@ -142,24 +122,24 @@ def update_text(path: Path, folder: Path) -> None:
 
 
 def named(entries: list[tuple[str, RunConfig]], runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs of `entries` that are there, once for each `name` that they have, with their systems."""
+    """The runs of `entries` that are there, once for each `name` that they have; ValueError where none is."""
     names = pd.DataFrame([(name, run.id) for name, run in entries], columns=["name", "id"])
-    found = with_systems(names.merge(runs, on="id"))
-    return found.assign(name=[NAMES.get(name, name) for name in found["name"]])
+    found = names.merge(runs, on="id")
+    if entries and found.empty:
+        raise missing(runs, f"none of the runs {', '.join(dict.fromkeys(names['name']))}")
+    return found.assign(name=[models.title(name) if name in models.names() else name for name in found["name"]])
 
 
 def side_by_side(runs: pd.DataFrame) -> pd.DataFrame:
     """One line a name (see `named`): MSE of `teacher`, `plain` and `distilled` student, and the gains in percent.
 
-    A gain is positive where the distilled student is better, as the paper counts them.
+    A gain is positive where the distilled student is better, as the paper counts them. What is not there is NaN.
     """
-    part = runs["teacher"].isna().map({True: "plain", False: "distilled"})
-    part = part.where(runs["model"].map(models.role) == "student", "teacher")
-    table = runs.assign(part=part).pivot_table(index="name", columns="part", values="test_mse", sort=False)
-    table = table.reindex(columns=[part for part in ("teacher", "plain", "distilled") if part in table])
-    for other in ("plain", "teacher"):
-        if other in table and "distilled" in table:
-            table[f"gain over {other} %"] = 100 * (1 - table["distilled"] / table[other])
+    table = runs.pivot_table(index="name", columns="part", values="test_mse", sort=False)
+    parts = ["teacher", "plain", "distilled"] if (runs["part"] == "teacher").any() else ["plain", "distilled"]
+    table = table.reindex(columns=parts)
+    for other in parts[-2::-1]:
+        table[f"gain over {other} %"] = 100 * (1 - table["distilled"] / table[other])
     return table.rename_axis(index=None, columns=None)
 
 
@@ -172,11 +152,11 @@ def deviations_from_published(entries: list[tuple[str, RunConfig]]) -> pd.Series
             pairs = [(key, run.settings[key], value) for key, value in usual.settings.items()]
             pairs += [(key, getattr(run, key), getattr(usual, key)) for key in TRAINING["teacher"]]
             changed = [f"{key} {value:g}" for key, value, published in pairs if value != published]
-            sizes[NAMES[name]] = ", ".join(changed) or "published"
+            sizes[models.title(name)] = ", ".join(changed) or "published"
     return pd.Series(sizes, name="size and training")
 
 
 def varied(entries: dict[str, list[RunConfig]], runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of `entries` (what is varied -> runs) that are there, with `setting`, such as "scales 2"."""
     lines = [(f"{name} {getattr(run, name)}", run.id) for name, found in entries.items() for run in found]
-    return pd.DataFrame(lines, columns=["setting", "id"]).merge(runs, on="id")
+    return pd.DataFrame(lines, columns=["setting", "id"]).merge(runs.drop(columns="setting"), on="id")

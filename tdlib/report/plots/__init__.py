@@ -3,14 +3,14 @@
 from tdlib.report.plots.errors import beside_seeds, curves, dumbbells, heat_map, intervals, points, radar, weight_grids
 from tdlib.report.plots.latency import bubbles
 from tdlib.report.plots.series import differences, forecasts, periods, scales, spectrograms, training
-from tdlib.report.plots.style import COLOURS, colour, save
+from tdlib.report.plots.style import COLOURS, colours, save
 from tdlib.report.plots.theory import ratios, shares
 
 __all__ = [
     "COLOURS",
     "beside_seeds",
     "bubbles",
-    "colour",
+    "colours",
     "curves",
     "differences",
     "dumbbells",

@@ -1,4 +1,4 @@
-"""Errors of runs side by side: by model, setting, look-back or seed."""
+"""Errors of runs side by side: by model, setting, look-back or seed. `colours` by system: see `style.colours`."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,15 +6,15 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from tdlib.report.plots.style import COLOURS, colour
+from tdlib.report.plots.style import COLOURS
 
 
 def heat_map(table: pd.DataFrame, *, label: str) -> Figure:
     """A table of percentages as colours, 50 neutral, with the numbers written in."""
     height = 1.5 + 0.3 * len(table)
     figure, axis = plt.subplots(figsize=(7.0, height))
-    sns.heatmap(table, annot=True, fmt=".1f", vmin=0, vmax=100, cmap="PuOr", ax=axis,
-                cbar_kws={"label": label, "ticks": [0, 50, 100]}, linewidths=1)  # fmt: skip
+    bar = {"label": label, "ticks": [0, 50, 100]}
+    sns.heatmap(table, annot=True, fmt=".1f", vmin=0, vmax=100, cmap="PuOr", ax=axis, cbar_kws=bar, linewidths=1)
     axis.set(xlabel="", ylabel="")
     axis.tick_params(axis="y", rotation=0)
     axis.grid(False)
@@ -37,18 +37,17 @@ def intervals(table: pd.DataFrame, *, label: str, reference: float | None = None
     return figure
 
 
-def curves(table: pd.DataFrame, *, x: str, label: str) -> Figure:
+def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str]) -> Figure:
     """MSE against `x`, a line a system and a panel a setting: columns `setting`, `system`, `MSE` and `x`.
 
     Several seeds become a band of one deviation.
     """
     settings = list(dict.fromkeys(table["setting"]))
     figure, axes = plt.subplots(1, len(settings), figsize=(7.0, 2.6), squeeze=False)
-    palette = {system: colour(system) for system in dict.fromkeys(table["system"])}
+    style = {"hue": "system", "style": "system", "palette": colours, "markers": True, "dashes": False}
     for axis, setting in zip(axes[0], settings, strict=True):
         chosen = table[table["setting"] == setting]
-        sns.lineplot(chosen, x=x, y="MSE", hue="system", style="system", palette=palette, markers=True,
-                     dashes=False, errorbar="sd", ax=axis)  # fmt: skip
+        sns.lineplot(chosen, x=x, y="MSE", errorbar="sd", ax=axis, **style)
         axis.set(title=setting, xlabel="", ylabel="")
         axis.set_xticks(sorted(chosen[x].unique()))
         axis.get_legend().remove()
@@ -63,7 +62,7 @@ def dumbbells(table: pd.DataFrame, *, label: str) -> Figure:
     figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.28 * len(table)))
     places = np.arange(len(table))[::-1]
     axis.hlines(places, table["distilled"], table["plain"], color="#999999", linewidth=1)
-    styles = {"teacher": ("teacher", "s"), "plain": ("MLP", "o"), "distilled": ("distilled", "D")}
+    styles = {"teacher": ("teacher", "s"), "plain": ("plain", "o"), "distilled": ("distilled", "D")}
     for column, (shade, marker) in styles.items():
         if column in table:
             axis.plot(table[column], places, marker, color=COLOURS[shade], label=column)
@@ -79,8 +78,8 @@ def weight_grids(runs: pd.DataFrame) -> Figure:
     for axis, (column, title) in zip(axes, {"val_mse": "validation", "test_mse": "test"}.items(), strict=True):
         grid = runs.pivot_table(index="alpha", columns="beta", values=column)
         excess = 100 * (grid / grid.min().min() - 1)
-        sns.heatmap(excess, annot=True, fmt=".1f", cmap="viridis_r", vmin=0, ax=axis, linewidths=1,
-                    cbar_kws={"label": "% above the best"})  # fmt: skip
+        bar = {"label": "% above the best"}
+        sns.heatmap(excess, annot=True, fmt=".1f", cmap="viridis_r", vmin=0, ax=axis, linewidths=1, cbar_kws=bar)
         axis.set(title=title, xlabel="beta (features)", ylabel="alpha (forecasts)")
         axis.grid(False)
     return figure
@@ -91,18 +90,17 @@ def beside_seeds(runs: pd.DataFrame, seeds: pd.Series, *, label: str) -> Figure:
     settings = list(dict.fromkeys(runs["setting"]))[::-1]
     figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.26 * len(settings)))
     mean, deviation = seeds.mean(), seeds.std()
-    axis.axvspan(mean - deviation, mean + deviation, color=COLOURS["distilled"], alpha=0.15,
-                 label="one deviation\nover seeds")  # fmt: skip
-    axis.axvline(mean, color=COLOURS["distilled"], linewidth=1)
-    axis.plot(runs["test_mse"], [settings.index(setting) for setting in runs["setting"]], "o",
-              color=COLOURS["distilled"], label="one run")  # fmt: skip
+    shade, places = COLOURS["distilled"], [settings.index(setting) for setting in runs["setting"]]
+    axis.axvspan(mean - deviation, mean + deviation, color=shade, alpha=0.15, label="one deviation\nover seeds")
+    axis.axvline(mean, color=shade, linewidth=1)
+    axis.plot(runs["test_mse"], places, "o", color=shade, label="one run")
     axis.set_yticks(range(len(settings)), settings)
     axis.set(xlabel=label, ylim=(-0.6, len(settings) - 0.4))
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def radar(table: pd.DataFrame) -> Figure:
+def radar(table: pd.DataFrame, *, colours: dict[str, str]) -> Figure:
     """Systems on axes: a line a system (the columns), an axis a row; 1 is the best of the row, outside is better."""
     share = table.rdiv(table.min(axis=1), axis=0)  # best / own
     angles = np.linspace(0, 2 * np.pi, len(share), endpoint=False)
@@ -110,9 +108,8 @@ def radar(table: pd.DataFrame) -> Figure:
     markers = dict(zip(share, "osD^vP*X", strict=False))
     for system in share:
         values = share[system].to_numpy()
-        axis.plot(
-            [*angles, angles[0]], [*values, values[0]], color=colour(system), marker=markers[system], label=system
-        )
+        style = {"color": colours[system], "marker": markers[system], "label": system}
+        axis.plot([*angles, angles[0]], [*values, values[0]], **style)
     axis.set_xticks(angles, share.index)
     axis.tick_params(axis="x", pad=12)
     axis.set_ylim(min(0.95, float(share.min().min()) - 0.02), 1.0)
@@ -129,13 +126,13 @@ def points(
     y: str,
     label: str,
     panels: str = "setting",
-    systems: str | None = None,
+    colours: dict[str, str] | None = None,
     lines: pd.DataFrame | None = None,
 ) -> Figure:
     """One dot a run, so that the spread over seeds is seen, and a bar at each mean; one panel a setting.
 
-    `systems` names the column that gives the colours. `lines` has a column a panel: the mean of each
-    of its rows, systems, as a vertical line.
+    A `y` that is no system is drawn as a distilled student. `lines` has a column a panel: the mean of each of its
+    rows, systems, as a vertical line.
     """
     groups, settings = list(dict.fromkeys(table[y])), list(dict.fromkeys(table[panels]))
     figure, axes = plt.subplots(1, len(settings), figsize=(7.0, 0.9 + 0.26 * len(groups)), sharey=True, squeeze=False)
@@ -143,13 +140,12 @@ def points(
         here = table[table[panels] == setting]
         for place, group in enumerate(reversed(groups)):
             chosen = here[here[y] == group]
-            shade = colour(chosen[systems].iloc[0]) if systems and len(chosen) else COLOURS["distilled"]
+            shade = (colours or {}).get(group, COLOURS["distilled"])
             axis.plot(chosen[x], [place] * len(chosen), "o", color=shade, alpha=0.6)
             axis.plot(chosen[x].mean(), place, "|", color="black", markersize=13, label="mean" if place == 0 else None)
-        for (system, value), style in zip(
-            (lines[setting].items() if lines is not None else ()), ("--", ":"), strict=False
-        ):
-            axis.axvline(value, color=colour(system), linestyle=style, label=system)
+        references = lines[setting].items() if lines is not None else ()
+        for (system, value), style in zip(references, ("--", ":"), strict=False):
+            axis.axvline(value, color=colours[system], linestyle=style, label=system)
         axis.set(title=setting, xlabel=label)
     axes[0, 0].set_yticks(range(len(groups)), reversed(groups))
     axes[0, 0].set_ylim(-0.6, len(groups) - 0.4)

@@ -5,19 +5,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tdlib.report.plots.style import colour
+from tdlib.report.plots.style import colours
 
 
 def bubbles(table: pd.DataFrame, *, x: str, y: str, size: str, labels: tuple[str, str]) -> Figure:
     """A bubble a system (the index), its area by `size`, `x` on a log scale; "A, form" is labelled "form".
 
-    Distilled students have a black edge. A label takes the nearest place that covers nothing.
+    `part` and `model` give the colours; distilled students have a black edge. A label takes the nearest place that
+    covers nothing.
     """
     figure, axis = plt.subplots(figsize=(7.0, 3.8))
     area = 900 * table[size] / table[size].max() + 8  # points^2
-    edges = [0.8 * (" from " in system) for system in table.index]
-    axis.scatter(table[x], table[y], s=area, c=[colour(system) for system in table.index], alpha=0.65,
-                 edgecolors="black", linewidths=edges)  # fmt: skip
+    shades = table.index.map(colours(table.rename_axis("system").reset_index()))
+    edges = 0.8 * (table["part"] == "distilled")
+    axis.scatter(table[x], table[y], s=area, c=shades, alpha=0.65, edgecolors="black", linewidths=edges)
     title = f"area by {size}, {table[size].max():,} in the largest bubble"
     axis.set(xscale="log", xlabel=labels[0], ylabel=labels[1], title=title)
     axis.margins(0.12)
@@ -29,9 +30,17 @@ def bubbles(table: pd.DataFrame, *, x: str, y: str, size: str, labels: tuple[str
     ]
     frame = axis.bbox.extents * 72 / figure.dpi
     for system, middle, radius in zip(table.index, middles, np.sqrt(area) / 2, strict=True):
-        text = axis.annotate(system.split(", ")[-1], table.loc[system, [x, y]], (0, 0), fontsize=8,
-                             textcoords="offset points", ha="center", va="center",
-                             arrowprops={"arrowstyle": "-", "lw": 0.6, "shrinkA": 0, "shrinkB": radius})  # fmt: skip
+        line = {"arrowstyle": "-", "lw": 0.6, "shrinkA": 0, "shrinkB": radius}
+        text = axis.annotate(
+            system.split(", ")[-1],
+            table.loc[system, [x, y]],
+            (0, 0),
+            fontsize=8,
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            arrowprops=line,
+        )
         half = np.array([len(text.get_text()) * 2.4, 4.5])  # of the label's box at this font size
         offset, box = _free_place(middle, radius, half, boxes, frame)
         text.set_position(offset)

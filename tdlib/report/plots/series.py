@@ -1,4 +1,7 @@
-"""Series, forecasts and their spectra, against time or frequency; the training log against epochs."""
+"""Series, forecasts and their spectra, against time or frequency; the training log against epochs.
+
+`colours` by system: see `style.colours`.
+"""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,43 +9,47 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import signal
 
-from tdlib.report.plots.style import COLOURS, colour
+from tdlib.report.plots.style import COLOURS
 
 
-def forecasts(arrays: dict[str, dict[str, np.ndarray]], *, sample: int, channel: int, title: str) -> Figure:
+def forecasts(
+    arrays: dict[str, dict[str, np.ndarray]], *, colours: dict[str, str], sample: int, channel: int, title: str
+) -> Figure:
     """One test window: history, truth and each system's forecast. `arrays`: a row's arrays by system."""
     first = next(iter(arrays.values()))
     history, truth = first["sample_x"][sample, :, channel], first["sample_y"][sample, :, channel]
     figure, axis = plt.subplots()
     axis.plot(np.arange(-len(history), 0), history, color="#777777", label="history")
-    axis.plot(np.arange(len(truth)), truth, color=COLOURS["truth"], label="truth")
+    axis.plot(np.arange(len(truth)), truth, color=colours["truth"], label="truth")
     for system, entry in arrays.items():
-        axis.plot(entry["sample_prediction"][sample, :, channel], color=colour(system), label=system)
+        axis.plot(entry["sample_prediction"][sample, :, channel], color=colours[system], label=system)
     axis.axvline(0, color="#777777", linewidth=0.8, linestyle=":")
     axis.set(xlabel="steps from the forecast's start", ylabel="value [deviations]", title=title)
     axis.legend(ncols=1, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def differences(errors: dict[str, np.ndarray], teacher: np.ndarray, *, smooth: int, title: str) -> Figure:
+def differences(
+    errors: dict[str, np.ndarray], teacher: np.ndarray, *, colours: dict[str, str], smooth: int, title: str
+) -> Figure:
     """Where along the test segment each system beats the teacher: its error minus the teacher's, smoothed."""
     figure, axis = plt.subplots()
     for system, entry in errors.items():
         smoothed = pd.Series(entry - teacher).rolling(smooth, center=True, min_periods=1).mean()
-        axis.plot(smoothed, color=colour(system), label=system)
+        axis.plot(smoothed, color=colours[system], label=system)
     axis.axhline(0, color=COLOURS["teacher"], linewidth=1, label="teacher")
     axis.set(xlabel="first step of the test window", ylabel="MSE − teacher's MSE", title=title)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def scales(parts: dict[int, dict[str, np.ndarray]], *, title: str) -> Figure:
+def scales(parts: dict[int, dict[str, np.ndarray]], *, colours: dict[str, str], title: str) -> Figure:
     """One window at several scales: by scale, the series of each system (truth among them)."""
     figure, axes = plt.subplots(len(parts), 1, figsize=(7.0, 1.15 * len(parts) + 0.4), sharey=True)
     for axis, (scale, series) in zip(axes, parts.items(), strict=True):
         for system, values in series.items():
             axis.plot(
-                np.arange(len(values)) * 2**scale, values, color=colour(system), label=system, marker="." * (scale > 1)
+                np.arange(len(values)) * 2**scale, values, color=colours[system], label=system, marker="." * (scale > 1)
             )
         axis.set_ylabel(f"scale {scale}\n[deviations]")
     axes[0].set_title(title)
@@ -62,8 +69,8 @@ def spectrograms(series: dict[str, np.ndarray], *, split: int, title: str) -> Fi
         transform = signal.ShortTimeFFT(np.hanning(window), hop=max(1, window // 12), fs=1.0)
         amplitude = np.abs(transform.stft(values - values.mean()))
         extent = transform.extent(len(values))
-        picture = axis.imshow(np.log1p(amplitude), origin="lower", aspect="auto", extent=extent, cmap="viridis",
-                              vmin=0, vmax=3)  # fmt: skip
+        shown = {"origin": "lower", "aspect": "auto", "extent": extent, "cmap": "viridis", "vmin": 0, "vmax": 3}
+        picture = axis.imshow(np.log1p(amplitude), **shown)
         axis.axvline(split, color="white", linestyle=":")
         axis.set(title=system, xlabel="step", xlim=(0, len(values)), ylim=(0, 0.1))
         axis.grid(False)
@@ -73,13 +80,15 @@ def spectrograms(series: dict[str, np.ndarray], *, split: int, title: str) -> Fi
     return figure
 
 
-def periods(distributions: dict[str, np.ndarray], *, horizon: int, top: int, title: str) -> Figure:
+def periods(
+    distributions: dict[str, np.ndarray], *, colours: dict[str, str], horizon: int, top: int, title: str
+) -> Figure:
     """Period distributions, as bars: the `top` periods of the truth, and each system's share of them."""
     bins = np.sort(np.argsort(distributions["truth"])[::-1][:top])
     labels = [f"{horizon / (bin + 1):.3g}" for bin in bins]
     table = pd.DataFrame({system: values[bins] for system, values in distributions.items()}, index=labels)
     figure, axis = plt.subplots()
-    table.plot.bar(ax=axis, color=[colour(system) for system in table], width=0.8, rot=0)
+    table.plot.bar(ax=axis, color=[colours[system] for system in table], width=0.8, rot=0)
     axis.set(xlabel="period [steps]", ylabel="share of the distribution Q", title=title)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

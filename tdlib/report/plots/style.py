@@ -9,23 +9,19 @@ import matplotlib
 
 matplotlib.use("agg")  # figures are saved, then shown as the saved picture
 import matplotlib.pyplot as plt
+import pandas as pd
 from IPython.display import Image
 from matplotlib.figure import Figure
 
-from tdlib.models import role
-
-COLOURS = {"truth": "#000000", "teacher": "#E69F00", "MLP": "#0072B2", "distilled": "#009E73", "linear": "#999999"}
+COLOURS = {"truth": "#000000", "teacher": "#E69F00", "plain": "#0072B2", "distilled": "#009E73", "linear": "#999999"}
 plt.style.use(Path(__file__).with_name("study.mplstyle"))
 
 
-def colour(system: str) -> str:
-    """The colour of a system's role, from its name in tables ("MLP from iTransformer" is distilled)."""
-    if " from " in system:
-        return COLOURS["distilled"]
-    if system in COLOURS:
-        return COLOURS[system]
-    name = system.lower()
-    return COLOURS["linear"] if role(name) == "student" else COLOURS["teacher"]
+def colours(runs: pd.DataFrame) -> dict[str, str]:
+    """The truth's colour and each system's, by its part (see `rows.with_systems`); students but the MLP are grey."""
+    other = (runs["part"] == "plain") & (runs["model"] != "mlp")
+    shades = runs["part"].mask(other, "linear").map(COLOURS)
+    return {"truth": COLOURS["truth"], **dict(zip(runs["system"], shades, strict=True))}
 
 
 def save(figure: Figure, name: str, folder: str | Path) -> Image:

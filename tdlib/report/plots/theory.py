@@ -5,14 +5,15 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+KINDS = {"hue": "triples", "style": "triples", "markers": True, "dashes": False, "palette": "colorblind"}
+
 
 def ratios(table: pd.DataFrame, *, x: str, label: str, bound: float) -> Figure:
     """The smallest ratio of the two sides of an inequality by `x`, a line a kind of triple, a panel a form."""
     forms = list(dict.fromkeys(table["form"]))
     figure, axes = plt.subplots(1, len(forms), figsize=(7.0, 2.6), sharey=True)
     for axis, form in zip(axes, forms, strict=True):
-        sns.lineplot(table[table["form"] == form], x=x, y="smallest ratio", hue="triples", style="triples",
-                     markers=True, dashes=False, palette="colorblind", ax=axis)  # fmt: skip
+        sns.lineplot(table[table["form"] == form], x=x, y="smallest ratio", ax=axis, **KINDS)
         axis.axhline(bound, color="#777777", linestyle=":")
         axis.set(title=form, xlabel=label, ylabel="smallest left / right side")
         axis.get_legend().remove()
@@ -23,8 +24,7 @@ def ratios(table: pd.DataFrame, *, x: str, label: str, bound: float) -> Figure:
 def shares(table: pd.DataFrame, *, x: str, label: str) -> Figure:
     """In how many percent of the triples a claim holds, by `x` on a log scale, a line a kind of triple."""
     figure, axis = plt.subplots()
-    sns.lineplot(table, x=x, y="holds in %", hue="triples", style="triples", markers=True, dashes=False,
-                 palette="colorblind", ax=axis)  # fmt: skip
+    sns.lineplot(table, x=x, y="holds in %", ax=axis, **KINDS)
     axis.set(xscale="log", xlabel=label, ylabel="holds in % of the triples", ylim=(-4, 104))
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -1,6 +1,13 @@
-"""The pages: script and notebook agree, a page stays a page, committed pages are executed and clean."""
+"""The committed pages: one with their sources, short, clean, and what the committed rows show today.
+
+All pages are executed once, with nbval, on a copy. What pages read from rows is compared to the letter; cells that
+train or time something live are tagged `nbval-ignore-output` and assert what they show.
+"""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import jupytext
@@ -8,16 +15,9 @@ import nbformat
 import pytest
 from jupytext.compare import compare_notebooks
 
-from tdlib.report import pages
-
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "notebooks/py").glob("[0-9]*.py"))
 FROM_SCRATCH = "01_from_scratch"  # is the lesson itself: it may train in a loop
-
-
-@pytest.fixture(autouse=True)
-def at_root(monkeypatch):
-    monkeypatch.chdir(ROOT)
 
 
 def executed(name: str) -> nbformat.NotebookNode:
@@ -75,39 +75,37 @@ def test_figures_are_small_and_there_as_png_and_pdf():
         assert path.with_suffix(".pdf").exists(), path.name
 
 
-def test_tables_are_there_as_csv_markdown_and_latex():
-    tables = sorted((ROOT / "results/tables").glob("*.csv"))
-    assert tables
-    for path in tables:
-        assert path.with_suffix(".md").exists()
-        assert path.with_suffix(".tex").exists()
+# --- executed again
 
 
-def test_an_unknown_page_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="unknown page '99_nothing'; known: 00_quickstart"):
-        pages.names(["99_nothing"])
+@pytest.fixture(scope="module")
+def again(tmp_path_factory):
+    """The study after all its pages were executed by nbval, and what nbval said: on a copy, without old tables."""
+    folder = tmp_path_factory.mktemp("study")
+    for part in ("notebooks", "results"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("cache", "tables"))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--nbval"]
+    command += ["--nbval-current-env", "--nbval-cell-timeout=300", "notebooks"]
+    return folder, subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
-def test_a_page_parameter_that_does_not_exist_is_refused_before_anything_runs(tmp_path):
-    with pytest.raises(ValueError, match=r"no parameter 'horizont'; it has: .*horizon"):
-        pages.execute("02_win_rate", tmp_path, {"horizont": 96})
-    assert not list(tmp_path.iterdir())
+def test_every_page_shows_what_is_committed(again):
+    _, run = again
+    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
 
 
-@pytest.mark.parametrize(
-    ("parameters", "error", "words"),
-    [
-        ({"profile": "nothing"}, ValueError, r"page 05_main_table, cell .*unknown profile 'nothing'"),
-        ({"profile": 7}, pages.PageFailed, r"page 05_main_table, cell .*AttributeError"),
-    ],
-)
-def test_a_failing_cell_names_the_page_and_writes_no_page(parameters, error, words, tmp_path):
-    with pytest.raises(error, match=words):
-        pages.execute("05_main_table", tmp_path, parameters)
-    assert not list(tmp_path.iterdir())
+def test_pages_draw_every_committed_figure_and_train_nothing(again):
+    folder, _ = again
+    for part in ("figures", "results/runs"):
+        assert sorted(path.name for path in (folder / part).iterdir()) == sorted(
+            path.name for path in (ROOT / part).iterdir()
+        )
 
 
-def test_pages_outside_the_repository_are_refused(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="root of the repository"):
-        pages.names()
+def test_pages_write_every_committed_table_with_the_same_words(again):
+    folder, _ = again
+    committed = sorted((ROOT / "results/tables").iterdir())
+    assert [path.name for path in committed] == sorted(path.name for path in (folder / "results/tables").iterdir())
+    assert {path.suffix for path in committed} == {".csv", ".md", ".tex"}
+    for path in committed:
+        assert (folder / "results/tables" / path.name).read_text() == path.read_text(), path.name

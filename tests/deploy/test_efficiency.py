@@ -4,16 +4,13 @@ import sys
 import time
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from matplotlib.text import Text
 
-from tdlib import models, profiles
+from tdlib import profiles, rows
 from tdlib.deploy import efficiency
-from tdlib.report import plots, tables
 
 CHANNELS = 3
 
@@ -57,9 +54,8 @@ def test_a_measurement_names_its_batches_and_what_it_rests_on():
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak of resident memory")
 def test_memory_is_what_a_call_takes_at_its_peak_and_again_each_time():
     def forward(x):
-        return (
-            torch.ones(len(x) * 2**20).sum() + torch.ones(len(x) * 2**20).sum()
-        )  # 4 MiB a window, one after the other
+        one_after_the_other = (torch.ones(len(x) * 2**20).sum() for _ in range(2))  # each 4 MiB a window
+        return sum(one_after_the_other)
 
     for _ in range(2):
         assert efficiency.peak_memory(forward, torch.zeros(16, 1, 1)) == pytest.approx(64, abs=8)
@@ -90,30 +86,15 @@ def test_without_onnx_the_fused_form_is_left_and_a_sentence_says_so(student, mon
 
 
 def test_latency_is_set_beside_the_error_of_the_same_network():
-    runs = pd.DataFrame(
-        {"model": ["mlp", "mlp", "itransformer"], "system": ["MLP", "MLP from iTransformer", "iTransformer"],
-         "test_mse": [0.5, 0.4, 0.45], "parameters": [10, 10, 30]}
-    )  # fmt: skip
+    models = {"model": ["mlp", "mlp", "itransformer"], "teacher": [None, "itransformer", None]}
+    figures = {"test_mse": [0.5, 0.4, 0.45], "parameters": [10, 10, 30]}
+    runs = rows.with_systems(pd.DataFrame(models | figures).assign(dataset="toy", horizon=1))
     times = pd.Series({"MLP": 2.0, "MLP, fused": 1.0, "MLP, ONNX int8": 0.5, "iTransformer": 6.0})
     table = efficiency.against_error(runs, times)
-    assert table["ms"].to_dict() == {"MLP": 2, "MLP from iTransformer": 2, "iTransformer": 6,
-                                     "MLP from iTransformer, fused": 1}  # fmt: skip
+    own = {"MLP": 2, "MLP from iTransformer": 2, "iTransformer": 6}
+    assert table["ms"].to_dict() == own | {"MLP from iTransformer, fused": 1}
+    assert table["part"].tolist() == ["plain", "distilled", "teacher", "distilled"]
+    assert efficiency.against_error(runs[:1], times)["ms"].to_dict() == {"MLP": 2}  # no distilled student, no forms
     assert table.loc["MLP from iTransformer, fused", "test_mse"] == 0.4
     ratios = efficiency.against_mlp(times, pd.Series({"MLP": 10, "iTransformer": 30}))
     assert ratios.loc["iTransformer"].tolist() == [3, 3]
-
-
-def test_labels_of_bubbles_cover_neither_each_other_nor_a_bubble():
-    names = [*(tables.NAMES[name] for name in models.names()), "MLP from iTransformer", "MLP from iTransformer, fused"]
-    random = np.random.default_rng(0)
-    table = pd.DataFrame({"x": 10 ** random.uniform(0, 1, len(names)), "y": random.uniform(0.3, 0.4, len(names)),
-                          "size": random.integers(1, 100, len(names))}, index=names)  # fmt: skip
-    figure = plots.bubbles(table, x="x", y="y", size="size", labels=("time [ms]", "error"))
-    figure.canvas.draw()
-    texts = figure.axes[0].texts
-    assert [text.get_text() for text in texts] == [*names[:-1], "fused"]
-    boxes = [Text.get_window_extent(text) for text in texts]
-    for place, box in enumerate(boxes):
-        assert not any(box.overlaps(other) for other in boxes[:place])
-        assert not any(box.contains(*middle) for middle in figure.axes[0].transData.transform(table[["x", "y"]]))
-    plt.close(figure)

@@ -1,0 +1,91 @@
+"""The rows of a store as a frame: read, named, chosen, and one sentence with a command where one is not there."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from tdlib import models, study
+from tdlib.config import RunConfig
+
+
+def read(
+    wanted: Iterable[RunConfig], profile: str, *parts: str, store: str | Path, train_missing: bool = False
+) -> pd.DataFrame:
+    """The rows of `wanted`, runs of some parts of a profile, as `with_systems` names them; says how many are there.
+
+    `store` is as a page sees it, which runs one folder below the root. ValueError, with the command that trains
+    what is missing, where there is no row at all; `missing` says the same of a single one.
+    """
+    wanted = list(dict.fromkeys(wanted))
+    place = store if Path(store).is_absolute() else os.path.relpath(store, "..")
+    chosen = "".join(f" --part {part}" for part in parts)
+    commands = [f"`python -m tdlib runs --profile {name}{chosen} --store {place}`" for name in profile.split("+")]
+    runs = study.ensure(wanted, store=store, train_missing=train_missing)
+    runs.attrs["commands"] = " and ".join(commands)  # `missing` names them wherever the frame has got to
+    if runs.empty:
+        raise missing(runs, f"none of these {len(wanted)} runs")
+    rest = f"; train the rest with {runs.attrs['commands']}" if len(runs) < len(wanted) else ""
+    print(len(runs), "of", len(wanted), f"runs are in the store{rest}")
+    return with_systems(runs)
+
+
+def missing(runs: pd.DataFrame, what: str) -> ValueError:
+    """What to raise where `what` is not among the runs: it names the command that trains it."""
+    commands = runs.attrs.get("commands", "`python -m tdlib runs`")
+    return ValueError(f"{what} is in the store; train what is missing with {commands}")
+
+
+def system(model: str, teacher: str | None = None) -> str:
+    """What a table calls a run: its model, and whom it learned from."""
+    return f"{models.title(model)} from {models.title(teacher)}" if teacher else models.title(model)
+
+
+def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with what tables and figures call them.
+
+    `system`: the model and whom it learned from; `part`: "teacher", "plain" or "distilled" student;
+    `setting`: the data set and horizon in words.
+    """
+    taught = runs["teacher"].notna()
+    names = [
+        system(model, teacher if known else None)
+        for model, teacher, known in zip(runs["model"], runs["teacher"], taught, strict=True)
+    ]
+    students = runs["model"].map(models.role) == "student"
+    part = taught.map({True: "distilled", False: "plain"}).where(students, "teacher")
+    setting = runs["dataset"] + ", " + runs["horizon"].astype(str) + " steps"
+    return runs.assign(system=names, part=part, setting=setting)
+
+
+def select(runs: pd.DataFrame, **chosen: str | int) -> pd.DataFrame:
+    """The runs of, say, `dataset="ETTh1", horizon=96`; ValueError, with the valid ones, where there is none."""
+    if runs.empty:
+        raise missing(runs, "no run")
+    for column, value in chosen.items():
+        valid = list(dict.fromkeys(runs[column].dropna()))
+        if value not in valid:
+            there = f" (there is: {', '.join(map(str, valid))})" if valid else ""
+            raise missing(runs, f"no run with {column} {value!r}{there}")
+        runs = runs[runs[column] == value]
+    return runs
+
+
+def taught(runs: pd.DataFrame, *, dataset: str, horizon: int, teacher: str) -> pd.DataFrame:
+    """The teacher, the plain MLP and the MLP that learned from it in one setting, by `system`, in this order.
+
+    The two students have the same seed, the first that both have. ValueError where one of the three is not there.
+    """
+    here = select(runs, dataset=dataset, horizon=horizon)
+    select(here, teacher=teacher)
+    plain, distilled = (
+        here[(here["model"] == "mlp") & found] for found in (here["part"] == "plain", here["teacher"] == teacher)
+    )
+    paired = distilled[distilled["seed"].isin(plain["seed"])][:1]
+    three = pd.concat([here[here["model"] == teacher][:1], plain[plain["seed"].isin(paired["seed"])][:1], paired])
+    if len(three) < 3:
+        raise missing(
+            runs, f"{dataset}, {horizon} steps: not every run of teacher, plain and distilled student of one seed"
+        )
+    return three.set_index("system")

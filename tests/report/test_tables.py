@@ -1,0 +1,240 @@
+"""Tables: what is written, what is computed, and that the README shows the committed ones."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tdlib import rows
+from tdlib.config import RunConfig
+from tdlib.report import tables
+
+ROOT = Path(__file__).parent.parent.parent
+PUBLISHED = ROOT / "results/published.csv"
+
+
+def runs(**columns) -> pd.DataFrame:
+    base = {"dataset": "ETTh1", "lookback": 720, "horizon": 96, "teacher": None, "seed": 1, "test_mae": 0.5}
+    return rows.with_systems(pd.DataFrame({**base, "test_period_kl": 1.0, "parameters": 10, **columns}))
+
+
+MAIN = runs(
+    model=["itransformer", "mlp", "mlp", "mlp", "dlinear", "nlinear", "tsmixer"],
+    teacher=[None, None, None, "itransformer", None, None, None],
+    seed=[1, 1, 2, 1, 1, 1, 1],
+    test_mse=[0.5, 0.39, 0.41, 0.3, 0.4, 0.45, 0.1],
+)
+
+
+def test_by_system_is_the_mean_and_deviation_over_seeds():
+    table = tables.by_system(MAIN)
+    mlp = table.loc[("ETTh1", 96, "MLP")]
+    assert mlp["MSE"] == pytest.approx(0.4)
+    assert mlp["deviation of MSE"] == pytest.approx(np.std([0.39, 0.41], ddof=1))
+    assert mlp["seeds"] == 2
+    assert np.isnan(table.loc[("ETTh1", 96, "MLP from iTransformer"), "deviation of MSE"])
+
+
+def test_gains_are_percent_against_plain_teacher_and_the_best_linear_layer():
+    both = pd.concat([MAIN, runs(model=["mlp", "mlp", "moderntcn"], teacher=[None, "moderntcn", None],
+                                 horizon=192, test_mse=[0.5, 0.6, 0.4])])  # fmt: skip
+    table = tables.gains(both)
+    assert table.index.names == ["dataset", "horizon", "system"]
+    line = table.loc[("ETTh1", 96, "MLP from iTransformer")]
+    assert line.to_dict() == pytest.approx({"against plain": -25, "against teacher": -40, "against best linear": -25})
+    line = table.loc[("ETTh1", 192, "MLP from ModernTCN")]  # another horizon: its own plain student, no linear layer
+    assert line[:2].tolist() == pytest.approx([20, 50])
+    assert np.isnan(line["against best linear"])
+    assert len(table) == 2
+
+
+def test_gains_are_means_over_seeds():
+    two = pd.concat([MAIN, runs(model=["mlp"], teacher="itransformer", seed=2, test_mse=[0.5])])
+    assert tables.gains(two).iloc[0].tolist() == pytest.approx([0, -20, 0])
+
+
+@pytest.mark.parametrize(("part", "gone"), [("plain", "against plain"), ("teacher", "against teacher")])
+def test_gains_over_what_is_not_there_are_empty(part, gone):
+    table = tables.gains(MAIN[MAIN["part"] != part])
+    assert table[gone].isna().all()
+    assert table.notna().any(axis=None)
+
+
+def test_without_a_distilled_student_there_are_no_gains():
+    table = tables.gains(MAIN[MAIN["part"] != "distilled"])
+    assert table.empty
+    assert list(table.columns) == ["against plain", "against teacher", "against best linear"]
+
+
+def test_published_figures_stand_beside_ours_where_there_are_any():
+    beside = tables.beside_published(MAIN, PUBLISHED)
+    line = beside[(beside["system"] == "iTransformer") & (beside["metric"] == "MSE")].iloc[0]
+    assert line["ours"] == pytest.approx(0.5)
+    assert line["published"] == pytest.approx(0.396)
+    assert set(beside["metric"]) == {"MSE", "MAE"}
+    assert set(beside["system"]) <= {"iTransformer", "DLinear"}  # the distilled one: means over four horizons only
+
+
+def test_published_figures_of_another_look_back_are_others():
+    assert tables.beside_published(MAIN.assign(lookback=336), PUBLISHED).empty
+
+
+def test_a_published_mean_is_compared_once_all_four_horizons_are_there():
+    horizons = [96, 192, 336, 720]
+    teachers = ["moderntcn"] * 4 + [None] * 4
+    four = runs(horizon=horizons * 2, model="mlp", teacher=teachers, test_mse=[0.4, 0.4, 0.4, 0.44, 9, 9, 9, 9])
+    beside = tables.beside_published(four, PUBLISHED)
+    line = beside[(beside["horizon"] == "mean") & (beside["metric"] == "MSE") & (beside["system"] != "MLP")].iloc[0]
+    assert line[["dataset", "system", "source"]].tolist() == ["ETTh1", "MLP from ModernTCN", "TimeDistill v3"]
+    assert line["ours"] == pytest.approx(0.41)
+    assert line["published"] == pytest.approx(0.429)
+    assert tables.beside_published(four[four["horizon"] != 192], PUBLISHED).query("horizon == 'mean'").empty
+
+
+def test_two_stores_are_compared_where_both_have_rows():
+    fresh = MAIN[MAIN["part"] != "teacher"].assign(test_mse=lambda found: 1.1 * found["test_mse"])
+    table = tables.difference(MAIN[MAIN["model"] != "dlinear"], fresh)
+    assert list(table.index.get_level_values("system")) == ["MLP", "MLP from iTransformer", "NLinear", "TSMixer"]
+    assert table.loc[("ETTh1", 96, "MLP")].tolist() == pytest.approx([0.4, 0.44, 0.1])
+    with pytest.raises(ValueError, match="no run of this profile in common"):
+        tables.difference(MAIN, fresh.assign(horizon=192))
+
+
+def test_relative_to_full_is_percent_of_the_full_method():
+    ablation = pd.DataFrame(
+        {"dataset": "a", "horizon": 1, "variant": ["full", "full", "w/o scale"], "MSE": [1, 3, 3.0]}
+    )
+    table = tables.relative_to_full(ablation)
+    assert table.loc[("a", 1, "w/o scale"), "% against full"] == pytest.approx(50)
+    assert table.loc[("a", 1, "full"), "% against full"] == 0
+
+    assert table.columns.tolist() == ["MSE", "deviation", "seeds", "% against full"]
+    assert table.loc[("a", 1, "full")].tolist() == pytest.approx([2, np.sqrt(2), 2, 0])
+
+
+def test_an_ablation_is_read_against_the_full_method_of_its_own_setting():
+    lines = [("a", 1, "full", 2.0), ("a", 1, "w/o", 3.0), ("b", 1, "full", 4.0), ("b", 1, "w/o", 3.0)]
+    table = tables.relative_to_full(pd.DataFrame(lines, columns=["dataset", "horizon", "variant", "MSE"]))
+    assert table["% against full"].tolist() == pytest.approx([0, 50, 0, -25])
+    some = pd.DataFrame(lines[:3:2] + lines[1:2], columns=["dataset", "horizon", "variant", "MSE"])
+    with pytest.raises(ValueError, match="no run of the full method is in the store; train"):
+        tables.relative_to_full(some[some["variant"] != "full"])
+
+
+ENTRIES = [
+    ("itransformer", RunConfig("synthetic", 48, 16, "itransformer", settings={"width": 64, "heads": 4}, epochs=3)),
+    ("itransformer", RunConfig("synthetic", 48, 16, "mlp")),
+    ("width 9", RunConfig("synthetic", 48, 16, "mlp")),
+    ("moderntcn", RunConfig("synthetic", 48, 16, "moderntcn")),
+]
+
+
+def test_a_run_is_there_once_for_each_of_its_names_and_a_models_name_is_its_title():
+    found = runs(model=["itransformer", "mlp"], id=[ENTRIES[0][1].id, ENTRIES[1][1].id], test_mse=[1.0, 2.0])
+    table = tables.named(ENTRIES, found)
+    assert table[["name", "system", "test_mse"]].values.tolist() == [
+        ["iTransformer", "iTransformer", 1.0],
+        ["iTransformer", "MLP", 2.0],
+        ["width 9", "MLP", 2.0],
+    ]
+    assert tables.named([], found).empty
+    with pytest.raises(ValueError, match="none of the runs moderntcn is in the store; train"):
+        tables.named(ENTRIES[3:], found)
+
+
+def test_the_missing_runs_of_a_frame_that_was_read_are_named_with_its_command():
+    found = runs(model=["mlp"], id=["0"], test_mse=[1.0])
+    found.attrs["commands"] = "`this`"
+    with pytest.raises(ValueError, match="train what is missing with `this`"):
+        tables.named(ENTRIES, found)
+
+
+def test_side_by_side_a_gain_is_positive_where_the_distilled_student_is_better():
+    table = tables.side_by_side(
+        runs(
+            name=["A", "A", "A", "B", "B", "A"],
+            model=["itransformer", "mlp", "mlp", "mlp", "mlp", "mlp"],
+            teacher=[None, None, "itransformer", None, "itransformer", None],
+            test_mse=[0.4, 0.4, 0.3, 0.2, 0.3, 0.6],
+        )
+    )
+    columns = ["teacher", "plain", "distilled", "gain over plain %", "gain over teacher %"]
+    assert table.columns.tolist() == columns
+    assert table.loc["A"].tolist() == pytest.approx([0.4, 0.5, 0.3, 40, 25])
+    assert table.loc["B"].tolist() == pytest.approx([np.nan, 0.2, 0.3, -50, np.nan], nan_ok=True)
+    assert table.index.name is table.columns.name is None
+
+
+@pytest.mark.parametrize("gone", ["teacher", "plain", "distilled"])
+def test_side_by_side_what_is_not_there_is_empty(gone):
+    found = runs(name="A", model=["itransformer", "mlp", "mlp"], teacher=[None, None, "itransformer"], test_mse=0.5)
+    table = tables.side_by_side(found[found["part"] != gone])
+    if gone == "teacher":  # students of one kind are compared without their teachers
+        assert table.columns.tolist() == ["plain", "distilled", "gain over plain %"]
+    else:
+        assert table[gone].isna().all()
+        assert len(table.columns) == 5
+
+
+def test_a_teacher_of_another_size_or_training_says_how_it_differs():
+    sizes = tables.deviations_from_published(ENTRIES)
+    assert sizes.to_dict() == {"iTransformer": "width 64, heads 4, epochs 3", "ModernTCN": "published"}
+    assert sizes.name == "size and training"
+
+
+def test_varied_runs_are_called_after_what_is_varied():
+    entries = {"scales": [RunConfig("synthetic", 48, 16, "mlp", "itransformer", scales=scales) for scales in (0, 2)]}
+    found = runs(model=["mlp"], id=[entries["scales"][1].id], test_mse=[1.0])
+    assert tables.varied(entries, found)["setting"].tolist() == ["scales 2"]
+
+
+def test_published_figures_are_chosen_by_column():
+    chosen = tables.published(PUBLISHED, dataset="ETTh1", model="TimeDistill", horizon="mean", metric="MSE")
+    assert 0.429 in chosen["value"].tolist()
+    assert set(chosen["dataset"]) == {"ETTh1"}
+    numbers = tables.published(PUBLISHED, horizon=96)
+    assert set(numbers["horizon"]) == {"96"}
+
+
+def test_save_writes_csv_in_full_and_the_others_rounded(tmp_path):
+    table = pd.DataFrame({"name_1": ["a"], "value": [1 / 3]})
+    shown = tables.save(table, "t", tmp_path)
+    assert shown["value"].iloc[0] == 0.333
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv"), table)
+    assert "0.333 |" in (tmp_path / "t.md").read_text()
+    assert r"\begin{tabular}" in (tmp_path / "t.tex").read_text()
+    assert r"name\_1" in (tmp_path / "t.tex").read_text()
+    tables.save(table, "t", tmp_path, digits=1)
+    assert "0.3 |" in (tmp_path / "t.md").read_text()
+    assert "0.3 " in (tmp_path / "t.tex").read_text()
+
+
+def test_a_table_keeps_its_index_and_shows_nothing_where_there_is_no_number(tmp_path):
+    table = pd.DataFrame({"value": [1.0, np.nan]}, index=pd.Index(["a", "b"], name="name"))
+    tables.save(table, "t", tmp_path / "new/folder")
+    text = {suffix: (tmp_path / f"new/folder/t.{suffix}").read_text() for suffix in ("csv", "md", "tex")}
+    assert text["csv"] == "name,value\na,1.0\nb,\n"
+    assert text["md"].splitlines()[2:] == ["| a      |   1.000 |", "| b      |         |"]
+    assert "nan" not in text["tex"].lower()
+    assert "a & 1.000" in text["tex"]
+
+
+def test_update_text_replaces_what_stands_between_the_marks(tmp_path):
+    (tmp_path / "t.md").write_text("| new |\n")
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- table: t -->\n| old |\n<!-- end -->\nafter\n")
+    for _ in range(2):
+        tables.update_text(readme, tmp_path)
+        assert readme.read_text() == "before\n<!-- table: t -->\n| new |\n<!-- end -->\nafter\n"
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/scaling.md"])
+def test_the_texts_show_the_committed_tables(name, tmp_path):
+    text = (ROOT / name).read_text()
+    assert re.findall(r"<!-- table: (\S+) -->", text)
+    copy = tmp_path / "copy.md"
+    copy.write_text(text)
+    tables.update_text(copy, ROOT / "results/tables")
+    assert copy.read_text() == text

@@ -1,0 +1,116 @@
+"""Rows: what they are called, how they are chosen, and what is said where one is not there."""
+
+import pandas as pd
+import pytest
+import small
+
+from tdlib import models, profiles, rows
+from tdlib.store import Store
+
+RUNS = rows.with_systems(
+    pd.DataFrame(
+        [
+            ("moderntcn", None, 1),
+            ("itransformer", None, 1),
+            ("mlp", None, 3),
+            ("mlp", None, 2),
+            ("mlp", "itransformer", 1),
+            ("mlp", "itransformer", 2),
+            ("mlp", "itransformer", 3),
+            ("mlp", "moderntcn", 9),
+            ("tsmixer", "moderntcn", 3),
+            ("dlinear", float("nan"), 3),
+        ],
+        columns=["model", "teacher", "seed"],
+    ).assign(dataset="toy", horizon=96)
+)
+
+
+def test_a_system_is_a_model_and_whom_it_learned_from():
+    assert rows.system("mlp") == models.title("mlp") == "MLP"
+    assert rows.system("tsmixer", "timesnet") == "TSMixer from TimesNet"
+    with pytest.raises(ValueError, match="unknown model 'nothing'"):
+        rows.system("nothing")
+
+
+def test_a_column_says_who_teaches_and_who_is_distilled():
+    names = dict(zip(RUNS["system"], RUNS["part"], strict=True))
+    assert names == {
+        "ModernTCN": "teacher",
+        "iTransformer": "teacher",
+        "MLP": "plain",
+        "MLP from iTransformer": "distilled",
+        "MLP from ModernTCN": "distilled",
+        "TSMixer from ModernTCN": "distilled",
+        "DLinear": "plain",
+    }
+    assert set(RUNS["setting"]) == {"toy, 96 steps"}
+
+
+def test_select_names_what_is_there():
+    assert len(rows.select(RUNS, dataset="toy", model="mlp")) == 6
+    with pytest.raises(
+        ValueError, match=r"no run with horizon 7 \(there is: 96\) is in the store; train what is missing with"
+    ):
+        rows.select(RUNS, dataset="toy", horizon=7)
+    with pytest.raises(ValueError, match="no run with teacher 'moderntcn' is in the store"):
+        rows.select(RUNS, model="dlinear", teacher="moderntcn")
+    with pytest.raises(ValueError, match="no run is in the store; train what is missing"):
+        rows.select(pd.DataFrame(), dataset="toy")
+
+
+def test_taught_students_have_the_first_seed_that_both_have():
+    three = rows.taught(RUNS, dataset="toy", horizon=96, teacher="itransformer")
+    assert list(three.index) == ["iTransformer", "MLP", "MLP from iTransformer"]
+    assert three["seed"].tolist() == [1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        (
+            {"teacher": "moderntcn"},
+            "toy, 96 steps: not every run of teacher, plain and distilled student of one seed is",
+        ),
+        (
+            {"teacher": "nothing"},
+            "no run with teacher 'nothing' \\(there is: itransformer, moderntcn\\) is in the store",
+        ),
+        ({"dataset": "other"}, "no run with dataset 'other' \\(there is: toy\\) is"),
+    ],
+)
+def test_a_setting_that_is_not_whole_is_refused(chosen, words):
+    with pytest.raises(ValueError, match=words):
+        rows.taught(RUNS, **{"dataset": "toy", "horizon": 96, "teacher": "itransformer"} | chosen)
+
+
+def test_reading_nothing_names_the_command_that_trains_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wanted = profiles.Profile("smoke").main()
+    train = "`python -m tdlib runs --profile smoke --part main --part ablation --store results`"
+    for store, command in [("../results", train), (tmp_path / "other", train.replace("results", f"{tmp_path}/other"))]:
+        with pytest.raises(ValueError) as caught:
+            rows.read(wanted, "smoke", "main", "ablation", store=store)
+        assert (
+            str(caught.value)
+            == f"none of these {len(wanted)} runs is in the store; train what is missing with {command}"
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_reading_a_part_says_how_many_are_there_and_refusals_name_the_command_later(tmp_path, capsys):
+    wanted = profiles.Profile("smoke").main()
+    store = Store(tmp_path)
+    for config in wanted[:2]:
+        store.write(small.row(config.id, config=config.to_dict()), small.arrays())
+    runs = rows.read([*wanted, *wanted], "smoke+demo", "main", store=tmp_path)
+    assert runs["system"].tolist() == ["iTransformer", "ModernTCN"]
+    commands = [f"`python -m tdlib runs --profile {name} --part main --store {tmp_path}`" for name in ("smoke", "demo")]
+    trained = " and ".join(commands)
+    assert capsys.readouterr().out == f"2 of {len(wanted)} runs are in the store; train the rest with {trained}\n"
+    with pytest.raises(
+        ValueError, match=r"no run with part 'plain' \(there is: teacher\) .* --profile smoke .* --profile demo"
+    ):
+        rows.select(runs[runs["seed"] == 2021].rename(columns={"test_mse": "MSE"}), part="plain")
+    rows.read(wanted[:2], "smoke", "main", store=tmp_path)
+    assert capsys.readouterr().out == "2 of 2 runs are in the store\n"
