@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tdlib.__main__ import main
@@ -40,3 +41,13 @@ def test_every_command_that_readme_shows_is_one(capsys):
             main([command, "--help"])
         assert stopped.value.code == 0
     assert {"runs", "pages", "distill", "forecast", "export"} <= commands
+
+
+def test_what_is_said_of_the_idle_pair_is_in_its_table():
+    """Idle, the plain student is worse on both data sets, and the gain by distillation looks larger."""
+    table = pd.read_csv(ROOT / "results/tables/07_affine.csv").set_index("MLP")
+    for dataset in ("ETTh1", "ETTh2"):
+        learns, idle = (table.loc[f"{dataset}, {words}"] for words in ("the last pair learns", "it is idle"))
+        assert learns["seeds"] == idle["seeds"] == 3
+        assert idle["plain"] > learns["plain"]
+        assert idle["gain over plain %"] > learns["gain over plain %"]

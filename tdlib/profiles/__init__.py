@@ -139,6 +139,15 @@ class Profile:
             "students": {name: pair(table["students_teacher"], name) for name in table["students"]},
             "sizes": {name: pair(teacher, settings=size) for name, size in sizes.items()},
             "norms": {norm: pair(teacher, settings={"norm": norm}) for norm in table["norms"]},
+            "affine": {
+                f"{dataset}, {words}": [
+                    self.config(dataset, horizon, "mlp", source, seed=seed, settings={"affine": affine})
+                    for seed in self.table["seeds"]
+                    for source in (None, teacher)
+                ]
+                for dataset in table["affine"]
+                for affine, words in ((True, "the last pair learns"), (False, "it is idle"))
+            },
             "rivals": {name: [rival(RIVALS[name])] for name in table["rivals"]},
         }
         return {
