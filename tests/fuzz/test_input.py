@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tdlib import data
@@ -26,6 +26,7 @@ QUICK = {
     "derandomize": True,
     "deadline": None,
     "database": None,
+    "phases": (Phase.explicit, Phase.generate),  # making a failure smaller takes minutes
     "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 }
 UNCLEAR = ("Traceback", "Error(", "Errno", "PosixPath", "size mismatch", "C error", "NoneType' object")
