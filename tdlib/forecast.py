@@ -76,7 +76,7 @@ def _numbers(values) -> np.ndarray:
         if isinstance(values, torch.Tensor):
             values = values.detach().cpu()
             values = values.double() if values.is_floating_point() else values  # NumPy has no bfloat16
-        if isinstance(values, np.ma.MaskedArray):
+        if isinstance(values, np.ma.MaskedArray) and values.dtype.kind in "biuf":
             values = values.astype(float).filled(np.nan)
         table = np.asarray(values)
         if table.dtype == object and all(isinstance(cell, Real) for cell in table.flat):

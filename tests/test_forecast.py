@@ -77,6 +77,7 @@ def changed(value, row: int = -1):
         (changed(np.inf), "values must be finite"),
         (np.ma.masked_equal(changed(7.0), 7.0), "values must be finite"),
         (changed(1j), "table of real numbers, got ndarray of complex128"),
+        (np.ma.MaskedArray(changed(1j)), "table of real numbers, got MaskedArray of complex128"),
         (torch.from_numpy(VALUES) * 1j, "table of real numbers, got Tensor of complex64"),
         (VALUES.astype(str), "table of real numbers, got ndarray of str"),
         (VALUES.astype(str).tolist(), "table of real numbers, got list"),

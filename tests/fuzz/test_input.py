@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tdlib import data
@@ -26,6 +26,7 @@ QUICK = {
     "derandomize": True,
     "deadline": None,
     "database": None,
+    "phases": (Phase.explicit, Phase.generate),  # making a failure smaller takes minutes
     "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 }
 UNCLEAR = ("Traceback", "Error(", "Errno", "PosixPath", "size mismatch", "C error", "NoneType' object")
@@ -98,7 +99,7 @@ def read(blob: bytes, path: Path) -> data.Series | None:
     return series
 
 
-@settings(**QUICK, max_examples=150)
+@settings(**QUICK, max_examples=50)
 @given(st.one_of(st.binary(max_size=60), st.text(alphabet='ab,"\n\r\t1.5-\0;é', max_size=40).map(str.encode)))
 @example(b"")
 @example(b"\xef\xbb\xbfa,b\n1,2\n")
@@ -110,7 +111,7 @@ def test_any_bytes_are_a_series_or_a_sentence(tmp_path, blob):
     read(blob, tmp_path / "own.csv")
 
 
-@settings(**QUICK, max_examples=200)
+@settings(**QUICK, max_examples=60)
 @given(
     st.integers(1, 3).flatmap(
         lambda n: st.tuples(
@@ -168,7 +169,7 @@ COMMANDS = st.one_of(
 )
 
 
-@settings(**QUICK, max_examples=250)
+@settings(**QUICK, max_examples=100)
 @given(command=COMMANDS)
 def test_any_command_is_done_or_refused_in_a_sentence_and_touches_no_file(place, capsys, monkeypatch, command):
     monkeypatch.chdir(place)
@@ -210,7 +211,7 @@ def test_a_forecast_replaces_none_of_these(out, place, capsys, monkeypatch):
 NUMBER = st.one_of(st.integers(), st.floats(), st.sampled_from([10**9, 10**18, 10**20, True, None, "1", 1j, [], {}]))
 
 
-@settings(**QUICK, max_examples=200)
+@settings(**QUICK, max_examples=60)
 @given(
     st.sampled_from(
         [
@@ -259,7 +260,7 @@ ROWS = st.one_of(
 FORMS = st.sampled_from([list, np.asarray, pd.DataFrame, torch.tensor, tuple, np.ma.masked_invalid, str])
 
 
-@settings(**QUICK, max_examples=150)
+@settings(**QUICK, max_examples=50)
 @given(ROWS, FORMS)
 def test_any_values_give_a_finite_forecast_or_a_sentence(place, rows, form):
     try:
