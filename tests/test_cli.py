@@ -144,7 +144,7 @@ def test_a_failed_run_is_named_and_exits_with_1(monkeypatch, capsys, tmp_path):
     config = profiles.Profile("smoke").config("synthetic", 24, "nlinear", seed=2021, learning_rate=1e30)
     monkeypatch.setattr(profiles.Profile, "runs", lambda self: [config])
     assert cli.main(["runs", "--profile", "smoke", "--store", str(tmp_path)]) == 1
-    assert f"{config.id} (Diverged: training stopped: supervised is " in capsys.readouterr().err
+    assert f"{config.id} (training stopped: supervised is " in capsys.readouterr().err
 
 
 def test_an_interrupt_exits_with_130_and_says_that_work_is_kept(monkeypatch, capsys, tmp_path):
