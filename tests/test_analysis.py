@@ -151,6 +151,12 @@ def test_wins_are_means_over_seeds_of_each_student_against_each_teacher(filled):
         "MLP from iTransformer": 3,
         "MLP from ModernTCN": 1,
     }
+    assert list(found) == [
+        ("iTransformer", "MLP"),
+        ("ModernTCN", "MLP"),
+        ("iTransformer", "MLP from iTransformer"),
+        ("ModernTCN", "MLP from ModernTCN"),
+    ]
     assert table["low"].isna().all()  # four windows are less than two blocks of 9 + 1
 
 
@@ -211,6 +217,7 @@ def test_scale_table_has_a_line_a_run_and_scale(filled):
     here = table[(table["system"] == "MLP") & (table["seed"] == 2)]
     assert here[["scale", "MSE"]].values.tolist() == [[0, 4.0], [1, 3.0]]
     assert set(table.columns) == {"setting", "system", "seed", "scale", "MSE"}
+    assert table.index.is_unique
 
 
 def test_the_setting_is_chosen_on_the_mean_over_seeds():
@@ -218,7 +225,10 @@ def test_the_setting_is_chosen_on_the_mean_over_seeds():
         [(0.1, 1.0, 5.0, 1.0), (0.1, 1.0, 7.0, 3.0), (1.0, 1.0, 4.0, 4.0), (1.0, 2.0, 9.0, 9.0)],
         columns=["alpha", "beta", "val_mse", "test_mse"],
     )
-    chosen = analysis.chosen_on(grid).set_index("cell")
+    chosen = analysis.chosen_on(grid)
+    assert list(chosen.columns) == ["cell", "alpha", "beta", "val_mse", "test_mse"]
+    assert list(chosen.index) == [0, 1, 2]
+    chosen = chosen.set_index("cell")
     assert chosen.loc["chosen on validation"].tolist() == [1.0, 1.0, 4.0, 4.0]
     assert chosen.loc["chosen on test"].tolist() == [0.1, 1.0, 6.0, 2.0]
     assert chosen.loc["worst on test"].tolist() == [1.0, 2.0, 9.0, 9.0]
@@ -231,3 +241,8 @@ def test_the_telling_sample_is_where_distillation_gains_most():
     plain["sample_prediction"][1, :, 0] = 5.0
     distilled["sample_prediction"] = np.ones((2, 3, 2))
     assert analysis.telling_sample(plain, distilled) == (1, 0)
+    plain["sample_prediction"][0, :, 1] = distilled["sample_prediction"][0, :, 1] = 9.0  # far off, and no gain
+    assert analysis.telling_sample(plain, distilled) == (1, 0)
+    distilled["sample_prediction"][:, 0, 1] = -400.0  # a loss, whose square leaves half precision
+    halves = [{name: values.astype(np.float16) for name, values in one.items()} for one in (plain, distilled)]
+    assert analysis.telling_sample(*halves) == (1, 0)
