@@ -112,7 +112,7 @@ def test_two_stores_are_compared_where_both_have_rows():
     assert table.loc[("ETTh1", 96, "MLP")].to_dict() == pytest.approx(
         {"committed": 0.4, "fresh": 0.44, "difference": 0.1}
     )
-    with pytest.raises(ValueError, match="no run of this profile in common"):
+    with pytest.raises(ValueError, match=r"^the two stores have no run of this profile in common"):
         tables.difference(MAIN, fresh.assign(horizon=192))
 
 
