@@ -221,7 +221,7 @@ def _compare(options: argparse.Namespace) -> None:
     places = [options.committed, options.store or Path("build") / options.profile]
     both = [study.ensure(configs, store=place, train_missing=False) for place in places]
     for place, found in zip(places, both, strict=True):
-        require(len(found) > 0, f"there is no row of profile {options.profile} in {place}")
+        require(len(found) > 0, f"{place} must hold rows of profile {options.profile}")
     table = tables.difference(*map(rows.with_systems, both))
     print(table.round(4).to_string())
     worst = table["difference"].abs().max()

@@ -30,6 +30,11 @@ MAIN = runs(
 
 def test_by_system_is_the_mean_and_deviation_over_seeds():
     table = tables.by_system(MAIN)
+    systems = ["iTransformer", "MLP", "MLP from iTransformer", "DLinear", "NLinear", "TSMixer"]
+    assert list(table.index) == [("ETTh1", 96, system) for system in systems]  # as the rows come
+    columns = ["MSE", "MAE", "KL", "deviation of MSE", "seeds", "parameters"]
+    assert list(table.columns) == columns
+    assert table.loc[("ETTh1", 96, "DLinear"), ["MSE", "MAE", "KL", "parameters"]].tolist() == [0.4, 0.5, 1.0, 10]
     mlp = table.loc[("ETTh1", 96, "MLP")]
     assert mlp["MSE"] == pytest.approx(0.4)
     assert mlp["deviation of MSE"] == pytest.approx(np.std([0.39, 0.41], ddof=1))
@@ -48,6 +53,13 @@ def test_gains_are_percent_against_plain_teacher_and_the_best_linear_layer():
     assert line[:2].tolist() == pytest.approx([20, 50])
     assert np.isnan(line["against best linear"])
     assert len(table) == 2
+    turned = tables.gains(both[::-1])
+    assert list(turned.index) == [*table.index[::-1]]  # as the rows come
+    several = runs(model="mlp", teacher=["moderntcn", "itransformer"], test_mse=1.0)
+    assert list(tables.gains(several).index.get_level_values("system")) == [
+        "MLP from ModernTCN",
+        "MLP from iTransformer",
+    ]
 
 
 def test_gains_are_means_over_seeds():
@@ -97,8 +109,10 @@ def test_two_stores_are_compared_where_both_have_rows():
     fresh = MAIN[MAIN["part"] != "teacher"].assign(test_mse=lambda found: 1.1 * found["test_mse"])
     table = tables.difference(MAIN[MAIN["model"] != "dlinear"], fresh)
     assert list(table.index.get_level_values("system")) == ["MLP", "MLP from iTransformer", "NLinear", "TSMixer"]
-    assert table.loc[("ETTh1", 96, "MLP")].tolist() == pytest.approx([0.4, 0.44, 0.1])
-    with pytest.raises(ValueError, match="no run of this profile in common"):
+    assert table.loc[("ETTh1", 96, "MLP")].to_dict() == pytest.approx(
+        {"committed": 0.4, "fresh": 0.44, "difference": 0.1}
+    )
+    with pytest.raises(ValueError, match=r"^the two stores have no run of this profile in common"):
         tables.difference(MAIN, fresh.assign(horizon=192))
 
 
@@ -115,10 +129,15 @@ def test_relative_to_full_is_percent_of_the_full_method():
 
 
 def test_an_ablation_is_read_against_the_full_method_of_its_own_setting():
-    lines = [("a", 1, "full", 2.0), ("a", 1, "w/o", 3.0), ("b", 1, "full", 4.0), ("b", 1, "w/o", 3.0)]
+    lines = [("b", 1, "w/o", 3.0), ("b", 1, "full", 2.0), ("a", 1, "w/o", 3.0), ("a", 1, "full", 4.0)]
     table = tables.relative_to_full(pd.DataFrame(lines, columns=["dataset", "horizon", "variant", "MSE"]))
-    assert table["% against full"].tolist() == pytest.approx([0, 50, 0, -25])
-    some = pd.DataFrame(lines[:3:2] + lines[1:2], columns=["dataset", "horizon", "variant", "MSE"])
+    assert [*zip(table.index.get_level_values("dataset"), table["% against full"], strict=True)] == [
+        ("b", pytest.approx(50)),
+        ("b", 0),
+        ("a", pytest.approx(-25)),
+        ("a", 0),
+    ]
+    some = pd.DataFrame(lines, columns=["dataset", "horizon", "variant", "MSE"])
     with pytest.raises(ValueError, match="no run of the full method is in the store; train"):
         tables.relative_to_full(some[some["variant"] != "full"])
 
@@ -154,16 +173,17 @@ def test_the_missing_runs_of_a_frame_that_was_read_are_named_with_its_command():
 def test_side_by_side_a_gain_is_positive_where_the_distilled_student_is_better():
     table = tables.side_by_side(
         runs(
-            name=["A", "A", "A", "B", "B", "A"],
-            model=["itransformer", "mlp", "mlp", "mlp", "mlp", "mlp"],
-            teacher=[None, None, "itransformer", None, "itransformer", None],
-            test_mse=[0.4, 0.4, 0.3, 0.2, 0.3, 0.6],
+            name=["B", "B", "A", "A", "A", "A"],
+            model=["mlp", "mlp", "itransformer", "mlp", "mlp", "mlp"],
+            teacher=[None, "itransformer", None, None, "itransformer", None],
+            test_mse=[0.2, 0.3, 0.4, 0.4, 0.3, 0.6],
         )
     )
     columns = ["teacher", "plain", "distilled", "gain over plain %", "gain over teacher %"]
     assert table.columns.tolist() == columns
     assert table.loc["A"].tolist() == pytest.approx([0.4, 0.5, 0.3, 40, 25])
     assert table.loc["B"].tolist() == pytest.approx([np.nan, 0.2, 0.3, -50, np.nan], nan_ok=True)
+    assert list(table.index) == ["B", "A"]  # as the rows come
     assert table.index.name is table.columns.name is None
 
 
