@@ -288,6 +288,52 @@ def test_tiny_waves_have_the_gradient_of_small_ones(amplitude, reduction):
     torch.testing.assert_close(gradient(amplitude), expected, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("side", [0, 1])
+def test_one_side_alone_has_the_gradient_it_has_beside_the_other(side, reduction):
+    pair = [noise(2, 24, 3, seed=seed) for seed in (0, 1)]
+    both = [x.clone().requires_grad_() for x in pair]
+    multi_period(*both, dim=1, reduction=reduction).backward()
+    pair[side].requires_grad_()
+    multi_period(*pair, dim=1, reduction=reduction).backward()
+    assert torch.equal(pair[side].grad, both[side].grad)
+    assert pair[1 - side].grad is None
+
+
+def test_half_the_bits_are_computed_in_single_precision_and_their_gradient_comes_back_in_half():
+    student, teacher = (noise(2, 24, 3, seed=seed, dtype=torch.float32).bfloat16() for seed in (0, 1))
+    expected = multi_period(student.float(), teacher.float(), dim=1)
+    for other in (teacher, teacher.float()):
+        value = multi_period(student.requires_grad_(), other, dim=1)
+        assert value.dtype == torch.float32
+        assert torch.equal(value, expected)
+        assert torch.autograd.grad(value, student)[0].dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("quiet", [0, 1])
+def test_a_series_far_below_the_other_is_flat_to_the_loss_and_keeps_its_own_direction(quiet):
+    """Each series has its own height: a teacher of 1e-30 does not drown in a student of 1."""
+    pair = [noise(2, 24, 3, seed=seed, dtype=torch.float32) for seed in (0, 1)]
+    pair[quiet] *= 1e-30
+    small = pair[quiet].requires_grad_()
+    multi_period(*pair, dim=1).backward()
+    faint = (small.detach() * 1e24).requires_grad_()  # 1e-6: as flat, and far from the end of the format
+    pair[quiet] = faint
+    multi_period(*pair, dim=1).backward()
+    assert small.grad.abs().max() > 1e-4
+    torch.testing.assert_close(small.grad, faint.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_a_tensor_without_data_has_a_loss_of_the_right_shape():
+    x = torch.empty(2, 24, 3, device="meta", requires_grad=True)
+    for reduction in REDUCTIONS:
+        loss = multi_period(x, x, dim=1, reduction=reduction)
+        loss.backward()
+        assert loss.shape == ()
+    assert multi_scale(x, x, dim=1).shape == ()
+    assert x.grad.shape == x.shape
+
+
 def test_the_exact_divergence_is_never_negative():
     for seed in range(30):
         scale = 10.0 ** (seed % 6 - 3)
