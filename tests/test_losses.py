@@ -105,6 +105,12 @@ def test_a_length_that_cannot_be_halved_is_refused(length, scales):
         multi_scale(noise(2, length, 3), noise(2, length, 3), dim=1, scales=scales)
 
 
+@pytest.mark.parametrize(("scales", "end"), [(63, f": it must be at least {2**63}"), (64, ""), (10**9, "")])
+def test_a_length_that_nobody_has_is_not_written_out(scales, end):
+    with pytest.raises(ValueError, match=f"^a length of 8 cannot be halved {scales} times{end}$"):
+        losses.check_scales(8, scales)
+
+
 @pytest.mark.parametrize("scales", range(6))
 def test_the_shortest_length_that_can_be_halved_is_taken(scales):
     losses.check_scales(2**scales, scales)
@@ -217,6 +223,11 @@ def test_the_teachers_distribution_is_the_reference():
     assert abs(forth - back) > 0.01
 
 
+def test_the_textbook_divergence_has_the_temperature_and_the_floor_of_training_by_default():
+    textbook = losses.period_divergence(series(A)[0, :, 0], series(B)[0, :, 0]).item()
+    assert textbook == pytest.approx(4 * multi_period(series(A), series(B), dim=1).item(), rel=1e-9)
+
+
 def test_multi_period_takes_temperature_one_half_and_the_codes_reduction_by_default():
     explicit = multi_period(series(A), series(B), dim=1, temperature=0.5, reduction="code")
     assert torch.equal(multi_period(series(A), series(B), dim=1), explicit)
@@ -269,6 +280,14 @@ def test_the_gradient_is_bounded_for_every_finite_input(amplitude, length, dtype
     assert 0 <= loss.item() + 1e-7 < 20
     for gradient in torch.autograd.grad(loss, (student, teacher)):
         assert gradient.abs().max() <= 18.5 * length / 0.5 / (4 * 3 * (length // 2))
+
+
+def test_a_bin_far_below_the_height_of_its_series_has_a_bounded_gradient():
+    """[1, e, 1, -e] has |X_1| = 2e, whose square underflows: the direction X / A may be lost, never larger than 1."""
+    for e in (1e-15, 1e-19, 1e-20, 1e-22, 1e-25, 1e-38):
+        student = torch.tensor([1.0, e, 1.0, -e]).requires_grad_()
+        multi_period(student, torch.tensor([0.2, 0.1, -0.2, -0.1]), dim=0).backward()
+        assert student.grad.abs().max() < 2
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
