@@ -78,6 +78,10 @@ class Distillation(Objective):
         if self.projector is not None:
             f_t = self.projector(f_t).float()
         y_s, f_s = (part.float() for part in forecast)
+        with exact:
+            return self._parts(y_s, f_s, y_t, f_t, y)
+
+    def _parts(self, y_s: Tensor, f_s: Tensor, y_t: Tensor, f_t: Tensor | None, y: Tensor) -> dict[str, Tensor]:
         y, y_s, y_t = y.mT, y_s.mT, y_t.mT  # [B, C, H], as features are [B, C, D]: patterns run along the last axis
         parts = {
             "supervised": (F.mse_loss, y_s, y),
@@ -88,8 +92,7 @@ class Distillation(Objective):
             "adversarial_feature": (self.discriminator, f_s, f_t),
             "contrastive_feature": (rivals.contrastive, f_s, f_t),
         }
-        with exact:
-            return {term: loss(a, b) for term, (loss, a, b) in parts.items() if term in self.weights}
+        return {term: loss(a, b) for term, (loss, a, b) in parts.items() if term in self.weights}
 
     def after_epoch(self, model: nn.Module, splits: Splits) -> dict[str, float]:
         """Let several teachers' weights follow the student's validation error; the log keeps the weights."""

@@ -105,6 +105,12 @@ def test_a_length_that_cannot_be_halved_is_refused(length, scales):
         multi_scale(noise(2, length, 3), noise(2, length, 3), dim=1, scales=scales)
 
 
+@pytest.mark.parametrize(("scales", "end"), [(63, f": it must be at least {2**63}"), (64, ""), (10**9, "")])
+def test_a_length_that_nobody_has_is_not_written_out(scales, end):
+    with pytest.raises(ValueError, match=f"^a length of 8 cannot be halved {scales} times{end}$"):
+        losses.check_scales(8, scales)
+
+
 @pytest.mark.parametrize("scales", range(6))
 def test_the_shortest_length_that_can_be_halved_is_taken(scales):
     losses.check_scales(2**scales, scales)
@@ -217,6 +223,11 @@ def test_the_teachers_distribution_is_the_reference():
     assert abs(forth - back) > 0.01
 
 
+def test_the_textbook_divergence_has_the_temperature_and_the_floor_of_training_by_default():
+    textbook = losses.period_divergence(series(A)[0, :, 0], series(B)[0, :, 0]).item()
+    assert textbook == pytest.approx(4 * multi_period(series(A), series(B), dim=1).item(), rel=1e-9)
+
+
 def test_multi_period_takes_temperature_one_half_and_the_codes_reduction_by_default():
     explicit = multi_period(series(A), series(B), dim=1, temperature=0.5, reduction="code")
     assert torch.equal(multi_period(series(A), series(B), dim=1), explicit)
@@ -271,6 +282,14 @@ def test_the_gradient_is_bounded_for_every_finite_input(amplitude, length, dtype
         assert gradient.abs().max() <= 18.5 * length / 0.5 / (4 * 3 * (length // 2))
 
 
+def test_a_bin_far_below_the_height_of_its_series_has_a_bounded_gradient():
+    """[1, e, 1, -e] has |X_1| = 2e, whose square underflows: the direction X / A may be lost, never larger than 1."""
+    for e in (1e-15, 1e-19, 1e-20, 1e-22, 1e-25, 1e-38):
+        student = torch.tensor([1.0, e, 1.0, -e]).requires_grad_()
+        multi_period(student, torch.tensor([0.2, 0.1, -0.2, -0.1]), dim=0).backward()
+        assert student.grad.abs().max() < 2
+
+
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("amplitude", [1e-30, 1e-24, 1e-19])
 def test_tiny_waves_have_the_gradient_of_small_ones(amplitude, reduction):
@@ -286,6 +305,52 @@ def test_tiny_waves_have_the_gradient_of_small_ones(amplitude, reduction):
     expected = gradient(1e-6)
     assert expected.abs().max() > 1e-4
     torch.testing.assert_close(gradient(amplitude), expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("side", [0, 1])
+def test_one_side_alone_has_the_gradient_it_has_beside_the_other(side, reduction):
+    pair = [noise(2, 24, 3, seed=seed) for seed in (0, 1)]
+    both = [x.clone().requires_grad_() for x in pair]
+    multi_period(*both, dim=1, reduction=reduction).backward()
+    pair[side].requires_grad_()
+    multi_period(*pair, dim=1, reduction=reduction).backward()
+    assert torch.equal(pair[side].grad, both[side].grad)
+    assert pair[1 - side].grad is None
+
+
+def test_half_the_bits_are_computed_in_single_precision_and_their_gradient_comes_back_in_half():
+    student, teacher = (noise(2, 24, 3, seed=seed, dtype=torch.float32).bfloat16() for seed in (0, 1))
+    expected = multi_period(student.float(), teacher.float(), dim=1)
+    for other in (teacher, teacher.float()):
+        value = multi_period(student.requires_grad_(), other, dim=1)
+        assert value.dtype == torch.float32
+        assert torch.equal(value, expected)
+        assert torch.autograd.grad(value, student)[0].dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("quiet", [0, 1])
+def test_a_series_far_below_the_other_is_flat_to_the_loss_and_keeps_its_own_direction(quiet):
+    """Each series has its own height: a teacher of 1e-30 does not drown in a student of 1."""
+    pair = [noise(2, 24, 3, seed=seed, dtype=torch.float32) for seed in (0, 1)]
+    pair[quiet] *= 1e-30
+    small = pair[quiet].requires_grad_()
+    multi_period(*pair, dim=1).backward()
+    faint = (small.detach() * 1e24).requires_grad_()  # 1e-6: as flat, and far from the end of the format
+    pair[quiet] = faint
+    multi_period(*pair, dim=1).backward()
+    assert small.grad.abs().max() > 1e-4
+    torch.testing.assert_close(small.grad, faint.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_a_tensor_without_data_has_a_loss_of_the_right_shape():
+    x = torch.empty(2, 24, 3, device="meta", requires_grad=True)
+    for reduction in REDUCTIONS:
+        loss = multi_period(x, x, dim=1, reduction=reduction)
+        loss.backward()
+        assert loss.shape == ()
+    assert multi_scale(x, x, dim=1).shape == ()
+    assert x.grad.shape == x.shape
 
 
 def test_the_exact_divergence_is_never_negative():

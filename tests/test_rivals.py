@@ -90,8 +90,16 @@ def test_adaptive_weights_go_to_the_teacher_who_is_right():
     assert all(torch.equal(a, b) for a, b in zip(before, student.parameters(), strict=True))
 
 
-BASE = {"dataset": "synthetic", "lookback": 48, "horizon": 16, "model": "mlp", "epochs": 2, "settings": {"width": 16},
-        "teacher": "itransformer", "alpha": 1.0}  # fmt: skip
+BASE = {
+    "dataset": "synthetic",
+    "lookback": 48,
+    "horizon": 16,
+    "model": "mlp",
+    "epochs": 2,
+    "settings": {"width": 16},
+    "teacher": "itransformer",
+    "alpha": 1.0,
+}
 SMALL = {"epochs": 1, "settings": {"width": 16, "hidden": 16, "heads": 2}}
 
 
