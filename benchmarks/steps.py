@@ -29,8 +29,16 @@ from tdlib.store import Store
 
 GPU_GFLOPS, GPU_STEP = 20_000, 0.005
 CHANNELS = {"ETTh1": 7, "ETTh2": 7, "ETTm1": 7, "ETTm2": 7, "Weather": 21, "ECL": 321, "Solar": 137, "Traffic": 862}
-ROWS = {"ETTh1": 8640, "ETTh2": 8640, "ETTm1": 34560, "ETTm2": 34560, "Weather": 36887, "ECL": 18412,
-        "Solar": 36792, "Traffic": 12280}  # of the training segment  # fmt: skip
+ROWS = {
+    "ETTh1": 8640,
+    "ETTh2": 8640,
+    "ETTm1": 34560,
+    "ETTm2": 34560,
+    "Weather": 36887,
+    "ECL": 18412,
+    "Solar": 36792,
+    "Traffic": 12280,
+}  # of the training segment
 
 
 def build(config: RunConfig) -> torch.nn.Module:
@@ -120,8 +128,15 @@ def cost(run: RunConfig, epochs: float, gflops: pd.Series) -> dict:
     pflop, steps = 3 * epochs * windows * window / 1e15, epochs * math.ceil(windows / run.batch_size)
     kind = "distilled student" if run.teacher else ("plain student" if student else "teacher")
     hours, gpu = 1e6 * pflop / gflops[run.model] / 3600, max(1e6 * pflop / GPU_GFLOPS, steps * GPU_STEP) / 3600
-    return {"dataset": run.dataset, "kind": kind, "model": run.model, "steps": steps, "PFLOP": pflop,
-            "hours": hours, "gpu": gpu}  # fmt: skip
+    return {
+        "dataset": run.dataset,
+        "kind": kind,
+        "model": run.model,
+        "steps": steps,
+        "PFLOP": pflop,
+        "hours": hours,
+        "gpu": gpu,
+    }
 
 
 def projector_flop(run: RunConfig) -> float:

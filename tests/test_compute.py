@@ -115,8 +115,9 @@ def test_a_distilled_student_learns_in_mixed_precision_what_it_learns_in_full(sp
         student = build("mlp")
         objective = Distillation(Known(), teacher.feature_width, student.feature_width, alpha=1.0, beta=1.0)
         torch.manual_seed(1)
-        history = fit(student, objective, splits, learning_rate=1e-2, batch_size=32, epochs=3, patience=3,
-                      compute=compute)  # fmt: skip
+        history = fit(
+            student, objective, splits, learning_rate=1e-2, batch_size=32, epochs=3, patience=3, compute=compute
+        )
         ends.append(history[-1])
     for name, value in ends[0].items():
         assert ends[1][name] == pytest.approx(value, rel=0.05), name

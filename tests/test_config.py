@@ -71,8 +71,12 @@ def test_settings_are_the_models_own_changed_by_the_given():
     assert plain().settings == usual
     assert plain(settings={"width": 64}).settings == usual | {"width": 64}
     assert plain(model="itransformer").settings == {
-        "width": 256, "hidden": 256, "layers": 2, "heads": 8, "dropout": 0.1,
-    }  # fmt: skip
+        "width": 256,
+        "hidden": 256,
+        "layers": 2,
+        "heads": 8,
+        "dropout": 0.1,
+    }
 
 
 def test_whole_numbers_stand_for_floats():
@@ -134,32 +138,47 @@ def test_a_value_of_the_wrong_type_is_refused(changes, words):
         ({"teacher": ""}, "teacher"),
         ({"settings": {"depth": 3}}, "mlp has no setting 'depth'; it has: width, average, norm"),
         ({"teacher": "itransformer", "teacher_options": {"settings": {"depth": 3}}}, "itransformer has no setting"),
-        ({"teacher": "itransformer", "teacher_options": {"epoch": 3}},
-         "teacher_options knows seed, settings, learning_rate, batch_size, epochs, patience; got 'epoch'"),
+        (
+            {"teacher": "itransformer", "teacher_options": {"epoch": 3}},
+            "teacher_options knows seed, settings, learning_rate, batch_size, epochs, patience; got 'epoch'",
+        ),
         ({"teacher": "itransformer", "teacher_options": {"epochs": 0}}, "epochs must be positive, got 0"),
         ({"teacher_options": {"seed": 1}}, "teacher_options need a teacher"),
-        *(({name: value}, f"{name} must be positive, got {value}")
-          for name in ("lookback", "horizon", "batch_size", "epochs", "patience") for value in (0, -3)),
-        *(({name: value}, f"{name} must be positive, got {value}")
-          for name in ("learning_rate", "temperature") for value in (0.0, -0.1, math.nan)),
-        *(({"teacher": "itransformer", name: value}, f"{name} must not be negative, got {value}")
-          for name in ("alpha", "beta") for value in (-0.1, math.nan)),
-        *(({"teacher": "itransformer", name: math.inf}, f"{name} must be")
-          for name in ("alpha", "beta", "learning_rate", "temperature")),
+        *(
+            ({name: value}, f"{name} must be positive, got {value}")
+            for name in ("lookback", "horizon", "batch_size", "epochs", "patience")
+            for value in (0, -3)
+        ),
+        *(
+            ({name: value}, f"{name} must be positive, got {value}")
+            for name in ("learning_rate", "temperature")
+            for value in (0.0, -0.1, math.nan)
+        ),
+        *(
+            ({"teacher": "itransformer", name: value}, f"{name} must not be negative, got {value}")
+            for name in ("alpha", "beta")
+            for value in (-0.1, math.nan)
+        ),
+        *(
+            ({"teacher": "itransformer", name: math.inf}, f"{name} must be")
+            for name in ("alpha", "beta", "learning_rate", "temperature")
+        ),
         ({"teacher": "itransformer", "scales": -1}, "scales must not be negative, got -1"),
         ({"seed": -1}, "seed must not be negative, got -1"),
         ({"teacher": "itransformer", "downsample": "mean"}, "downsample knows avg, max, min, conv; got 'mean'"),
         ({"teacher": "itransformer", "reduction": "sum"}, "reduction knows code, kl; got 'sum'"),
         ({"patterns": "student"}, "patterns knows teacher, truth; got 'student'"),
         ({"teacher": "itransformer", "terms": ()}, "terms must name at least one part of the loss"),
-        ({"teacher": "itransformer", "terms": ("scale",)}, 
-         f"terms knows {', '.join((*TERMS, *rivals.TERMS))}; got 'scale'"),
+        (
+            {"teacher": "itransformer", "terms": ("scale",)},
+            f"terms knows {', '.join((*TERMS, *rivals.TERMS))}; got 'scale'",
+        ),
         ({"alpha": 1.0}, 'alpha and beta need a teacher, or patterns="truth"'),
         ({"beta": 1.0}, 'alpha and beta need a teacher, or patterns="truth"'),
         ({"patterns": "truth", "teacher": "itransformer"}, 'patterns="truth" takes no teacher'),
         ({"patterns": "truth", "alpha": 1.0, "beta": 1.0}, 'patterns="truth" has no features: beta must be 0'),
     ],
-)  # fmt: skip
+)
 def test_a_value_that_no_run_can_have_is_refused(changes, words):
     assert words in refusal(**changes)
 
@@ -347,8 +366,14 @@ def test_fields_of_a_distillation_that_is_not_there_change_nothing():
 def test_the_id_is_the_same_with_the_defaults_spelled_out():
     assert plain(settings={"width": 512, "average": 25, "norm": "mean"}, seed=2021, alpha=0.0).id == plain().id
     assert plain(learning_rate=0.01, batch_size=32, epochs=100, patience=5).id == plain().id
-    options = {"seed": 2021, "settings": {"width": 256, "heads": 8}, "learning_rate": 1e-4, "batch_size": 32,
-               "epochs": 10, "patience": 5}  # fmt: skip
+    options = {
+        "seed": 2021,
+        "settings": {"width": 256, "heads": 8},
+        "learning_rate": 1e-4,
+        "batch_size": 32,
+        "epochs": 10,
+        "patience": 5,
+    }
     spelled = distilled(teacher_options=options, alpha=1, beta=1, terms=TERMS[::-1], scales=3, temperature=0.5)
     assert spelled == distilled()
     assert spelled.id == distilled().id
@@ -421,8 +446,9 @@ def test_a_resolved_teacher_shows_all_its_options():
 def published(**changes) -> RunConfig:
     """The student that learns from iTransformer on ETTh1 at published settings."""
     settings = {"width": 256, "hidden": 256}
-    return RunConfig("ETTh1", 720, 96, "mlp", "itransformer", alpha=2.0, beta=2.0,
-                     teacher_options={"settings": settings}, **changes)  # fmt: skip
+    return RunConfig(
+        "ETTh1", 720, 96, "mlp", "itransformer", alpha=2.0, beta=2.0, teacher_options={"settings": settings}, **changes
+    )
 
 
 @pytest.mark.parametrize(

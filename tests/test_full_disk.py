@@ -125,8 +125,16 @@ def in_turn():
         yield executor
 
 
-TAUGHT = RunConfig("synthetic", 48, 16, "mlp", "itransformer", epochs=1, settings={"width": 16},
-                   teacher_options={"epochs": 1, "settings": {"width": 16, "hidden": 16, "heads": 2}})  # fmt: skip
+TAUGHT = RunConfig(
+    "synthetic",
+    48,
+    16,
+    "mlp",
+    "itransformer",
+    epochs=1,
+    settings={"width": 16},
+    teacher_options={"epochs": 1, "settings": {"width": 16, "hidden": 16, "heads": 2}},
+)
 LINEAR = RunConfig("synthetic", 48, 16, "nlinear", epochs=1)
 
 

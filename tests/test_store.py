@@ -508,8 +508,12 @@ def test_a_run_is_named_by_its_config_its_data_and_the_schema(monkeypatch):
     assert name == run_id({"seed": 1, "model": "mlp"}, "data")  # not by the order of the keys
     assert len(name) == 16
     assert set(name) <= set("0123456789abcdef")
-    others = {run_id({"model": "mlp", "seed": 2}, "data"), run_id({"model": "mlp"}, "data"),
-              run_id({"model": "mlp", "seed": 1.5}, "data"), run_id({"model": "mlp", "seed": 1}, "other")}  # fmt: skip
+    others = {
+        run_id({"model": "mlp", "seed": 2}, "data"),
+        run_id({"model": "mlp"}, "data"),
+        run_id({"model": "mlp", "seed": 1.5}, "data"),
+        run_id({"model": "mlp", "seed": 1}, "other"),
+    }
     monkeypatch.setattr(stores, "SCHEMA", stores.SCHEMA + 1)
     others.add(run_id({"model": "mlp", "seed": 1}, "data"))
     assert len(others | {name}) == 6
@@ -548,8 +552,17 @@ def test_everything_that_changes_a_result_changes_the_name(change):
 
 def test_what_is_said_and_what_is_the_default_have_one_name():
     short = RunConfig("synthetic", 48, 16, "mlp", "itransformer")
-    said = RunConfig("synthetic", 48, 16, "mlp", "itransformer", settings={"width": 512}, epochs=100, alpha=1,
-                     teacher_options={"epochs": 10})  # fmt: skip
+    said = RunConfig(
+        "synthetic",
+        48,
+        16,
+        "mlp",
+        "itransformer",
+        settings={"width": 512},
+        epochs=100,
+        alpha=1,
+        teacher_options={"epochs": 10},
+    )
     assert short == said
     assert short.id == said.id == RunConfig.from_dict(said.to_dict()).id
 

@@ -378,14 +378,18 @@ def test_a_series_that_is_too_short_is_refused_before_anything_is_written(tmp_pa
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (RunConfig("synthetic", 6, 16, "mlp", "moderntcn", teacher_options={"settings": {"patch": 7}}),
-         "moderntcn: patch must be at most 6"),
+        (
+            RunConfig("synthetic", 6, 16, "mlp", "moderntcn", teacher_options={"settings": {"patch": 7}}),
+            "moderntcn: patch must be at most 6",
+        ),
         (RunConfig("synthetic", 6, 16, "moderntcn", settings={"patch": 7}), "moderntcn: patch must be at most 6"),
         (RunConfig(**SHAPE, model="mlp", epochs=1, settings={"width": 0}), "mlp: width must be at least 1"),
-        (RunConfig(**SHAPE, model="mlp", teacher="itransformer", settings={"width": 4}),
-         "a feature width of 4 cannot be halved 3 times"),
+        (
+            RunConfig(**SHAPE, model="mlp", teacher="itransformer", settings={"width": 4}),
+            "a feature width of 4 cannot be halved 3 times",
+        ),
     ],
-)  # fmt: skip
+)
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(config, words, tmp_path):
     with pytest.raises(ValueError, match=words):
         ensure([LINEAR, config], store=tmp_path / "store", executor=Inline())
@@ -406,15 +410,26 @@ def test_a_co_teacher_that_cannot_be_built_is_refused_before_anything_is_written
 )
 def test_a_length_without_a_period_is_refused_before_anything_is_written(horizon, width, terms, tmp_path):
     with pytest.raises(ValueError, match="no period"):
-        config = RunConfig("synthetic", 48, horizon, "mlp", "itransformer", epochs=1, scales=0, terms=terms,
-                           settings={"width": width}, teacher_options=OPTIONS)  # fmt: skip
+        config = RunConfig(
+            "synthetic",
+            48,
+            horizon,
+            "mlp",
+            "itransformer",
+            epochs=1,
+            scales=0,
+            terms=terms,
+            settings={"width": width},
+            teacher_options=OPTIONS,
+        )
         ensure([config], store=tmp_path / "store", executor=Inline())
     assert not (tmp_path / "store").exists()
 
 
 def test_without_feature_parts_the_width_of_the_student_may_be_small(tmp_path):
-    config = RunConfig(**SHAPE, model="mlp", teacher="itransformer", epochs=1, settings={"width": 4}, beta=0.0,
-                       teacher_options=OPTIONS)  # fmt: skip
+    config = RunConfig(
+        **SHAPE, model="mlp", teacher="itransformer", epochs=1, settings={"width": 4}, beta=0.0, teacher_options=OPTIONS
+    )
     ensure([config], store=tmp_path, executor=Inline())
     assert Store(tmp_path).ids() == sorted([config.id, config.teacher_config.id])
 
@@ -510,9 +525,18 @@ def test_a_csv_is_trained_under_a_name_that_covers_its_values(tmp_path):
 
 def test_a_series_of_one_channel_and_a_horizon_of_one_step_can_be_studied(tmp_path):
     pd.DataFrame({"load": data.synthetic(rows=300, channels=1).values[:, 0]}).to_csv(tmp_path / "one.csv", index=False)
-    config = RunConfig(str(tmp_path / "one.csv"), 31, 1, "mlp", "itransformer", epochs=1, scales=0,
-                       terms=("supervised", "scale_forecast", "scale_feature"), settings={"width": 8},
-                       teacher_options=OPTIONS)  # fmt: skip
+    config = RunConfig(
+        str(tmp_path / "one.csv"),
+        31,
+        1,
+        "mlp",
+        "itransformer",
+        epochs=1,
+        scales=0,
+        terms=("supervised", "scale_forecast", "scale_feature"),
+        settings={"width": 8},
+        teacher_options=OPTIONS,
+    )
     frame = ensure([config], store=tmp_path / "store", executor=Inline())
     assert np.isfinite(frame["test_mse"][0])
     assert frame["test_scale_mse"][0] == [frame["test_mse"][0]]

@@ -59,14 +59,21 @@ def writes(place: Path) -> Iterator[dict[str, set]]:
 
 def run_cli(*arguments: str, timeout: float = 240) -> subprocess.CompletedProcess:
     """`python -m tdlib ARGUMENTS`, to its end."""
-    return subprocess.run([sys.executable, "-m", "tdlib", *arguments], cwd=ROOT, env=environment(), timeout=timeout,
-                          capture_output=True, text=True)  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "tdlib", *arguments],
+        cwd=ROOT,
+        env=environment(),
+        timeout=timeout,
+        capture_output=True,
+        text=True,
+    )
 
 
 def interrupt_cli(when: Callable, *arguments: str) -> None:
     """Ctrl-C for `python -m tdlib ARGUMENTS` once `when()`: it says one sentence and exits with 130."""
-    process = subprocess.Popen([sys.executable, "-m", "tdlib", *arguments], cwd=ROOT, env=environment(),
-                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tdlib", *arguments], cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True
+    )
     try:
         wait_until(when, 90)
         process.send_signal(signal.SIGINT)

@@ -58,8 +58,10 @@ def test_a_fourier_block_cannot_make_a_frequency_that_it_does_not_have():
 def test_fourier_attention_by_hand():
     torch.manual_seed(0)
     block, h, memory = FourierAttention(20, 14, 6, 2, 4), torch.randn(2, 20, 6), torch.randn(2, 14, 6)
-    q, k, v = (torch.fft.rfft(layer(x), dim=1, norm="ortho") for layer, x in
-               ((block.query, h), (block.key, memory), (block.value, memory)))  # fmt: skip
+    q, k, v = (
+        torch.fft.rfft(layer(x), dim=1, norm="ortho")
+        for layer, x in ((block.query, h), (block.key, memory), (block.value, memory))
+    )
     q, k, v = q[:, block.modes.frequency], k[:, block.memory_modes.frequency], v[:, block.memory_modes.frequency]
     out = torch.zeros(2, 11, 6, dtype=torch.complex64)
     for head in (slice(0, 3), slice(3, 6)):

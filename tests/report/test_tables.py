@@ -43,8 +43,17 @@ def test_by_system_is_the_mean_and_deviation_over_seeds():
 
 
 def test_gains_are_percent_against_plain_teacher_and_the_best_linear_layer():
-    both = pd.concat([MAIN, runs(model=["mlp", "mlp", "moderntcn"], teacher=[None, "moderntcn", None],
-                                 horizon=192, test_mse=[0.5, 0.6, 0.4])])  # fmt: skip
+    both = pd.concat(
+        [
+            MAIN,
+            runs(
+                model=["mlp", "mlp", "moderntcn"],
+                teacher=[None, "moderntcn", None],
+                horizon=192,
+                test_mse=[0.5, 0.6, 0.4],
+            ),
+        ]
+    )
     table = tables.gains(both)
     assert table.index.names == ["dataset", "horizon", "system"]
     line = table.loc[("ETTh1", 96, "MLP from iTransformer")]
