@@ -19,10 +19,9 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
 from tdlib.checks import require
+from tdlib.windows import LONGEST
 
-Steps = Annotated[
-    int, Meta(ge=1, le=1_000_000)
-]  # more would take all memory before anything else shows that it is wrong
+Steps = Annotated[int, Meta(ge=1, le=LONGEST)]  # more would take all memory before anything else shows it is wrong
 NotNegative = Annotated[float, Meta(ge=0)]
 AXES = {
     "errors": "N",
