@@ -172,7 +172,11 @@ class RunConfig:
         return cls(**values)
 
     def __hash__(self) -> int:
-        return hash(json.dumps(self.to_dict(), sort_keys=True))
+        return self._hash
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash(json.dumps(self.to_dict(), sort_keys=True))  # a dictionary has none of its own
 
     @functools.cached_property
     def id(self) -> str:
