@@ -113,17 +113,6 @@ def test_distill_then_forecast_a_csv_of_your_own(own_csv, capsys, tmp_path):
     last = pd.read_csv(own_csv, index_col=0, parse_dates=True).index[-1]
     assert forecast.index[0] - last == pd.Timedelta(hours=1)
     assert np.isfinite(forecast.to_numpy()).all()
-    call = ["forecast", run, str(own_csv), "--store", str(store), "--out", str(out)]
-    before = out.read_bytes()
-    assert cli.main(call) == 0  # what it wrote itself it replaces
-    assert out.read_bytes() == before
-    out.write_text("notes")
-    assert f"{out} is there already" in refused(capsys, *call)
-    assert out.read_text() == "notes"
-    assert cli.main([*call, "--force"]) == 0
-    assert out.read_bytes() == before
-    assert "it is the input" in refused(capsys, *call[:-1], own_csv, "--force")
-    capsys.readouterr()
     other = own_csv.with_name("other.csv")
     pd.read_csv(own_csv).rename(columns={"wind": "sun"}).to_csv(other, index=False)
     assert "the run knows the columns load, wind" in refused(capsys, "forecast", run, other, "--store", store)
@@ -131,6 +120,25 @@ def test_distill_then_forecast_a_csv_of_your_own(own_csv, capsys, tmp_path):
     pd.read_csv(own_csv).head(20).to_csv(short, index=False)
     assert "20 rows are too few" in refused(capsys, "forecast", run, short, "--store", store, "--out", tmp_path / "no")
     assert not (tmp_path / "no").exists()
+
+
+def test_a_forecast_replaces_what_it_wrote_and_anything_else_by_force_only(own_csv, capsys, tmp_path):
+    config = study.RunConfig(str(own_csv), 48, 16, "nlinear", epochs=1)
+    study.ensure(config, store=tmp_path / "store")
+    run, store, out = config.id, tmp_path / "store", tmp_path / "forecast.csv"
+    call = ["forecast", run, str(own_csv), "--store", str(store), "--out", str(out)]
+    assert cli.main(call) == 0
+    before = out.read_bytes()
+    assert cli.main(call) == 0  # what it wrote itself it replaces
+    assert out.read_bytes() == before
+    capsys.readouterr()
+    out.write_text("notes")
+    assert f"{out} is there already" in refused(capsys, *call)
+    assert out.read_text() == "notes"
+    assert cli.main([*call, "--force"]) == 0
+    assert out.read_bytes() == before
+    capsys.readouterr()
+    assert "it is the input" in refused(capsys, *call[:-1], own_csv, "--force")
 
 
 def test_data_lists_and_describes(capsys):
