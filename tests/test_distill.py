@@ -8,9 +8,10 @@ import torch.nn.functional as F
 
 from tdlib import losses, models
 from tdlib.distill import TERMS, Distillation, Projector
+from tdlib.models import Forecast
 from tdlib.store import Store
 from tdlib.study import RunConfig, ensure
-from tdlib.teachers import LiveTeacher
+from tdlib.teachers import LiveTeacher, SeveralTeachers
 from tdlib.train import Supervised, fit, train_epoch
 
 SHAPE = {"lookback": 48, "horizon": 16, "channels": 3}
@@ -165,6 +166,19 @@ def test_an_epoch_of_distillation_never_runs_the_teacher(teacher, stored, splits
     history = fit(student, objective(stored), splits, **TRAINING)
     assert len(history) == 2
     assert set(TERMS) <= set(history[-1])
+
+
+@pytest.mark.parametrize("weighting", ["mean", "adaptive"])
+def test_after_an_epoch_only_adaptive_weights_have_moved_and_the_log_has_both(weighting, stored, student, splits):
+    class Zero:
+        def batch(self, index):
+            return Forecast(torch.zeros(len(index), 16, 3), torch.zeros(len(index), 3, 16))
+
+    several = objective(SeveralTeachers({"a": stored, "b": Zero()}, weighting), beta=0.0)
+    log = several.after_epoch(student, splits)
+    assert list(log) == ["weight_a", "weight_b"]
+    assert (log == {"weight_a": 0.5, "weight_b": 0.5}) == (weighting == "mean")
+    assert objective(stored).after_epoch(student, splits) == {}
 
 
 def test_the_floor_bounds_the_feature_term_of_an_epoch_where_the_exact_one_grows_past_it(teacher, splits):
