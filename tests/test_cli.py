@@ -53,7 +53,7 @@ def refused(capsys, *arguments: str) -> str:
         (["forecast", "no-such-run", "nowhere.csv"], "cannot read nowhere.csv"),
         (["distill", ""], "a path has at least one character"),
         (["forecast", "0" * 16, "own.csv", "--out", ""], "a path has at least one character"),
-        (["runs", "--profile", "smoke", "--store", "/dev/null"], "cannot write /dev/null: /dev/null is not a folder"),
+        (["runs", "--profile", "smoke", "--store", "/dev/null"], "a store is a folder, and /dev/null is none"),
         (
             ["reproduce", "--profile", "smoke", "--store", "/proc/store"],
             "cannot write /proc/store: no file can be made",

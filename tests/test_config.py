@@ -67,7 +67,7 @@ def test_given_values_go_before_the_defaults():
 
 
 def test_settings_are_the_models_own_changed_by_the_given():
-    usual = {"width": 512, "average": 25, "norm": "mean", "layers": 1}
+    usual = {"width": 512, "average": 25, "norm": "mean", "layers": 1, "affine": True}
     assert plain().settings == usual
     assert plain(settings={"width": 64}).settings == usual | {"width": 64}
     assert plain(model="itransformer").settings == {

@@ -330,7 +330,7 @@ def test_the_references_of_an_ablation_are_plain_runs_of_the_main_table(name):
 def test_the_last_pair_of_the_student_is_idle_in_half_of_the_runs_that_ask_about_it(name):
     profile = Profile(name)
     runs = [run for _, run in profile.versatility()["affine"]]
-    assert len(runs) == len(profile.table["affine"]) * 2 * 2 * len(profile.table["seeds"])
+    assert len(runs) == len(profile.table["versatility"]["affine"]) * 2 * 2 * len(profile.table["seeds"])
     idle = [run for run in runs if not run.settings["affine"]]
     assert len(idle) == len(runs) / 2
     assert set(runs) - set(idle) <= set(runs_of(name, "main"))  # what learns is the student of every other page

@@ -16,7 +16,8 @@ import torch
 
 from tdlib import schema
 from tdlib.config import RunConfig
-from tdlib.run import build, forecast, load_model
+from tdlib.forecast import forecast
+from tdlib.run import build, load_model
 from tdlib.store import Store
 
 ID, OTHER = "0123456789abcdef", "fedcba9876543210"

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tdlib.config import RunConfig
-from tdlib.run import build, forecast, load_model
+from tdlib.forecast import forecast
+from tdlib.run import build, load_model
 from tdlib.store import Store
 
 ID = "0123456789abcdef"

@@ -95,7 +95,13 @@ def test_a_shape_below_one_is_refused_by_name(name, wrong):
 
 
 def test_settings_are_the_defaults_changed_by_what_is_given():
-    assert models.settings("mlp", {"width": 64}) == {"width": 64, "average": 25, "norm": "mean", "layers": 1}
+    assert models.settings("mlp", {"width": 64}) == {
+        "width": 64,
+        "average": 25,
+        "norm": "mean",
+        "layers": 1,
+        "affine": True,
+    }
     assert models.settings("nlinear") == {}
     changed = models.settings("itransformer", {"dropout": 0})  # a whole number where a float belongs
     assert changed["dropout"] == 0.0
@@ -126,6 +132,8 @@ def test_every_setting_of_the_wrong_type_is_refused_by_name(name):
 def test_every_setting_outside_its_range_is_refused_by_name(name):
     below = {int: (-1, -(10**18)), float: (1.0, -0.1, math.nan, math.inf), str: ("", "Mean")}
     for key, value in models.settings(name).items():
+        if type(value) is bool:  # both are in range
+            continue
         for wrong in (*below[type(value)], *([0] if type(value) is int and key != "poolings" else [])):
             with pytest.raises(ValueError, match=rf"^{name}: {key} must be [^;]*, got {wrong!r}$"):
                 build(name, **{key: wrong})
