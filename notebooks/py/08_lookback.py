@@ -6,7 +6,7 @@
 # The `demo` profile has two look-backs and one seed; `make runs PROFILE=laptop` trains four and three.
 
 # %% tags=["parameters"]
-profile = "laptop"
+profile = "demo"
 store = "../results"
 figures = "../figures"
 results = "../results"

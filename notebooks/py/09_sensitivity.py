@@ -10,7 +10,7 @@
 # published grid, five numbers of scales, three temperatures and four downsamplings.
 
 # %% tags=["parameters"]
-profile = "laptop"
+profile = "demo"
 store = "../results"
 figures = "../figures"
 results = "../results"

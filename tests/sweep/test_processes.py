@@ -65,7 +65,7 @@ def test_a_process_killed_between_two_jobs_is_replaced():
     with processes({}) as pool:
         idle = pool.submit(os.getpid).result()
         os.kill(idle, signal.SIGKILL)
-        wait_until(lambda: idle not in running(os.getsid(0)), 20)
+        wait_until(lambda: pool._workers[0]._process.exitcode is not None, 20)  # all of its threads are gone
         assert pool.submit(os.getpid).result() != idle
 
 
