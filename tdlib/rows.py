@@ -72,6 +72,16 @@ def select(runs: pd.DataFrame, **chosen: str | int) -> pd.DataFrame:
     return runs
 
 
+def with_students(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of the settings that hold a student, all of them where none does; says which it leaves out."""
+    taught = runs["part"].ne("teacher").groupby(runs["setting"]).transform("any")
+    if not taught.any():
+        return runs
+    if left := list(dict.fromkeys(runs.loc[~taught, "setting"])):
+        print("teachers alone, left out here:", "; ".join(left))
+    return runs[taught]
+
+
 def taught(runs: pd.DataFrame, *, dataset: str, horizon: int, teacher: str) -> pd.DataFrame:
     """The teacher, the plain MLP and the MLP that learned from it in one setting, by `system`, in this order.
 

@@ -114,3 +114,14 @@ def test_reading_a_part_says_how_many_are_there_and_refusals_name_the_command_la
         rows.select(runs[runs["seed"] == 2021].rename(columns={"test_mse": "MSE"}), part="plain")
     rows.read(wanted[:2], "smoke", "main", store=tmp_path)
     assert capsys.readouterr().out == "2 of 2 runs are in the store\n"
+
+
+def test_settings_of_teachers_alone_are_left_out_and_named(capsys):
+    lines = [("a", "itransformer", None), ("b", "itransformer", None), ("b", "mlp", None), ("b", "mlp", "itransformer")]
+    runs = pd.DataFrame(lines, columns=["dataset", "model", "teacher"]).assign(horizon=96)
+    runs = rows.with_systems(runs)
+    assert list(rows.with_students(runs)["dataset"]) == ["b", "b", "b"]
+    assert capsys.readouterr().out == "teachers alone, left out here: a, 96 steps\n"
+    alone = runs[:2]
+    assert rows.with_students(alone).equals(alone)
+    assert capsys.readouterr().out == ""

@@ -22,7 +22,7 @@ from tdlib.report import plots, tables
 from tdlib.store import Store
 
 configs = [config for entry in profiles.load(profile) for config in entry.main()]
-runs = rows.read(configs, profile, "main", store=store, train_missing=train_missing)
+runs = rows.with_students(rows.read(configs, profile, "main", store=store, train_missing=train_missing))
 
 # %% [markdown]
 # ## One window: history and forecast in time and frequency
@@ -71,12 +71,14 @@ plots.save(figure, "04_period_kl", figures)
 
 # %% [markdown]
 # ## What we see
-# * The truth puts most of its weight on the slowest wave, forecasts put much of it on the daily one: a forecast that
-#   minimises the squared error keeps what it can foresee, the day, and flattens the rest.
-# * The distilled student's distribution is its teacher's, bar by bar: the period part does what it asks for.
-# * Whether that brings it closer to the **truth** depends on the teacher. On the weather series all distances are
-#   equal within the deviation over seeds; on ETTh1 iTransformer is farther from the truth than the plain MLP, and draws
-#   the student away, while ModernTCN is closer, and draws it near (column `KL` on page 05). The gain in MSE is the
-#   same with both: it does not come from here. Page 06 asks what the part is worth.
-# * Distances are several nats because the softmax of amplitudes at this temperature is nearly all on one period: a
-#   window on which forecast and truth prefer different ones costs much, whatever the rest looks like.
+# * On the window and series shown, the truth puts most of its weight on the slowest wave, forecasts put much of
+#   it on the daily one: a forecast that minimises the squared error keeps what it can foresee, the day, and
+#   flattens the rest.
+# * The distilled student's distribution is close to its teacher's, which is what the period part asks for; a
+#   null, the same student without that part, is not shown here.
+# * It does **not** bring the student closer to the truth. On the weather series and on ETTh2 the distances of
+#   plain and distilled student are equal within the deviation over seeds; on ETTh1 iTransformer is farther from
+#   the truth than the plain MLP, and draws the student away. The gain in MSE does not come from here. Page 06
+#   asks what the part is worth.
+# * Distances are several nats because the softmax of amplitudes at this temperature is nearly all on one period:
+#   a window on which forecast and truth prefer different ones costs much, whatever the rest looks like.
