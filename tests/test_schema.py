@@ -21,7 +21,7 @@ from tdlib.run import build, load_model
 from tdlib.store import Store
 
 ID, OTHER = "0123456789abcdef", "fedcba9876543210"
-DROP = object()
+DROP = type("Drop", (), {"__repr__": lambda self: "drop"})()  # with a name: workers must agree on those of tests
 CONFIG = RunConfig("synthetic", 48, 16, "mlp", settings={"width": 4})
 ABOUT = {"config": CONFIG.to_dict(), "channels": ["a", "b"], "mean": [0.5, -1.0], "deviation": [1.0, 2.0]}
 JARGON = re.compile(r"Error|Exception|Errno|PosixPath|Traceback|codec|size mismatch|\bC error")

@@ -62,8 +62,8 @@ tables.save(single[["setting", "val_mse", "test_mse"]], "09_settings", f"{result
 
 # %% [markdown]
 # ## What we see
-# * Of the pairs of weights shown, the one that weighs the teacher least, alpha and beta at 0.1, is the worst by
-#   three percent: the **forecast parts** must not weigh too little.
+# * Of the pairs of weights shown, those with alpha at 0.1 are worse by three percent, whatever beta is: the
+#   **forecast parts** must not weigh too little.
 # * Chosen on validation, the student is hardly worse than chosen on test: with four cells there is little to
 #   choose from.
 # * Without coarser scales (M = 0) the student is no worse here: what helps is the teacher's forecast as a target,
