@@ -1,6 +1,8 @@
 """Shapes are checked here and only here: jaxtyping's annotations, enforced by beartype."""
 
+import contextlib
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,9 @@ from jaxtyping import install_import_hook
 install_import_hook(["tdlib.models", "tdlib.losses"], "beartype.beartype")
 
 os.environ.setdefault("TQDM_DISABLE", "1")
+with contextlib.suppress(ValueError):  # not the main thread
+    # a shell that starts the tests in the background has them ignore Ctrl-C, and what they start inherits that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from tdlib import data, models, teachers, windows  # noqa: E402, after the hook
 

@@ -76,7 +76,8 @@ tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{results}/tables")
 affine = tables.named(entries["affine"], runs)
 seeds = affine.groupby(["name", "part"], sort=False)["test_mse"].agg(["std", "count"]).unstack()
 affine = tables.side_by_side(affine)
-affine["deviation, plain"], affine["deviation, distilled"] = seeds["std", "plain"], seeds["std", "distilled"]
+for part in [part for part in ("plain", "distilled") if part in seeds["std"]]:
+    affine[f"deviation, {part}"] = seeds["std", part]
 affine["seeds"] = seeds["count"].min(axis=1).astype(int)
 tables.save(affine.reset_index(names="MLP"), "07_affine", f"{results}/tables")
 

@@ -33,8 +33,8 @@ runs = rows.read(wanted, profile, "main", store=store, train_missing=train_missi
 # nothing is close to anything. `near`: a truth, a teacher and a student that agree up to noise of different size.
 
 # %%
-ids = [rows.select(runs, part=part)["id"].iloc[0] for part in ("teacher", "distilled")]
-by_teacher, by_student = (Store(store).arrays(id) for id in ids)
+picked = (rows.select(runs, part=part)["id"].iloc[0] for part in ("teacher", "distilled"))
+by_teacher, by_student = map(Store(store).arrays, picked)
 parts = [by_teacher["sample_y"], by_teacher["sample_prediction"], by_student["sample_prediction"]]
 real = [torch.from_numpy(part.astype(np.float64)).transpose(1, 2).flatten(0, 1) for part in parts]  # [n, H]
 generator = torch.Generator().manual_seed(0)
