@@ -37,8 +37,7 @@ picked = (rows.select(runs, part=part)["id"].iloc[0] for part in ("teacher", "di
 by_teacher, by_student = map(Store(store).arrays, picked)
 parts = [by_teacher["sample_y"], by_teacher["sample_prediction"], by_student["sample_prediction"]]
 real = [torch.from_numpy(part.astype(np.float64)).transpose(1, 2).flatten(0, 1) for part in parts]  # [n, H]
-generator = torch.Generator().manual_seed(0)
-horizon = real[0].shape[1]
+generator, horizon = torch.Generator().manual_seed(0), real[0].shape[1]
 most = max(m for m in range(5) if horizon % 2**m == 0)  # the coarsest scale that leaves no step over
 
 
