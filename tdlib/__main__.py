@@ -225,7 +225,7 @@ def _compare(options: argparse.Namespace) -> None:
     table = tables.difference(*map(rows.with_systems, both))
     print(table.round(4).to_string())
     worst = table["difference"].abs().max()
-    if worst > options.tolerance:
+    if not worst <= options.tolerance:  # nor is it where there is no ratio, between errors of 0
         raise SweepFailed(f"the largest difference is {worst:.1%}, more than {options.tolerance:.1%}")
     print(f"{len(table)} systems agree within {options.tolerance:.1%}; the largest difference is {worst:.2%}")
 

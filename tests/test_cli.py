@@ -187,6 +187,12 @@ def test_compare_tells_agreement_from_difference(capsys, tmp_path):
         store.write({key: value for key, value in row.items() if "sha256" not in key}, store.arrays(id))
     assert cli.main(["compare", "--profile", "smoke", *stores]) == 1
     assert "the largest difference is 10.0%" in capsys.readouterr().err
+    for store in (Store(tmp_path / "a"), Store(tmp_path / "b")):  # 0 / 0 is no agreement
+        for id in store.ids():
+            row = store.read(id)
+            row["metrics"]["test_mse"] = 0.0
+            store.write({key: value for key, value in row.items() if "sha256" not in key}, store.arrays(id))
+    assert cli.main(["compare", "--profile", "smoke", *stores]) == 1
 
 
 # --- the command itself
