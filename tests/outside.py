@@ -1,11 +1,24 @@
-"""What a test sees of a sweep from outside: the processes of a session, the rows of a store, and time."""
+"""A sweep from outside: the least executor, the processes of a session, the rows of a store, and time."""
 
 import contextlib
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 from tdlib.store import Store
+
+
+class Inline:
+    """The least that an executor may be: `submit`, and nothing else."""
+
+    def submit(self, function, *arguments):
+        future = Future()
+        try:
+            future.set_result(function(*arguments))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 def wait_until(condition: Callable, seconds: float):

@@ -1,9 +1,15 @@
 """Sizes for speed: every model of the registry small enough for a test, and rows that no run wrote."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import torch
 
-from tdlib import models
+from tdlib import data, models
+from tdlib.config import RunConfig
+from tdlib.run import train_run
+from tdlib.store import Store
 
 COMMON = {"width": 16, "hidden": 16, "heads": 2}  # where a model has the setting
 OWN = {"moderntcn": {"dim": 4, "large_kernel": 9}, "fedformer": {"modes": 4}, "timesnet": {"periods": 2, "kernels": 2}}
@@ -76,3 +82,12 @@ def arrays(errors=(1.0, 2.0, 3.0), *, horizon: int = 16, channels: int = 2, samp
         **{name: draw(shape).astype(np.float32) for name, shape in single.items()},
         **{name: draw(shape).astype(np.float16) for name, shape in half.items()},
     }
+
+
+def linear_run(folder: Path, rows: int, lookback: int, horizon: int) -> RunConfig:
+    """A trained linear run, in `folder`/store, of the two channels in `folder`/own.csv."""
+    frame = pd.DataFrame(data.synthetic(rows=rows, channels=2).values, columns=["load", "wind"])
+    frame.to_csv(folder / "own.csv", index=False)
+    config = RunConfig(str(folder / "own.csv"), lookback, horizon, "nlinear", epochs=1)
+    train_run(config, Store(folder / "store"))
+    return config

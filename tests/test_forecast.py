@@ -3,13 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import small
 import torch
 
 from tdlib import data
 from tdlib.forecast import forecast, forecast_csv
-from tdlib.run import train_run
 from tdlib.store import Store
-from tdlib.study import RunConfig
 
 VALUES = data.synthetic(rows=60, channels=2).values
 
@@ -18,11 +17,7 @@ VALUES = data.synthetic(rows=60, channels=2).values
 def run(tmp_path_factory):
     """A linear run of two channels that looks back 24: (its id, the folder of its store)."""
     place = tmp_path_factory.mktemp("run")
-    frame = pd.DataFrame(data.synthetic(rows=300, channels=2).values, columns=["load", "wind"])
-    frame.to_csv(place / "own.csv", index=False)
-    config = RunConfig(str(place / "own.csv"), 24, 8, "nlinear", epochs=1)
-    train_run(config, Store(place / "store"))
-    return config.id, place / "store"
+    return small.linear_run(place, 300, 24, 8).id, place / "store"
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import small
 import torch
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
@@ -18,8 +19,6 @@ from tdlib import data
 from tdlib.__main__ import main
 from tdlib.config import RunConfig
 from tdlib.forecast import forecast
-from tdlib.run import train_run
-from tdlib.store import Store
 from tdlib.study import ensure
 
 QUICK = {
@@ -51,11 +50,7 @@ def files(folder: Path) -> dict[str, str]:
 def place(tmp_path_factory):
     """A folder with `own.csv`, a run in `store`, and things that are in the way."""
     folder = tmp_path_factory.mktemp("place")
-    frame = pd.DataFrame(data.synthetic(rows=120, channels=2).values, columns=["load", "wind"])
-    frame.to_csv(folder / "own.csv", index=False)
-    config = RunConfig(str(folder / "own.csv"), 8, 4, "nlinear", epochs=1)
-    train_run(config, Store(folder / "store"))
-    (folder / "id").write_text(config.id)
+    (folder / "id").write_text(small.linear_run(folder, 120, 8, 4).id)
     (folder / "folder").mkdir()
     (folder / "link.csv").symlink_to("own.csv")
     (folder / "loop.csv").symlink_to("loop.csv")

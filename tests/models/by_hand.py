@@ -1,5 +1,7 @@
 """The bricks of a forward pass in NumPy, for the tests that compute one from a model's own weights."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -46,3 +48,13 @@ def attention(query: NDArray, key: NDArray, value: NDArray, heads: int) -> NDArr
         scores = np.exp(q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[2]))
         out.append(scores / scores.sum(2, keepdims=True) @ v)
     return np.concatenate(out, axis=2)
+
+
+def assert_same(forward: Callable, model: torch.nn.Module, x: torch.Tensor, **given) -> None:
+    """`model(x)` is what `forward(model, x, **given)` computes, in double precision and with all weights drawn."""
+    for weight in model.double().parameters():  # else the norms' scales are 1 and their shifts 0
+        torch.nn.init.normal_(weight, std=0.5)
+    prediction, features = forward(model, x.double().numpy(), **given)
+    forecast = model(x.double())
+    np.testing.assert_allclose(forecast.prediction.detach(), prediction, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(forecast.features.detach(), features, rtol=1e-9, atol=1e-9)

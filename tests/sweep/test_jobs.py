@@ -8,29 +8,17 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from outside import running, wait_until
+from outside import Inline, running, wait_until
 
 from tdlib.files import DiskFull
 from tdlib.sweep import Job, SweepFailed, sweep
 from tdlib.sweep.processes import WorkerDied
 
 ROOT = Path(__file__).parents[2]
-
-
-class Inline:
-    """The least that an executor may be: `submit`, and nothing else."""
-
-    def submit(self, function, *arguments):
-        future = Future()
-        try:
-            future.set_result(function(*arguments))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 def fail(words: str) -> None:
