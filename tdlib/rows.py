@@ -74,12 +74,12 @@ def select(runs: pd.DataFrame, **chosen: str | int) -> pd.DataFrame:
 
 def with_students(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs of the settings that hold a student, all of them where none does; says which it leaves out."""
-    taught = runs["part"].ne("teacher").groupby(runs["setting"]).transform("any")
-    if not taught.any():
+    kept = runs["part"].ne("teacher").groupby(runs["setting"]).transform("any")
+    if not kept.any():
         return runs
-    if left := list(dict.fromkeys(runs.loc[~taught, "setting"])):
+    if left := list(dict.fromkeys(runs.loc[~kept, "setting"])):
         print("teachers alone, left out here:", "; ".join(left))
-    return runs[taught]
+    return runs[kept]
 
 
 def taught(runs: pd.DataFrame, *, dataset: str, horizon: int, teacher: str) -> pd.DataFrame:

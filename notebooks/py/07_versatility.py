@@ -75,9 +75,8 @@ tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{results}/tables")
 # %%
 affine = tables.named(entries["affine"], runs)
 seeds = affine.groupby(["name", "part"], sort=False)["test_mse"].agg(["std", "count"]).unstack()
-affine = tables.side_by_side(affine)
-for part in [part for part in ("plain", "distilled") if part in seeds["std"]]:
-    affine[f"deviation, {part}"] = seeds["std", part]
+spread = seeds["std"].reindex(columns=["plain", "distilled"]).add_prefix("deviation, ")
+affine = tables.side_by_side(affine).join(spread)
 affine["seeds"] = seeds["count"].min(axis=1).astype(int)
 tables.save(affine.reset_index(names="MLP"), "07_affine", f"{results}/tables")
 
