@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from tdlib import data, models
-from tdlib.checks import check_id, require
+from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
 from tdlib.distill import Distillation
@@ -159,7 +159,6 @@ def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:
 
 def trained(id: str, store: Store) -> tuple[nn.Module, dict]:
     """What `load_model` returns; ValueError for what is no id, and where there are no weights."""
-    check_id(id)
     found = load_model(id, store)
     if found is None:
         raise ValueError(f"{store.place} has no weights of a run {id!r}; `python -m tdlib distill` trains one")
