@@ -62,11 +62,12 @@ tables.save(single[["setting", "val_mse", "test_mse"]], "09_settings", f"{result
 
 # %% [markdown]
 # ## What we see
-# * The weight of the **forecast parts** must not be too small: with alpha at 0.1 the student is worse by five percent or
-#   more, whatever beta is. From 1 on, all cells lie within three percent of the best.
-# * Chosen on validation, the student is nearly two percent worse than chosen on test: that is what a choice on the test
-#   set pretends, and here it is more than what another seed does. The grid spans thirteen percent.
-# * Scales, temperature and downsampling hardly matter: nearly all runs lie in the band or just outside it. One coarser
-#   scale alone (M = 1) is two percent worse, with one seed, while none at all and two are not: one run proves nothing.
-# * Without coarser scales (M = 0) the student is nearly as good: what helps is the teacher's forecast as a target, at
-#   whatever scale.
+# * The weight of the **forecast parts** must not be too small: with alpha at 0.1 the student is worse by five
+#   percent or more, whatever beta is. From 1 on, all cells lie within three percent of the best.
+# * Chosen on validation, the student is nearly two percent worse than chosen on test: that is what a choice on
+#   the test set pretends, and here it is more than what another seed does. The grid spans thirteen percent.
+# * Scales, temperature and downsampling hardly matter: nearly all runs lie in the band or just outside it. One
+#   coarser scale alone (M = 1) is two percent worse, with one seed, while none at all and two are not: one run
+#   proves nothing.
+# * Without coarser scales (M = 0) the student is nearly as good: what helps is the teacher's forecast as a
+#   target, at whatever scale.
