@@ -53,6 +53,7 @@ class RunConfig:
     batch_size: int | None = None
     epochs: int | None = None
     patience: int | None = None
+    weight_decay: float = 0.0
     alpha: float | None = None
     beta: float | None = None
     terms: tuple[str, ...] = TERMS
@@ -95,9 +96,9 @@ class RunConfig:
         require(known, f"unknown model {self.teacher!r} as teacher; known: {', '.join(models.names())}")
         for name in ("lookback", "horizon", "batch_size", "epochs", "patience", "learning_rate", "temperature"):
             require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("learning_rate", "temperature", "alpha", "beta"):
+        for name in ("learning_rate", "weight_decay", "temperature", "alpha", "beta"):
             require(getattr(self, name) != math.inf, f"{name} must be finite, got inf")
-        for name in ("alpha", "beta", "scales", "seed"):
+        for name in ("weight_decay", "alpha", "beta", "scales", "seed"):
             require(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}")
         for name, most in MOST.items():
             require(getattr(self, name) <= most, f"{name} must be at most {most:,}, got {getattr(self, name)}")

@@ -65,6 +65,7 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
             batch_size=config.batch_size,
             epochs=config.epochs,
             patience=config.patience,
+            weight_decay=config.weight_decay,
             compute=compute,
         )
         seconds = time.perf_counter() - started

@@ -51,17 +51,19 @@ def fit(
     batch_size: int,
     epochs: int,
     patience: int,
+    weight_decay: float = 0.0,
     compute: Compute = Compute(),
 ) -> list[dict[str, float]]:
     """Train `model` (and the objective's own weights) in place; returns the named parts of each epoch.
 
-    Adam; the rate holds for two epochs and then halves with each. Stops after `patience` epochs
+    AdamW, which without `weight_decay` is Adam, bit for bit; a step shrinks every weight by rate times decay
+    (Loshchilov and Hutter, ICLR 2019). The rate holds for two epochs and then halves with each. Stops after `patience` epochs
     without a better validation MSE and restores the best weights. Draws from torch's generator, so
     `torch.manual_seed` fixes the result. Model, objective and windows must be at `compute.place`.
     Raises Diverged, naming the part, on a loss that is not finite.
     """
     weights = [*model.parameters(), *objective.parameters()]
-    optimizer = torch.optim.Adam(weights, lr=learning_rate, fused=True)
+    optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=weight_decay, fused=True)
     history, best, best_state = [], float("inf"), None
     for epoch in range(1, epochs + 1):
         optimizer.param_groups[0]["lr"] = learning_rate * 0.5 ** max(0, epoch - 2)

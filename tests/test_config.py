@@ -111,6 +111,7 @@ def test_terms_are_put_in_order_each_once():
         ({"batch_size": 1.5}, "batch_size must be int, got 1.5"),
         ({"epochs": "many"}, "epochs must be int, got 'many'"),
         ({"patience": 1e3}, "patience must be int, got 1000.0"),
+        ({"weight_decay": "0"}, "weight_decay must be float, got '0'"),
         ({"teacher": "itransformer", "alpha": "1"}, "alpha must be float, got '1'"),
         ({"teacher": "itransformer", "beta": True}, "beta must be float, got True"),
         ({"teacher": "itransformer", "terms": 5}, "terms"),

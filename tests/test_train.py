@@ -1,6 +1,7 @@
 """The one training loop: its schedule, its end, what stops it; errors do not depend on the batch size."""
 
 import functools
+import math
 
 import pytest
 import torch
@@ -137,6 +138,31 @@ def test_training_lowers_the_loss_and_the_validation_error(splits):
     history = fit(model, Supervised(), splits, **(OPTIONS | {"epochs": 4}))
     assert history[-1]["supervised"] < 0.8 * history[0]["supervised"]
     assert min(epoch["val_mse"] for epoch in history) < 0.8 * before
+
+
+def test_without_weight_decay_a_step_is_one_of_adam(splits, monkeypatch):
+    states = []
+    for optimizer in (torch.optim.AdamW, lambda weights, weight_decay, **rest: torch.optim.Adam(weights, **rest)):
+        monkeypatch.setattr(torch.optim, "AdamW", optimizer)
+        model = student()
+        torch.manual_seed(5)
+        fit(model, Supervised(), splits, **OPTIONS)
+        states.append(model.state_dict())
+    assert same(*states)
+
+
+def test_weight_decay_shrinks_every_weight_by_rate_times_decay_a_step(splits):
+    class Still(Supervised):
+        def forward(self, forecast, y, index):
+            return {"supervised": 0 * forecast.prediction.sum()}
+
+    model = linear()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fit(model, Still(), splits, **(OPTIONS | {"epochs": 1}), weight_decay=0.5)
+    steps = math.ceil(len(splits.train) / OPTIONS["batch_size"])
+    left = (1 - 0.5 * OPTIONS["learning_rate"]) ** steps
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, before[name] * left)
 
 
 def test_the_seed_fixes_every_bit_of_a_training(splits):
