@@ -4,12 +4,13 @@ Errors are the mean squared errors of the test windows, [N], as the store keeps 
 systems (`rows.with_systems`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from tdlib import bootstrap
 from tdlib.models import title
 from tdlib.rows import missing
 from tdlib.store import Store
@@ -49,101 +50,174 @@ def _checked(*errors: ArrayLike) -> list[np.ndarray]:
     return arrays
 
 
-def block_interval(
-    statistic: Callable[..., float],
-    *errors: ArrayLike,
-    block: int,
-    level: float = 0.95,
-    draws: int = 1000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Interval of `statistic(*errors)` from a moving-block bootstrap over the windows.
+def pairs(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
+    """Each run of `ours` beside the run of `theirs` that it is to be compared with: `ours`, `theirs`, `group`.
 
-    Neighbouring windows share almost all their values, so whole blocks of `block` windows are drawn;
-    look-back + horizon windows is the least after which two windows have nothing in common (Kunsch 1989).
-    (NaN, NaN) where there are fewer than two blocks: so little says nothing of its own spread.
+    Both are runs of one setting. A student stands beside the run of its own seed, or beside the run of the teacher
+    that it learned from; beside the only run of another model whatever its seed. Runs without a partner are left out.
+    `group` is the teacher's seed: students of one teacher are not independent of each other.
     """
-    arrays = _checked(*errors)
-    count = arrays[0].size
-    if count < 2 * block:
-        return float("nan"), float("nan")
-    random = np.random.default_rng(seed)
-    starts = random.integers(0, count - block + 1, (draws, -(-count // block)))
-    values = []
-    for start in starts:
-        index = (start[:, None] + np.arange(block)).ravel()[:count]
-        values.append(statistic(*(array[index] for array in arrays)))
-    values = [value for value in values if np.isfinite(value)]  # a draw may leave the statistic undefined
-    tail = 100 * (1 - level) / 2
-    low, high = np.percentile(values, [tail, 100 - tail]) if values else (float("nan"), float("nan"))
-    return float(low), float(high)
+    teacher = (theirs["part"] == "teacher").all()
+    key = ours["teacher_seed"].where(ours["teacher"].notna(), ours["seed"]) if teacher else ours["seed"]
+    ids = theirs.drop_duplicates("seed").set_index("seed")["id"]
+    alone = len(ids) == 1 and theirs["model"].iloc[0] not in set(ours["model"])
+    partners = pd.Series(ids.iloc[0], ours.index) if alone else key.map(ids)
+    found = pd.DataFrame({"ours": ours["id"], "theirs": partners, "group": ours["teacher_seed"]})
+    return found.dropna(subset="theirs")
+
+
+def compare(ours: pd.DataFrame, theirs: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """How much better or worse one system is than another: a line for each setting that both have, and one for all.
+
+    `difference`: of the MSE, in percent, negative where ours is better; `win rate`: share of windows, ties count half;
+    `improvement`: share of runs that are better than their partners, ties half (Agarwal et al., NeurIPS 2021).
+    `low`, `high`: 95% intervals of `bootstrap.draws`, NaN where the test segment holds fewer than two blocks of
+    look-back + horizon windows. The line "all" is the mean over settings, drawn together. ValueError where there is
+    no pair.
+    """
+    lines, estimates, drawn = [], [], []
+    for place, (mine, others) in _common(ours, theirs):
+        found = pairs(mine, others)
+        if found.empty:
+            continue
+        errors = _errors(store, found[["ours", "theirs"]])
+        quantities = np.stack([errors[:, 0], errors[:, 1], _halved(errors[:, 0], errors[:, 1])], 1)
+        block = place["lookback"] + place["horizon"]
+        estimate, draws = bootstrap.draws(
+            quantities, list(found["group"]), _comparison, block=block, segment=place["dataset"]
+        )
+        held = bootstrap.blocks(quantities.shape[2], block)
+        lines.append(place | _compared_line(estimate, draws, held) | {"runs": len(found), "blocks": held})
+        estimates.append(estimate)
+        drawn.append(draws)
+    if not lines:
+        raise missing(ours, "no pair of runs to compare")
+    everything = {"dataset": "all", "lookback": lines[0]["lookback"], "horizon": "all"}
+    total = _compared_line(np.mean(estimates, 0), np.mean(drawn, 0), np.inf)
+    counts = {"runs": sum(line["runs"] for line in lines), "blocks": sum(line["blocks"] for line in lines)}
+    return pd.DataFrame([*lines, everything | total | counts]).set_index(["dataset", "horizon"])
+
+
+_SETTING = ["dataset", "lookback", "horizon"]
+
+
+def _common(*frames: pd.DataFrame) -> list[tuple[dict, list[pd.DataFrame]]]:
+    """The settings that all frames have, each with its part of every frame."""
+    parts = [dict(iter(frame.groupby(_SETTING, sort=False))) for frame in frames]
+    shared = [place for place in parts[0] if all(place in part for part in parts)]
+    return [(dict(zip(_SETTING, place, strict=True)), [part[place] for part in parts]) for place in shared]
+
+
+def _halved(mine: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """1 where ours is smaller, 1/2 where both are equal."""
+    return (mine < other) + (mine == other) / 2
+
+
+def _comparison(means: np.ndarray) -> np.ndarray:
+    """Difference, win rate and improvement, in percent, from the means [P, 3]."""
+    mine, other, wins = means.T
+    return 100 * np.array([mine.mean() / other.mean() - 1, wins.mean(), _halved(mine, other).mean()])
+
+
+def _compared_line(estimate: np.ndarray, draws: np.ndarray, blocks: float) -> dict[str, float]:
+    names = {"difference": ("low", "high"), "win rate": ("win low", "win high"), "improvement": None}
+    line = dict(zip(names, estimate, strict=True))
+    for place, ends in enumerate(names.values()):
+        line |= dict(zip(ends or (), _interval(draws[:, place], blocks), strict=bool(ends)))
+    return line
+
+
+def _interval(draws: np.ndarray, blocks: float) -> tuple[float, float]:
+    return bootstrap.interval(draws) if blocks >= bootstrap.FEWEST_BLOCKS else (np.nan, np.nan)
 
 
 def wins(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
-    """Every student, plain and distilled, against every teacher of its data set and horizon, or its own.
+    """Every MLP, plain and distilled, against every teacher of its data set and horizon, or its own.
 
-    One line each, the mean over the students' seeds: `estimate` is the win rate in percent, `low` and
-    `high` its 95% interval from blocks of look-back + horizon windows, `ties` in percent.
+    One line each, the mean over pairs of runs (see `pairs`): `estimate` is the win rate in percent, ties no win,
+    `low` and `high` its 95% interval over seeds and blocks of look-back + horizon windows, `ties` in percent.
     ValueError where no teacher has a student beside it.
     """
     lines = []
-    for (dataset, horizon), group in runs.groupby(["dataset", "horizon"], sort=False):
-        teachers = group[group["part"] == "teacher"]
-        for system, students in group[group["model"] == "mlp"].groupby("system", sort=False):
-            errors = [store.arrays(id)["errors"] for id in students["id"]]
-            learned_from = students["teacher"].iloc[0]
-            for _, teacher in teachers.iterrows():
-                if pd.isna(learned_from) or learned_from == teacher["model"]:
-                    against = store.arrays(teacher["id"])["errors"]
-                    place = {"dataset": dataset, "horizon": horizon, "teacher": title(teacher["model"])}
-                    line = _win_line(errors, against, int(teacher["lookback"]) + horizon)
-                    lines.append(place | {"system": system} | line)
+    for place, teacher, students in _against_teachers(runs, runs[runs["model"] == "mlp"]):
+        found = pairs(students, teacher)
+        if len(found):
+            errors = _errors(store, found[["ours", "theirs"]])
+            quantities = np.stack([errors[:, 0] < errors[:, 1], errors[:, 0] == errors[:, 1]], 1)
+            line = _share(quantities, found["group"], lambda means: means[:, 0].mean(), students)
+            lines.append(place | line | {"ties": 100 * quantities[:, 1].mean(), "seeds": len(found)})
     if not lines:
         raise missing(runs, "no teacher with an MLP beside it")
     return pd.DataFrame(lines).set_index(["dataset", "horizon", "teacher", "system"])
 
 
-def _win_line(students: list[np.ndarray], teacher: np.ndarray, block: int) -> dict[str, float]:
-    def mean_rate(teacher: np.ndarray, *students: np.ndarray) -> float:
-        return float(np.mean([win_rate(student, teacher) for student in students]))
-
-    low, high = block_interval(mean_rate, teacher, *students, block=block)
-    ties = float(np.mean([tie_rate(student, teacher) for student in students]))
-    return {"estimate": mean_rate(teacher, *students), "low": low, "high": high, "ties": ties, "seeds": len(students)}
-
-
 def keeps(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
-    """Win keep of every distilled student, seed by seed against the plain one of the same seed; then as `wins`.
+    """Of the windows that the plain MLP wins against a teacher, the share that another system wins, too; as `wins`.
 
-    Settings without the teacher or without a plain student of the same seed are left out; ValueError where no other is.
+    The distilled MLP beside what a student without the teacher keeps: every baseline, and the plain MLP of another
+    seed. Each is set against the plain MLP of its own seed.
+    ValueError where no teacher has a plain and a distilled MLP of one seed beside it.
     """
     lines = []
-    students = runs[runs["model"] == "mlp"]
-    for (dataset, horizon, teacher), group in students.groupby(["dataset", "horizon", "teacher"], sort=False):
-        here = runs[(runs["dataset"] == dataset) & (runs["horizon"] == horizon)]
-        plain = here[(here["model"] == "mlp") & (here["part"] == "plain")]
-        pairs = plain.merge(group, on="seed", suffixes=("_plain", "_distilled"))
-        against = here[here["model"] == teacher]
-        if len(pairs) and len(against):
-            paired = [
-                (store.arrays(one)["errors"], store.arrays(other)["errors"])
-                for one, other in zip(pairs["id_plain"], pairs["id_distilled"], strict=True)
-            ]
-            place = {"dataset": dataset, "horizon": horizon, "teacher": title(teacher)}
-            errors = store.arrays(against["id"].iloc[0])["errors"]
-            lines.append(place | _keep_line(paired, errors, int(group["lookback"].iloc[0]) + horizon))
-    if not lines:
+    mlps = runs[(runs["model"] == "mlp") & (runs["part"] == "plain")]
+    for place, teacher, students in _against_teachers(runs, runs[(runs["model"] == "mlp") | (runs["part"] == "plain")]):
+        plain = mlps[(mlps[_SETTING] == students[_SETTING].iloc[0]).all(axis=1)]
+        if place["system"] == title("mlp"):
+            place["system"] += ", another seed"
+            students = students.assign(id=np.roll(students["id"], 1))[: len(students) if len(students) > 1 else 0]
+        found = _trios(plain, students, teacher) if len(plain) and len(students) else []
+        if len(found):
+            mlp, student, against = np.moveaxis(_errors(store, found[["plain", "student", "against"]]), 1, 0)
+            quantities = np.stack([(mlp < against) & (student < against), mlp < against], 1)
+            line = _share(quantities, found["group"], _kept, students)
+            lines.append(place | line | {"seeds": len(found)})
+    table = pd.DataFrame(lines, columns=["dataset", "horizon", "teacher", "system", "estimate", "low", "high", "seeds"])
+    taught = table["system"].isin(runs.loc[runs["part"] == "distilled", "system"])
+    table = table[taught.groupby([table[name] for name in ("dataset", "horizon", "teacher")]).transform("any")]
+    if table.empty:
         raise missing(runs, "no teacher with a plain and a distilled MLP of the same seed")
-    return pd.DataFrame(lines).set_index(["dataset", "horizon", "teacher"])
+    return table.set_index(["dataset", "horizon", "teacher", "system"])
 
 
-def _keep_line(paired: list[tuple[np.ndarray, np.ndarray]], teacher: np.ndarray, block: int) -> dict[str, float]:
-    def mean_keep(teacher: np.ndarray, *errors: np.ndarray) -> float:
-        return float(np.mean([win_keep(*pair, teacher) for pair in zip(errors[::2], errors[1::2], strict=True)]))
+def _trios(plain: pd.DataFrame, students: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
+    """A plain MLP, another student, and the teacher of the one of them that has one: ids, with the teacher's group."""
+    whose = "student" if students["teacher"].notna().all() else "plain"
+    both = pairs(plain, students)[["ours", "theirs"]].set_axis(["plain", "student"], axis=1)
+    learned = pairs(students if whose == "student" else plain, teacher)
+    return both.merge(learned.set_axis([whose, "against", "group"], axis=1))
 
-    flat = [errors for pair in paired for errors in pair]
-    low, high = block_interval(mean_keep, teacher, *flat, block=block)
-    return {"estimate": mean_keep(teacher, *flat), "low": low, "high": high, "seeds": len(paired)}
+
+def _against_teachers(runs: pd.DataFrame, systems: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame, pd.DataFrame]]:
+    """By setting and teacher: the place of a line, the teacher's runs, and the runs of each system of `systems`.
+
+    A system that learned from a teacher stands beside this one only.
+    """
+    for place, (here, others) in _common(runs, systems):
+        for _, students in others.groupby("system", sort=False):
+            for model, teacher in here[here["part"] == "teacher"].groupby("model", sort=False):
+                if students["teacher"].isna().all() or (students["teacher"] == model).all():
+                    names = {"teacher": title(model), "system": students["system"].iloc[0]}
+                    yield {"dataset": place["dataset"], "horizon": place["horizon"]} | names, teacher, students
+
+
+def _errors(store: Store, ids: pd.DataFrame) -> np.ndarray:
+    """The errors of runs side by side: [pairs, columns, N]."""
+    return np.stack([_checked(*(store.arrays(id)["errors"] for id in line)) for line in ids.to_numpy()])
+
+
+def _kept(means: np.ndarray) -> float:
+    """Mean over the runs of what is kept of what was won; NaN where nothing was."""
+    kept, won = means[means[:, 1] > 0].T
+    return float(np.mean(kept / won)) if won.size else float("nan")
+
+
+def _share(quantities: np.ndarray, groups: pd.Series, statistic: Callable, runs: pd.DataFrame) -> dict[str, float]:
+    """A share in percent, with its interval."""
+    dataset, lookback, horizon = runs[_SETTING].iloc[0]
+    block = int(lookback + horizon)
+    estimate, values = bootstrap.draws(quantities, list(groups), statistic, block=block, segment=dataset)
+    low, high = _interval(100 * values, bootstrap.blocks(quantities.shape[2], block))
+    return {"estimate": 100 * float(estimate), "low": low, "high": high}
 
 
 def scale_table(runs: pd.DataFrame) -> pd.DataFrame:

@@ -46,7 +46,7 @@ def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with what tables and figures call them.
 
     `system`: the model and whom it learned from; `part`: "teacher", "plain" or "distilled" student;
-    `setting`: the data set and horizon in words.
+    `setting`: the data set and horizon in words; `teacher_seed`: the seed of the teacher it learned from, else its own.
     """
     taught = runs["teacher"].notna()
     names = [
@@ -56,7 +56,9 @@ def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
     students = runs["model"].map(models.role) == "student"
     part = taught.map({True: "distilled", False: "plain"}).where(students, "teacher")
     setting = runs["dataset"] + ", " + runs["horizon"].astype(str) + " steps"
-    return runs.assign(system=names, part=part, setting=setting)
+    of_teachers = runs["teacher_options"].map(lambda options: options.get("seed")).astype("Int64")
+    seeds = of_teachers.where(taught, runs["seed"]).astype(int)
+    return runs.assign(system=names, part=part, setting=setting, teacher_seed=seeds)
 
 
 def select(runs: pd.DataFrame, **chosen: str | int) -> pd.DataFrame:

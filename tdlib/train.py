@@ -57,9 +57,9 @@ def fit(
     """Train `model` (and the objective's own weights) in place; returns the named parts of each epoch.
 
     AdamW, which without `weight_decay` is Adam, bit for bit; a step shrinks every weight by rate times decay
-    (Loshchilov and Hutter, ICLR 2019). The rate holds for two epochs and then halves with each. Stops after `patience` epochs
-    without a better validation MSE and restores the best weights. Draws from torch's generator, so
-    `torch.manual_seed` fixes the result. Model, objective and windows must be at `compute.place`.
+    (Loshchilov and Hutter, ICLR 2019). The rate holds for two epochs and then halves with each. Stops after
+    `patience` epochs without a better validation MSE and restores the best weights. Draws from torch's generator,
+    so `torch.manual_seed` fixes the result. Model, objective and windows must be at `compute.place`.
     Raises Diverged, naming the part, on a loss that is not finite.
     """
     weights = [*model.parameters(), *objective.parameters()]

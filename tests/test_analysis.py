@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import small
 
-from tdlib import analysis, rows
+from tdlib import analysis, bootstrap, rows
 from tdlib.store import Store
 
 
@@ -45,69 +45,6 @@ def test_errors_that_do_not_fit_are_refused(student, teacher, words):
         analysis.win_keep(student, teacher, teacher)
 
 
-def test_the_interval_is_seeded_and_holds_the_estimate():
-    random = np.random.default_rng(0)
-    a, b = random.random(2000), random.random(2000)
-    low, high = analysis.block_interval(analysis.win_rate, a, b, block=20)
-    assert (low, high) == analysis.block_interval(analysis.win_rate, a, b, block=20, seed=0)
-    assert (low, high) != analysis.block_interval(analysis.win_rate, a, b, block=20, seed=1)
-    assert low < analysis.win_rate(a, b) < high
-
-
-def drawn(count: int, block: int, **options) -> tuple[list[np.ndarray], tuple[float, float]]:
-    """What each draw of `block_interval` hands to the statistic, as places, and the interval of 0, 1, 2, ..."""
-    draws = []
-
-    def statistic(places, ten_times):
-        np.testing.assert_array_equal(ten_times, 10 * places)  # the same windows of each
-        draws.append(places.astype(int))
-        return len(draws) - 1.0
-
-    places = np.arange(count, dtype=float)
-    return draws, analysis.block_interval(statistic, places, 10 * places, block=block, **options)
-
-
-def test_a_draw_is_as_long_as_the_errors_and_made_of_whole_blocks():
-    draws, _ = drawn(11, 4)
-    assert len(draws) == 1000
-    for places in draws:
-        assert len(places) == 11
-        for block in (places[:4], places[4:8], places[8:]):
-            np.testing.assert_array_equal(np.diff(block), 1)
-
-
-@pytest.mark.parametrize(("count", "block"), [(11, 4), (8, 4), (3, 1)])
-def test_a_block_may_start_anywhere_from_the_first_window_to_the_last_whole_block(count, block):
-    draws, _ = drawn(count, block)
-    assert {int(places[0]) for places in draws} == set(range(count - block + 1))
-    assert {int(place) for places in draws for place in places} == set(range(count))
-
-
-def test_the_interval_leaves_out_the_same_share_at_both_ends():
-    assert drawn(8, 4)[1] == pytest.approx((0.025 * 999, 0.975 * 999))
-    assert drawn(8, 4, level=0.5, draws=5)[1] == (1.0, 3.0)
-
-
-def test_draws_without_a_value_are_left_out_and_no_draw_is_no_interval():
-    values = iter([np.nan, 1.0, 2.0, np.nan, 3.0])
-    assert analysis.block_interval(lambda _: next(values), [1.0] * 4, block=1, draws=5, level=0) == (2.0, 2.0)
-    assert np.isnan(analysis.block_interval(lambda _: np.nan, [1.0] * 4, block=1)).all()
-
-
-def test_blocks_widen_the_interval_of_errors_that_hang_together():
-    random = np.random.default_rng(1)
-    slow = np.repeat(random.random(40), 50)  # 2000 windows, 40 independent stretches
-    teacher = np.full(2000, 0.5)
-    narrow = np.subtract(*analysis.block_interval(analysis.win_rate, slow, teacher, block=1)[::-1])
-    wide = np.subtract(*analysis.block_interval(analysis.win_rate, slow, teacher, block=100)[::-1])
-    assert wide > 3 * narrow
-
-
-def test_fewer_than_two_blocks_give_no_interval():
-    assert np.isnan(analysis.block_interval(analysis.win_rate, [1.0] * 9, [2.0] * 9, block=5)).all()
-    assert analysis.block_interval(analysis.win_rate, [1.0] * 10, [2.0] * 10, block=5) == (100.0, 100.0)
-
-
 ERRORS = {  # (model, teacher, seed) -> the error of each of four windows
     ("itransformer", None, 1): [2.0, 2.0, 2.0, 2.0],
     ("moderntcn", None, 1): [0.5, 2.0, 2.0, 9.0],
@@ -129,7 +66,8 @@ def filled(tmp_path):
     for number, ((model, teacher, seed), values) in enumerate(ERRORS.items()):
         store.write(small.row(f"{number:016x}"), small.arrays(values))
         line = {"id": f"{number:016x}", "dataset": "toy", "lookback": 9, "horizon": 1}
-        lines.append(line | {"model": model, "teacher": teacher, "seed": seed, "test_scale_mse": [4.0, 1.0 + number]})
+        line |= {"model": model, "teacher": teacher, "seed": seed, "test_scale_mse": [4.0, 1.0 + number]}
+        lines.append(line | {"teacher_options": {"seed": 1} if teacher else {}})
     return rows.with_systems(pd.DataFrame(lines)), store
 
 
@@ -163,25 +101,115 @@ def test_wins_are_means_over_seeds_of_each_student_against_each_teacher(filled):
 def test_wins_have_an_interval_of_blocks_of_look_back_and_horizon(filled):
     runs, store = filled[0].assign(lookback=1), filled[1]  # four windows are two blocks of 1 + 1
     assert analysis.wins(runs.assign(lookback=2), store)["low"].isna().all()
-    errors = [np.array(ERRORS["mlp", "moderntcn", 2]), np.array(ERRORS["moderntcn", None, 1])]
+    wins = np.array(ERRORS["mlp", "moderntcn", 2]) < ERRORS["moderntcn", None, 1]
     line = analysis.wins(runs, store).loc[("toy", 1, "ModernTCN", "MLP from ModernTCN")]
-    assert (line["low"], line["high"]) == analysis.block_interval(analysis.win_rate, *errors, block=2)
+    _, drawn = bootstrap.draws(wins[None, None], [1], lambda means: means.mean(), block=2, segment="toy")
+    assert (line["low"], line["high"]) == bootstrap.interval(100 * drawn)
 
 
 def test_keeps_pair_the_seeds_whatever_their_order(filled):
     table = analysis.keeps(*filled)
-    assert table.index.names == ["dataset", "horizon", "teacher"]
+    assert table.index.names == ["dataset", "horizon", "teacher", "system"]
     # seed 1: the MLP wins windows 0 and 3, 0 is kept; seed 2: it wins 0 and 1, 1 is kept; seed 3 has no plain MLP
-    line = table.loc[("toy", 1, "iTransformer")]
+    line = table.loc[("toy", 1, "iTransformer", "MLP from iTransformer")]
     assert (line["estimate"], line["seeds"]) == (pytest.approx((50 + 50) / 2), 2)
     # seed 2 alone: the MLP wins windows 1 and 3, the distilled one wins 1
-    line = table.loc[("toy", 1, "ModernTCN")]
+    line = table.loc[("toy", 1, "ModernTCN", "MLP from ModernTCN")]
     assert (line["estimate"], line["seeds"]) == (50, 1)
-    errors = [np.array(ERRORS[key]) for key in (("mlp", None, 2), ("mlp", "moderntcn", 2), ("moderntcn", None, 1))]
     assert np.isnan(line["low"])
-    line = analysis.keeps(filled[0].assign(lookback=1), filled[1]).loc[("toy", 1, "ModernTCN")]
-    assert (line["low"], line["high"]) == analysis.block_interval(analysis.win_keep, *errors, block=2)
+    mlp, student, teacher = (
+        np.array(ERRORS[key]) for key in (("mlp", None, 2), ("mlp", "moderntcn", 2), ("moderntcn", None, 1))
+    )
+    line = analysis.keeps(filled[0].assign(lookback=1), filled[1])
+    line = line.loc[("toy", 1, "ModernTCN", "MLP from ModernTCN")]
+    quantities = np.stack([(mlp < teacher) & (student < teacher), mlp < teacher])[None]
+    _, drawn = bootstrap.draws(quantities, [1], lambda means: (means[:, 0] / means[:, 1])[0], block=2, segment="toy")
+    assert (line["low"], line["high"]) == bootstrap.interval(100 * drawn)
     assert analysis.keeps(filled[0].assign(lookback=2), filled[1])["low"].isna().all()
+
+
+def test_what_never_saw_the_teacher_is_the_null_of_win_keep(filled):
+    table = analysis.keeps(*filled).xs(("toy", 1), level=("dataset", "horizon"))
+    assert table.loc[("iTransformer", "DLinear"), "estimate"] == 100  # its error is 0 everywhere
+    assert table.loc[("iTransformer", "DLinear"), "seeds"] == 2  # one run stands beside both plain seeds
+    # against iTransformer: seed 1 wins windows 0 and 3, of which seed 2 wins 0; seed 2 wins 0 and 1, seed 1 keeps 0
+    assert table.loc[("iTransformer", "MLP, another seed"), "estimate"] == 50
+    # against ModernTCN: seed 1 wins 3 alone, seed 2 wins it; seed 2 wins 1 and 3, seed 1 keeps 3
+    assert table.loc[("ModernTCN", "MLP, another seed"), "estimate"] == pytest.approx((100 + 50) / 2)
+    one = filled[0][~((filled[0]["model"] == "mlp") & filled[0]["teacher"].isna() & (filled[0]["seed"] == 1))]
+    assert "MLP, another seed" not in analysis.keeps(one, filled[1]).index.get_level_values("system")
+
+
+def test_nothing_won_leaves_nothing_to_keep(filled):
+    runs = filled[0]
+    none = analysis.keeps(runs.assign(id=runs["id"].where(runs["model"] != "dlinear", runs["id"].iloc[0])), filled[1])
+    assert none["estimate"].notna().all()
+    lost = runs.assign(id=runs["id"].where(runs["model"] != "mlp", runs["id"].iloc[0]))  # the teacher's own errors
+    assert analysis.keeps(lost, filled[1]).xs("iTransformer", level="teacher")["estimate"].isna().all()
+
+
+# --- one system against another
+
+
+def compared(filled, ours: dict, theirs: dict, **changes) -> pd.DataFrame:
+    runs, store = filled[0].assign(**changes), filled[1]
+    chosen = [runs[(runs[list(keys)] == pd.Series(keys)).all(axis=1)] for keys in (ours, theirs)]
+    return analysis.compare(*chosen, store)
+
+
+PLAIN, TAUGHT = {"model": "mlp", "part": "plain"}, {"model": "mlp", "teacher": "itransformer"}
+
+
+def test_students_are_compared_seed_by_seed(filled):
+    table = compared(filled, TAUGHT, PLAIN)
+    line = table.loc[("toy", 1)]
+    ours, theirs = 1.5, (8.5 + 7) / 8  # seeds 1 and 2; seed 3 has no partner
+    assert line["difference"] == pytest.approx(100 * (ours / theirs - 1))
+    # seed 1: tie, win, win, loss; seed 2: loss, tie, win, win
+    assert line["win rate"] == pytest.approx(100 * (2.5 + 2.5) / 8)
+    assert line["improvement"] == 100  # 1.5 < 2.125 and 1.5 < 1.75
+    assert (line["runs"], line["blocks"], line["lookback"]) == (2, 0.4, 9)
+    assert np.isnan(line["low"])  # fewer than two blocks
+    back = compared(filled, PLAIN, TAUGHT).loc[("toy", 1)]
+    assert back["win rate"] == pytest.approx(100 - line["win rate"])
+    assert back["improvement"] == 0
+
+
+def test_a_student_is_compared_with_the_run_of_the_teacher_that_it_learned_from(filled):
+    runs = filled[0]
+    another = runs[runs["model"] == "moderntcn"].assign(model="itransformer", seed=2)
+    teachers = pd.concat([runs[runs["model"] == "itransformer"], another])
+    learned = runs[runs["teacher"] == "itransformer"]
+    first = analysis.pairs(learned, teachers)
+    assert list(first["theirs"]) == [teachers["id"].iloc[0]] * 3
+    assert list(first["group"]) == [1, 1, 1]
+    mixed = analysis.pairs(learned.assign(teacher_seed=[2, 1, 7]), teachers)
+    assert list(mixed["theirs"]) == [teachers["id"].iloc[1], teachers["id"].iloc[0]]  # nobody stands in for teacher 7
+    plain = analysis.pairs(runs[(runs["model"] == "mlp") & (runs["part"] == "plain")], teachers)
+    assert list(plain["theirs"]) == [teachers["id"].iloc[1], teachers["id"].iloc[0]]  # by its own seed
+
+
+def test_the_last_line_is_the_mean_over_settings_drawn_together(filled):
+    runs, store = filled[0].assign(lookback=1), filled[1]
+    ours, theirs = runs[runs["teacher"] == "itransformer"], runs[runs["model"] == "dlinear"]
+    theirs = theirs.assign(id=runs["id"].iloc[0])  # the teacher's errors: 2 everywhere
+    alone = analysis.compare(ours, theirs, store)
+    assert list(alone.index) == [("toy", 1), ("all", "all")]
+    for column in ("difference", "low", "high", "win rate", "win low", "win high", "improvement"):
+        assert alone[column].iloc[0] == alone[column].iloc[1]
+    both = [pd.concat([frame, frame.assign(horizon=3, lookback=1)]) for frame in (ours, theirs)]
+    table = analysis.compare(*both, store)
+    assert list(table.index) == [("toy", 1), ("toy", 3), ("all", "all")]
+    assert table.loc[("all", "all"), "difference"] == pytest.approx(table["difference"].iloc[:2].mean())
+    assert (table.loc[("all", "all"), "runs"], table.loc[("all", "all"), "blocks"]) == (6, 3)
+    # one segment, one fate: the same draw of runs in both, so that their mean is as uncertain as each
+    assert np.isnan(table["low"].iloc[1])
+    assert table["high"].iloc[2] - table["low"].iloc[2] > 0.7 * (table["high"].iloc[0] - table["low"].iloc[0])
+
+
+def test_nothing_to_compare_is_said(filled):
+    with pytest.raises(ValueError, match="no pair of runs to compare is in the store"):
+        compared(filled, {"seed": 3, "teacher": "itransformer"}, PLAIN)
 
 
 def test_settings_are_kept_apart(filled):

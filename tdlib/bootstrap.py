@@ -1,0 +1,79 @@
+"""How sure a figure is: a bootstrap over seeds and time (Efron and Tibshirani 1993; Politis and Romano 1992).
+
+    one draw:  teachers with replacement, the students of each with replacement, circular blocks of windows
+
+Every statistic here is a function of means over windows, so a draw needs no more than sums over blocks.
+Two students of one teacher, and two neighbouring windows, are not independent: teachers and blocks are drawn whole.
+Shapes: P runs or pairs of runs, K quantities of each window, N windows, D draws.
+"""
+
+import zlib
+from collections.abc import Callable, Hashable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tdlib.checks import require
+
+DRAWS = 1000
+FEWEST_BLOCKS = 2  # fewer say nothing of their own spread
+
+
+def draws(
+    quantities: ArrayLike,
+    groups: Sequence[Hashable],
+    statistic: Callable[[np.ndarray], float],
+    *,
+    block: int,
+    segment: str = "",
+    count: int = DRAWS,
+) -> tuple[float, np.ndarray]:
+    """`statistic` of the means [P, K] of `quantities` [P, K, N], and of `count` draws of them, [D].
+
+    `groups` names the teacher of each of the P runs: runs of one group are drawn within it. Blocks of `block` windows
+    start anywhere; one that reaches the end goes on at the beginning. Settings of one test `segment` use the same
+    random numbers, so that what a draw does to one horizon it does to the others.
+    ValueError where a quantity is not finite, or groups and runs differ in number.
+    """
+    quantities = np.asarray(quantities, dtype=float)
+    require(quantities.ndim == 3 and quantities.size > 0, "quantities must be of runs, quantities and windows")
+    require(len(groups) == len(quantities), f"{len(quantities)} runs need as many groups, got {len(groups)}")
+    require(bool(np.isfinite(quantities).all()), "quantities must be finite numbers")
+    members = [np.flatnonzero([group == other for other in groups]) for group in dict.fromkeys(groups)]
+    random = np.random.default_rng(zlib.crc32(segment.encode()))
+    seeds = random.spawn(1)[0]  # apart from the blocks': settings of a segment may differ in their number of runs
+    means = _block_means(quantities, block, random, count)  # [D, P, K]
+    values = [statistic(means[draw, _runs(members, seeds)]) for draw in range(count)]
+    return statistic(quantities.mean(2)), np.array(values)
+
+
+def _block_means(quantities: np.ndarray, block: int, random: np.random.Generator, count: int) -> np.ndarray:
+    """Means over N windows, made of blocks that are drawn, the last one cut: [D, P, K]."""
+    windows = quantities.shape[2]
+    lengths = np.full(-(-windows // block), min(block, windows))
+    lengths[-1] = windows - lengths[:-1].sum()
+    starts = (random.random((len(lengths), count)) * windows).astype(int)
+    twice = np.concatenate([quantities, quantities], 2).cumsum(2)
+    sums = np.concatenate([np.zeros_like(twice[:, :, :1]), twice], 2)  # of the windows before a place
+    drawn = sum(sums[:, :, start + length] - sums[:, :, start] for start, length in zip(starts, lengths, strict=True))
+    return np.moveaxis(drawn / windows, 2, 0)
+
+
+def _runs(members: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
+    """Groups with replacement, and from each as many of its runs as it has, with replacement."""
+    chosen = [members[place] for place in random.integers(0, len(members), len(members))]
+    return np.concatenate([group[random.integers(0, len(group), len(group))] for group in chosen])
+
+
+def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """The middle `level` of the draws; draws that leave the statistic undefined are passed over."""
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    tail = 100 * (1 - level) / 2
+    low, high = np.percentile(values, [tail, 100 - tail]) if values.size else (np.nan, np.nan)
+    return float(low), float(high)
+
+
+def blocks(windows: int, block: int) -> float:
+    """How many blocks a test segment holds. An interval from fewer than `FEWEST_BLOCKS` is not to be given."""
+    return windows / block

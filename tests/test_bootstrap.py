@@ -1,0 +1,131 @@
+"""The bootstrap: whole groups of runs, circular blocks of windows, the same fate for one test segment."""
+
+import numpy as np
+import pytest
+
+from tdlib import bootstrap
+
+
+def mean(means: np.ndarray) -> float:
+    return means.mean()
+
+
+def test_the_estimate_is_the_statistic_of_all_windows_and_runs():
+    quantities = np.arange(24.0).reshape(2, 3, 4)
+    estimate, drawn = bootstrap.draws(quantities, [1, 2], lambda means: means[1, 2] - means[0, 0], block=2, count=5)
+    assert estimate == 21.5 - 1.5
+    assert drawn.shape == (5,)
+
+
+def test_a_statistic_may_be_several_numbers():
+    estimate, drawn = bootstrap.draws(np.ones((1, 2, 6)), [1], lambda means: means.sum(0), block=2, count=7)
+    assert estimate.tolist() == [1, 1]
+    assert drawn.shape == (7, 2)
+
+
+def test_draws_are_the_same_again_and_differ_between_segments():
+    errors = np.random.default_rng(0).random((1, 1, 50))
+    once, again = (bootstrap.draws(errors, [1], mean, block=5, segment="a")[1] for _ in range(2))
+    other = bootstrap.draws(errors, [1], mean, block=5, segment="b")[1]
+    assert (once == again).all()
+    assert not (once == other).any()
+
+
+@pytest.mark.parametrize(("count", "block"), [(10, 5), (11, 5), (9, 5), (5, 5), (3, 5), (7, 1)])
+def test_a_draw_is_whole_blocks_that_start_anywhere_and_go_round(count, block):
+    places = np.eye(count)[None]  # the mean of quantity n over a draw: how often window n is in it, over N
+    seen = set()
+
+    def counted(means: np.ndarray) -> float:
+        often = np.rint(means[0] * count).astype(int)
+        assert often.sum() == count
+        rest = count - block * (-(-count // block) - 1) if count > block else count
+        circular = [np.roll(np.arange(count) < min(block, count), start).astype(int) for start in range(count)]
+        last = [np.roll(np.arange(count) < rest, start).astype(int) for start in range(count)]
+        left = {tuple(often - end) for end in last}
+        for _ in range(-(-count // block) - 1):
+            left = {tuple(np.subtract(one, whole)) for one in left for whole in circular if min(one) >= 0}
+        assert any(not any(one) for one in left)
+        seen.update(np.flatnonzero(often))
+        return 0.0
+
+    bootstrap.draws(places, [1], counted, block=block, count=60)
+    assert seen == set(range(count))
+
+
+def test_runs_of_a_group_are_drawn_within_it_and_groups_whole():
+    levels = np.array([1.0, 10.0, 100.0, 1000.0])[:, None, None] * np.ones((4, 1, 8))
+    found = set()
+
+    def sums(means: np.ndarray) -> float:
+        found.add(tuple(means[:, 0]))
+        return means.sum()
+
+    bootstrap.draws(levels, ["a", "b", "a", "b"], sums, block=2, count=400)
+    members = {1.0: "a", 100.0: "a", 10.0: "b", 1000.0: "b"}
+    words = {"".join(members[round(value)] for value in one) for one in found}
+    whole = {"abab"}  # the estimate itself
+    assert words - whole == {"aaaa", "aabb", "bbaa", "bbbb"}  # two teachers are drawn, and two students of each
+    assert len(found) > 30  # of the 4 x 16 that there are
+
+
+def test_groups_of_different_size_bring_their_own_number_of_runs():
+    levels = np.array([1.0, 2.0, 3.0])[:, None, None] * np.ones((3, 1, 4))
+    sizes = set()
+    bootstrap.draws(levels, [7, 7, 8], lambda means: sizes.add(len(means)) or 0.0, block=2, count=100)
+    assert sizes == {2, 3, 4}
+
+
+def test_settings_of_a_segment_share_their_draws_whatever_else_differs():
+    wave = np.sin(np.arange(400) / 30)
+    one = bootstrap.draws(wave[None, None], [1], mean, block=40, segment="a")[1]
+    longer = bootstrap.draws(np.stack([wave[None]] * 3), [1, 2, 3], mean, block=40, segment="a")[1]
+    np.testing.assert_allclose(one, longer, atol=1e-12)
+    other = bootstrap.draws(wave[None, None], [1], mean, block=50, segment="a")[1]
+    assert np.corrcoef(one, other)[0, 1] > 0.3
+    apart = bootstrap.draws(wave[None, None], [1], mean, block=40, segment="b")[1]
+    assert abs(np.corrcoef(one, apart)[0, 1]) < 0.2
+
+
+def test_blocks_widen_the_interval_of_errors_that_hang_together():
+    slow = np.repeat(np.random.default_rng(0).random(20), 100)[None, None]
+    widths = [np.ptp(bootstrap.interval(bootstrap.draws(slow, [1], mean, block=block)[1])) for block in (1, 100)]
+    assert widths[1] > 3 * widths[0]
+
+
+def test_seeds_that_differ_widen_the_interval_though_time_does_not():
+    flat = np.ones((3, 1, 100)) * np.array([1.0, 2.0, 3.0])[:, None, None]
+    low, high = bootstrap.interval(bootstrap.draws(flat, [1, 2, 3], mean, block=10)[1])
+    assert (low, high) == (1, 3)  # one draw of 27 is the best seed three times: more than the 2.5% outside
+    same = bootstrap.interval(bootstrap.draws(np.ones((3, 1, 100)), [1, 2, 3], mean, block=10)[1])
+    assert same == pytest.approx((1.0, 1.0))
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    random, held = np.random.default_rng(1), 0
+    for trial in range(200):
+        low, high = bootstrap.interval(
+            bootstrap.draws(random.normal(size=(1, 1, 400)), [1], mean, block=4, segment=str(trial), count=200)[1]
+        )
+        held += low < 0 < high
+    assert 0.88 < held / 200 < 0.99
+
+
+def test_the_interval_leaves_out_the_same_share_at_both_ends():
+    assert bootstrap.interval(np.arange(101.0), level=0.9) == pytest.approx((5, 95))
+    assert bootstrap.interval([np.nan, 1.0, np.inf]) == (1, 1)
+    assert np.isnan(bootstrap.interval([np.nan])).all()
+
+
+@pytest.mark.parametrize(
+    ("quantities", "groups", "words"),
+    [
+        (np.ones((2, 3)), [1, 2], "runs, quantities and windows"),
+        (np.ones((0, 1, 5)), [], "runs, quantities and windows"),
+        (np.ones((2, 1, 5)), [1], "2 runs need as many groups, got 1"),
+        (np.full((1, 1, 5), np.nan), [1], "finite"),
+    ],
+)
+def test_what_cannot_be_drawn_from_is_refused(quantities, groups, words):
+    with pytest.raises(ValueError, match=words):
+        bootstrap.draws(quantities, groups, mean, block=2)
