@@ -45,7 +45,7 @@ def system(model: str, teacher: str | None = None) -> str:
 def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with what tables and figures call them.
 
-    `system`: the model and whom it learned from; `part`: "teacher", "plain" or "distilled" student;
+    `system`: the model and whom it learned from; `part`: "teacher", "plain" (baselines, too) or "distilled";
     `setting`: the data set and horizon in words.
     """
     taught = runs["teacher"].notna()
@@ -53,8 +53,8 @@ def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
         system(model, teacher if known else None)
         for model, teacher, known in zip(runs["model"], runs["teacher"], taught, strict=True)
     ]
-    students = runs["model"].map(models.role) == "student"
-    part = taught.map({True: "distilled", False: "plain"}).where(students, "teacher")
+    teachers = runs["model"].map(models.role) == "teacher"
+    part = taught.map({True: "distilled", False: "plain"}).mask(teachers, "teacher")
     setting = runs["dataset"] + ", " + runs["horizon"].astype(str) + " steps"
     return runs.assign(system=names, part=part, setting=setting)
 
