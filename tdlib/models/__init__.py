@@ -43,6 +43,8 @@ _CLASSES = {  # file and name: class
     "seasonal_naive": "SeasonalNaive",
     "ridge": "Ridge",
     "phase_ridge": "PhaseRidge",
+    "sparsetsf": "SparseTSF",
+    "cyclenet": "CycleNet",
 }
 _MODELS: dict[str, type[nn.Module]] = {
     name: getattr(import_module(f"tdlib.models.{name}"), model) for name, model in _CLASSES.items()

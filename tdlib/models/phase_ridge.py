@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Forecast, denormalize, moving_average, normalize
+from tdlib.models.layers import Forecast, by_phase, denormalize, moving_average, normalize
 from tdlib.models.least_squares import Equations, centred_moments, solve
 from tdlib.models.ranges import Size
 from tdlib.windows import Splits, Windows
@@ -50,20 +50,18 @@ class PhaseRidge(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Forecast:
         z, stats = normalize(x, scale=False)
-        y = self.linear(self._phases(z.transpose(1, 2)))  # [B, C, p, m]
+        y = self.linear(self._inputs(z.transpose(1, 2)))  # [B, C, p, m]
         y = y.mT.flatten(2)[..., : self.feature_width]  # [B, C, H]
         return Forecast(denormalize(y.transpose(1, 2), stats), y)
 
-    def _phases(self, z: Tensor) -> Tensor:
+    def _inputs(self, z: Tensor) -> Tensor:
         """[..., L] -> [..., p, n]"""
-        z = (z + moving_average(z, 2 * (self.period // 2) + 1)) / 2
-        periods = z.shape[-1] // self.period
-        return z[..., -periods * self.period :].unflatten(-1, (periods, self.period)).mT
+        return by_phase((z + moving_average(z, 2 * (self.period // 2) + 1)) / 2, self.period)
 
     def _equations(self, windows: Windows) -> Equations:
         """A group for each of the m outputs, with n inputs."""
         moments = centred_moments(windows.values, windows.lookback, windows.horizon)[: windows.lookback]
-        basis = self._phases(torch.eye(windows.lookback, dtype=torch.float64))  # [L, p, n]: what each step adds
+        basis = self._inputs(torch.eye(windows.lookback, dtype=torch.float64))  # [L, p, n]: what each step adds
         inner = torch.einsum("lpn,lk,kpq->pnq", basis, moments[:, : windows.lookback], basis)
         outputs, over = self.linear.out_features, self.linear.out_features * self.period - windows.horizon
         targets = F.pad(moments[:, windows.lookback :], (0, over)).unflatten(1, (outputs, self.period))  # [L, m, p]

@@ -14,7 +14,7 @@ from tdlib.train import Supervised, fit, train_epoch, window_errors
 
 LOOKBACK, HORIZON, PERIOD = 96, 24, 48  # the longest of the series' periods
 # Along few rows a slow drift decides as much as the waves do: the models that follow a drift need more.
-ROWS = {"timesnet": 2200, "fedformer": 2200, "autoformer": 3000}
+ROWS = {"timesnet": 2200, "fedformer": 2200, "autoformer": 3000, "sparsetsf": 3000}
 
 
 @functools.cache

@@ -27,7 +27,7 @@ def test_students_teachers_and_baselines_are_all_models():
     assert sorted(name for role in ROLES for name in models.names(role)) == sorted(models.names())
     assert {"mlp", "dlinear", "nlinear"} <= set(models.names("student"))
     assert {"itransformer", "moderntcn"} <= set(models.names("teacher"))
-    assert {"naive", "seasonal_naive", "ridge", "phase_ridge"} <= set(models.names("baseline"))
+    assert {"sparsetsf", "cyclenet", "ridge"} <= set(models.names("baseline"))
     closed = {name for name in models.names() if models.closed_form(name)}
     assert closed == {"naive", "seasonal_naive", "ridge", "phase_ridge"}
 
