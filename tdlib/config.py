@@ -14,9 +14,10 @@ from tdlib.store import run_id
 from tdlib.teachers import WEIGHTINGS
 from tdlib.windows import LONGEST
 
-TRAINING = {  # the published protocol
+TRAINING = {  # the published protocol; baselines that learn by gradient follow the student's
     "student": {"learning_rate": 1e-2, "batch_size": 32, "epochs": 100, "patience": 5},
     "teacher": {"learning_rate": 1e-4, "batch_size": 32, "epochs": 10, "patience": 5},
+    "baseline": {"learning_rate": 1e-2, "batch_size": 32, "epochs": 100, "patience": 5},
 }
 MOST = {  # what no run passes: the loops, the memory and torch's generator end there
     "lookback": LONGEST,
@@ -33,6 +34,9 @@ MOST_OF_A_SETTING = 100_000  # widths, layers, lengths of patches
 @dataclass(frozen=True)
 class RunConfig:
     """One run. What is left None takes the published protocol's value for its model.
+
+    A model's `period` that is not given is that of the data set (`data.period`), or as much of it as the look-back
+    holds. A model in closed form has no training: its seed, rate, batch, epochs and patience are the defaults.
 
     With `teacher`, the student is distilled from that model, whose own run is `teacher_config`:
     its fields are this config's where they describe the data, the protocol's where they do not, and
@@ -70,6 +74,7 @@ class RunConfig:
         set_ = functools.partial(object.__setattr__, self)
         require(isinstance(self.model, str), f"model must be str, got {self.model!r}")
         require(isinstance(self.settings, dict), f"settings must be a dict, got {self.settings!r}")
+        own_period = "period" in self.settings
         set_("settings", models.settings(self.model, self.settings))
         set_("terms", tuple(self.terms) if isinstance(self.terms, list) else self.terms)
         for name, value in TRAINING[models.role(self.model)].items():
@@ -79,7 +84,12 @@ class RunConfig:
         set_("alpha", weight if self.alpha is None else self.alpha)
         set_("beta", weight if self.beta is None else self.beta)
         _check_types(self)
+        if "period" in self.settings and not own_period:
+            set_("settings", self.settings | {"period": min(data.period(self.dataset), self.lookback)})
         self._check_values()
+        if models.closed_form(self.model):  # nor do fields of a training that is not there
+            for name, value in {"seed": RunConfig.seed, **TRAINING[models.role(self.model)]}.items():
+                set_(name, value)
         if not self.distilled:  # fields of a distillation that is not there do not change a result
             for name in ("terms", "scales", "downsample", "temperature", "reduction"):
                 set_(name, RunConfig.__dataclass_fields__[name].default)
@@ -124,6 +134,8 @@ class RunConfig:
         require(self.teacher not in self.co_teachers, f"co_teachers name {self.teacher!r}, the teacher, again")
         no_width = "the features of several teachers have no common width: with co_teachers beta must be 0"
         require(not (self.co_teachers and self.beta), no_width)
+        learns = not (self.distilled and models.closed_form(self.model))
+        require(learns, f"{self.model} is fitted in closed form, without a loss: it can teach, but it cannot be taught")
         if self.distilled:
             self.check_length("forecast", self.horizon, "horizon")
             require(bool(self.weights), "no part of the loss has a weight: see terms, alpha and beta")

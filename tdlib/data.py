@@ -55,6 +55,8 @@ _FILES = {
     "Traffic": _File("traffic.csv", _TSL, "cb06463d56fa17d87f47027cd9389ceae82a69eddee51cdb61480e120dab0b16"),
     "Solar": _File("solar_AL.txt.gz", _SOLAR, "1ae9329c3e1032acbb8dd080bfc397c44507006812a715d2788f172820489a1c"),
 }
+_PERIODS = {"ETTm1": 96, "ETTm2": 96, "Weather": 144, "Solar": 144}  # a day of 15 or 10 minutes; the rest are hourly
+_CALENDAR = ((1, 7), (7, 52), (365.25 / 12, 12), (365.25 / 4, 4))  # days of a step, steps until it is the same again
 _NYC_SHA256 = "5d1ea2548a3941eac0b4a9ca70805daa9fa49bbb711a0c7557b2bba0bd7c3f64"
 
 
@@ -98,6 +100,27 @@ def checksum(name: str) -> str:
     check_name(name)
     table = csvfile.read(name)
     return _sha256(table.blob + table.remark.encode())
+
+
+def period(name: str) -> int:
+    """Steps in which a series is expected to repeat itself, by its step: see `_period`; 1 where that is not known.
+
+    Known without the file for every series that `load` knows by name; ValueError as of `read_csv` for a CSV.
+    """
+    check_name(name)
+    if name in names():
+        return _PERIODS.get(name, 24)
+    return _period(csvfile.read(name).index)
+
+
+def _period(index: pd.DatetimeIndex | None) -> int:
+    """A day of steps below a day, a week of days, a year of weeks, months or quarters; 1 for any other step."""
+    if index is None or len(index) < 2:
+        return 1
+    days = index.to_series().diff().median() / pd.Timedelta(days=1)
+    if days < 1:
+        return round(1 / days)
+    return next((count for step, count in _CALENDAR if abs(days / step - 1) < 0.1), 1)
 
 
 def read_csv(path: str | Path) -> Series:

@@ -45,16 +45,21 @@ def system(model: str, teacher: str | None = None) -> str:
 def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with what tables and figures call them.
 
+<<<<<<< HEAD
     `system`: the model and whom it learned from; `part`: "teacher", "plain" or "distilled" student;
     `setting`: the data set and horizon in words; `teacher_seed`: the seed of the teacher it learned from, else its own.
+=======
+    `system`: the model and whom it learned from; `part`: "teacher", "plain" (baselines, too) or "distilled";
+    `setting`: the data set and horizon in words.
+>>>>>>> base
     """
     taught = runs["teacher"].notna()
     names = [
         system(model, teacher if known else None)
         for model, teacher, known in zip(runs["model"], runs["teacher"], taught, strict=True)
     ]
-    students = runs["model"].map(models.role) == "student"
-    part = taught.map({True: "distilled", False: "plain"}).where(students, "teacher")
+    teachers = runs["model"].map(models.role) == "teacher"
+    part = taught.map({True: "distilled", False: "plain"}).mask(teachers, "teacher")
     setting = runs["dataset"] + ", " + runs["horizon"].astype(str) + " steps"
     of_teachers = runs["teacher_options"].map(lambda options: options.get("seed")).astype("Int64")
     seeds = of_teachers.where(taught, runs["seed"]).astype(int)

@@ -60,7 +60,7 @@ class Row(Struct, forbid_unknown_fields=True):
     config: Config
     metrics: Metrics
     epochs: Annotated[list[dict[str, float]], Meta(min_length=1)]
-    parameters: Annotated[int, Meta(ge=1)]
+    parameters: Annotated[int, Meta(ge=0)]  # a naive forecast has none
     seconds: NotNegative
     provenance: dict[str, str | int | float | None]
     arrays_sha256: str

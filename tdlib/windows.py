@@ -25,7 +25,7 @@ class Windows:
     """All windows of one split, stride 1, as strided views of one tensor [C, rows]."""
 
     def __init__(self, values: Tensor, lookback: int, horizon: int):
-        self.channels, self.lookback, self.horizon = len(values), lookback, horizon
+        self.values, self.channels, self.lookback, self.horizon = values, len(values), lookback, horizon
         self._all = values.unfold(1, lookback + horizon, 1).transpose(0, 1)  # [N, C, L + H], a view
 
     def __len__(self) -> int:

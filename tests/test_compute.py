@@ -72,7 +72,7 @@ def test_the_threads_are_set_for_a_while_and_given_back():
 def test_a_model_makes_no_tensor_on_another_device(name):
     with torch.device("meta"):
         model = models.build(name, **SHAPE, **small.settings(name))
-    forecast = model(torch.empty(5, 48, 3, device="meta"))
+    forecast = model(torch.empty(5, 48, 3, device="meta", requires_grad=True))
     sum(part.square().sum() for part in forecast).backward()
     assert forecast.prediction.device.type == forecast.features.device.type == "meta"
 
@@ -87,7 +87,7 @@ def test_an_objective_makes_no_tensor_on_another_device():
     assert {part.device.type for part in parts.values()} == {"meta"}
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", [name for name in models.names() if not models.closed_form(name)])
 def test_every_model_trains_in_mixed_precision_almost_as_in_full(name, splits):
     errors = []
     for compute in (Compute(device="cpu"), MIXED):

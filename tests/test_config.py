@@ -1,11 +1,14 @@
 """What a run is: its defaults, what it refuses, and an id that follows what changes a result and nothing else."""
 
 import dataclasses
+import functools
 import inspect
 import json
 import math
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tdlib import data, models, rivals
@@ -58,6 +61,41 @@ def test_a_distilled_student_takes_the_published_patterns():
     assert (config.downsample, config.reduction, config.patterns) == ("avg", "code", "teacher")
     assert config.terms == TERMS
     assert config.distilled
+
+
+@pytest.mark.parametrize("model", ["fits", "seasonal_naive", "phase_ridge"])
+def test_a_period_is_that_of_the_data_unless_it_is_given(model, monkeypatch):
+    monkeypatch.setenv("TDLIB_DATA", "/nowhere")  # no file of a named series is read
+    config = functools.partial(RunConfig, lookback=720, horizon=96, model=model)
+    for dataset, period in (("nyc_weather", 24), ("ETTh1", 24), ("ETTm2", 96), ("Weather", 144), ("ECL", 24)):
+        assert config(dataset).settings["period"] == period
+        assert config(dataset, settings={"period": 12}).settings["period"] == 12
+        assert RunConfig.from_dict(config(dataset).to_dict()) == config(dataset)
+    assert config("Weather", lookback=96).settings["period"] == 96  # as much of it as there is
+    assert config("ETTh1").id == config("ETTh1", settings={"period": 24}).id
+    taught = RunConfig("Weather", 720, 96, "mlp", teacher=model)
+    assert taught.teacher_config.settings["period"] == 144
+
+
+def test_a_period_is_that_of_a_csv_by_its_time_stamps(tmp_path):
+    days = pd.DataFrame({"a": np.arange(50.0)}, index=pd.date_range("2020-01-01", periods=50, name="date"))
+    days.to_csv(tmp_path / "days.csv")
+    assert RunConfig(str(tmp_path / "days.csv"), 14, 7, "seasonal_naive").settings["period"] == 7
+    with pytest.raises(ValueError, match=r"^cannot read .*gone\.csv: No such file or directory$"):
+        RunConfig(str(tmp_path / "gone.csv"), 14, 7, "seasonal_naive")
+
+
+@pytest.mark.parametrize("model", [name for name in models.names() if models.closed_form(name)])
+def test_a_fit_in_closed_form_has_neither_seed_nor_training_and_cannot_be_taught(model):
+    one = plain(model=model)
+    assert one == plain(model=model, seed=7, learning_rate=0.5, batch_size=3, epochs=2, patience=1)
+    assert one.id == plain(model=model, seed=7, epochs=2).id
+    assert refusal(model=model, seed=-1) == "seed must not be negative, got -1"
+    cannot = f"{model} is fitted in closed form, without a loss: it can teach, but it cannot be taught"
+    assert refusal(model=model, teacher="itransformer") == cannot
+    assert refusal(model=model, patterns="truth", alpha=1.0, beta=0.0) == cannot
+    assert distilled(teacher=model).teacher_config == one
+    assert distilled(teacher=model, teacher_options={"seed": 7}).id == distilled(teacher=model).id
 
 
 def test_given_values_go_before_the_defaults():

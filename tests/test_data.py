@@ -319,3 +319,56 @@ def test_any_failure_of_a_download_is_one_sentence(error, cache, monkeypatch):
     words = sentence(data.load, "ETTh1")
     assert words.startswith("ETTh1 is not in TDLIB_DATA (not set) and cannot be downloaded from https://raw.github")
     assert f"({error.__name__})" in words
+
+
+# --- periods
+
+
+@pytest.mark.parametrize(
+    ("step", "period"),
+    [
+        ("s", 86_400),
+        ("10min", 144),
+        ("15min", 96),
+        ("h", 24),
+        ("4h", 6),
+        ("D", 7),
+        ("7D", 52),
+        ("W-MON", 52),
+        ("MS", 12),
+        ("ME", 12),
+        ("QS", 4),
+        ("YS", 1),
+        ("2D", 1),
+    ],
+)
+def test_the_period_of_a_csv_is_a_day_a_week_or_a_year_of_its_steps(step, period, tmp_path):
+    index = pd.date_range("2020-01-31", periods=30, freq=step, name="date")
+    pd.DataFrame({"a": np.arange(30.0)}, index).to_csv(tmp_path / "own.csv")
+    assert data.period(str(tmp_path / "own.csv")) == period
+
+
+def test_a_csv_without_time_stamps_has_no_period(tmp_path):
+    pd.DataFrame({"a": np.arange(30.5)}).to_csv(tmp_path / "own.csv", index=False)
+    assert data.period(str(tmp_path / "own.csv")) == 1
+
+
+def test_a_gap_does_not_change_the_period(tmp_path):
+    index = pd.date_range("2020-01-01", periods=200, freq="h", name="date").delete(range(20, 90))
+    pd.DataFrame({"a": np.arange(len(index))}, index).to_csv(tmp_path / "own.csv")
+    assert data.period(str(tmp_path / "own.csv")) == 24
+
+
+@pytest.mark.parametrize("name", ["nyc_weather", "synthetic"])
+def test_the_periods_of_the_embedded_series_follow_from_their_steps(name):
+    assert data.period(name) == 24 == data._period(data.load(name).index)
+
+
+@pytest.mark.parametrize("name", ["ETTh1", "ETTh2", "ETTm1", "ETTm2", "Weather"])
+def test_the_periods_of_the_papers_series_follow_from_their_steps(name, published_data):
+    assert data.period(name) == data._period(data.load(name, published_data).index)
+
+
+def test_the_period_of_an_unknown_series_is_refused():
+    with pytest.raises(ValueError, match="unknown data set 'ETTh9'"):
+        data.period("ETTh9")

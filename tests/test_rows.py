@@ -20,6 +20,7 @@ RUNS = rows.with_systems(
             ("mlp", "moderntcn", 9),
             ("tsmixer", "moderntcn", 3),
             ("dlinear", float("nan"), 3),
+            ("seasonal_naive", None, 3),
         ],
         columns=["model", "teacher", "seed"],
     ).assign(dataset="toy", horizon=96)
@@ -43,6 +44,7 @@ def test_a_column_says_who_teaches_and_who_is_distilled():
         "MLP from ModernTCN": "distilled",
         "TSMixer from ModernTCN": "distilled",
         "DLinear": "plain",
+        "Seasonal naive": "plain",
     }
     assert set(RUNS["setting"]) == {"toy, 96 steps"}
 

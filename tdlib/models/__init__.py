@@ -2,12 +2,14 @@
 
 A new model is one file, `tdlib/models/NAME.py`, and one line in `_CLASSES`. Its class, a `torch.nn.Module`, has
 
-    title, role, paper    what tables call it; "student" or "teacher"; its source
+    title, role, paper    what tables call it; "student", "teacher" or "baseline"; its source
     __init__              keyword arguments: lookback, horizon, channels, then settings, each with the published value
                           as its default and, for what it may be, a type of `ranges`
     feature_width         set in __init__: the last axis of the features
     forward               x [B, L, C] -> Forecast(prediction [B, H, C], features [B, C, feature_width])
     limits                optional: the largest value of settings that depend on the window's shape, and why
+    solve                 optional: `Splits` -> what the training log keeps; fits the model in closed form, and no
+                          optimiser ever does. Of a setting `period` a run takes its data set's (`data.period`)
 """
 
 import inspect
@@ -19,7 +21,7 @@ from torch import nn
 from tdlib.checks import require
 from tdlib.models.layers import Forecast
 
-__all__ = ["Forecast", "build", "names", "paper", "role", "settings", "title"]
+__all__ = ["Forecast", "build", "closed_form", "names", "paper", "role", "settings", "title"]
 
 _CLASSES = {  # file and name: class
     "mlp": "MLP",
@@ -37,6 +39,12 @@ _CLASSES = {  # file and name: class
     "micn": "MICN",
     "fedformer": "FEDformer",
     "autoformer": "Autoformer",
+    "naive": "Naive",
+    "seasonal_naive": "SeasonalNaive",
+    "ridge": "Ridge",
+    "phase_ridge": "PhaseRidge",
+    "sparsetsf": "SparseTSF",
+    "cyclenet": "CycleNet",
 }
 _MODELS: dict[str, type[nn.Module]] = {
     name: getattr(import_module(f"tdlib.models.{name}"), model) for name, model in _CLASSES.items()
@@ -45,13 +53,18 @@ _SHAPE = ("lookback", "horizon", "channels")
 
 
 def names(role: str | None = None) -> list[str]:
-    """The models that `build` knows; only the students or the teachers with `role`."""
+    """The models that `build` knows; only the students, the teachers or the baselines with `role`."""
     return [name for name, model in _MODELS.items() if role in (None, model.role)]
 
 
 def role(name: str) -> str:
-    """`"student"` or `"teacher"`: which of the two training protocols a model follows."""
+    """`"student"`, `"teacher"` or `"baseline"`: which training protocol a model follows."""
     return _known(name).role
+
+
+def closed_form(name: str) -> bool:
+    """Whether a model is fitted by its own `solve`: no gradient, no seed."""
+    return hasattr(_known(name), "solve")
 
 
 def title(name: str) -> str:

@@ -70,6 +70,12 @@ def moving_average(x: Tensor, width: int, *, dim: int = -1) -> Tensor:
         size *= 2
 
 
+def by_phase(z: Tensor, period: int) -> Tensor:
+    """The last whole periods of [..., L], by the phase of their steps: [..., period, L // period]."""
+    periods = z.shape[-1] // period
+    return z[..., -periods * period :].unflatten(-1, (periods, period)).mT
+
+
 def decompose(h: Tensor, width: int) -> tuple[Tensor, Tensor]:
     """Season and trend of [B, T, D]: the trend is the moving average over time."""
     trend = moving_average(h, width, dim=1)

@@ -58,3 +58,9 @@ def assert_same(forward: Callable, model: torch.nn.Module, x: torch.Tensor, **gi
     forecast = model(x.double())
     np.testing.assert_allclose(forecast.prediction.detach(), prediction, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(forecast.features.detach(), features, rtol=1e-9, atol=1e-9)
+
+
+def ridge(x: NDArray, y: NDArray, penalty: float) -> NDArray:
+    """The least-squares map [H, L] with sqrt(lambda) times the identity as further rows."""
+    more = np.sqrt(penalty) * np.eye(x.shape[1])
+    return np.linalg.lstsq(np.vstack([x, more]), np.vstack([y, np.zeros((len(more), y.shape[1]))]), rcond=None)[0].T

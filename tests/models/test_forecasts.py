@@ -7,6 +7,7 @@ from small import build, series, worn
 from tdlib import models
 
 ALL = pytest.mark.parametrize("name", models.names())
+SHARED = ("mlp", "dlinear", "nlinear", "naive", "seasonal_naive", "ridge", "phase_ridge")  # by all channels
 IDLE = {  # a bias that is the same at all steps: the decomposition takes the season's mean away with it
     "autoformer": {
         f"net.{part}.bias" for part in ("encoder_norm", "decoder_norm", "encoder.0.mix.out", "encoder.1.mix.out")
@@ -39,12 +40,12 @@ def test_in_evaluation_mode_the_same_window_gives_the_same_bits_and_leaves_the_m
 
 @ALL
 def test_a_constant_window_has_a_finite_forecast_and_finite_gradients(name):
-    model = build(name)
-    forecast = model(torch.full((3, 48, 3), 7.0))
+    model, x = build(name), torch.full((3, 48, 3), 7.0, requires_grad=True)
+    forecast = model(x)
     assert forecast.prediction.isfinite().all()
     (forecast.prediction.square().mean() + forecast.features.square().mean()).backward()
-    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-    assert gradients
+    gradients = [weight.grad for weight in (x, *model.parameters()) if weight.grad is not None]
+    assert len(gradients) > min(1, len(list(model.parameters())))
     assert all(gradient.isfinite().all() for gradient in gradients)
 
 
@@ -52,7 +53,7 @@ def test_a_constant_window_has_a_finite_forecast_and_finite_gradients(name):
 def test_every_weight_has_a_part_in_the_forecast(name):
     """A random sum of the forecast's values changes with every weight, by more than rounding, but for those named."""
     model = worn(name)
-    prediction = model(series(4, 48, 3)).prediction
+    prediction = model(series(4, 48, 3).requires_grad_()).prediction  # a naive forecast has no weights
     (prediction * torch.randn_like(prediction)).sum().backward()
     slopes = {key: 0.0 if w.grad is None else float(w.grad.abs().max()) for key, w in model.named_parameters()}
     assert {key for key, slope in slopes.items() if slope < 1e-4} == IDLE.get(name, set())
@@ -91,13 +92,13 @@ def test_a_forecast_shifts_and_stretches_with_its_window(name):
     torch.testing.assert_close(model(2 * x + 5).prediction, 2 * model(x).prediction + 5, rtol=1e-3, atol=1e-2)
 
 
-@pytest.mark.parametrize("name", ["mlp", "nlinear", "lightts"])
+@pytest.mark.parametrize("name", ["mlp", "nlinear", "lightts", *models.names("baseline")])
 def test_a_forecast_shifts_with_its_window(name):
     model, x, shift = worn(name), torch.randn(3, 48, 3), torch.tensor([5.0, -3.0, 0.0])
     torch.testing.assert_close(model(x + shift).prediction, model(x).prediction + shift, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["mlp", "dlinear", "nlinear", "itransformer", "patchtst", "timemixer"])
+@pytest.mark.parametrize("name", [*SHARED, "itransformer", "patchtst", "timemixer"])
 def test_permuting_the_channels_permutes_the_forecasts(name):
     model = build(name).eval()  # fresh: BatchNorm's weights are the same for every channel
     x, order = series(3, 48, 3), torch.tensor([2, 0, 1])
@@ -113,5 +114,5 @@ def test_which_models_let_one_channel_see_another(name):
     changed[:, :, 2] = series(2, 48, 1, seed=2)[:, :, 0]
     difference = (model(x).prediction - model(changed).prediction).abs().amax((0, 1))
     assert difference[2] > 1e-3
-    alone = ("mlp", "dlinear", "nlinear", "rlinear", "fits", "patchtst", "timemixer")
+    alone = ("mlp", "dlinear", "nlinear", "rlinear", "fits", "patchtst", "timemixer", *models.names("baseline"))
     assert (difference[:2] == 0).all() if name in alone else (difference[:2] > 1e-5).all()

@@ -10,6 +10,7 @@ from small import build, series, settings
 from tdlib import models
 
 ALL = pytest.mark.parametrize("name", models.names())
+ROLES = ("student", "teacher", "baseline")
 
 
 # --- what a model says of itself
@@ -17,15 +18,18 @@ ALL = pytest.mark.parametrize("name", models.names())
 
 @ALL
 def test_a_model_names_its_title_its_role_and_its_paper(name):
-    assert models.title(name).lower() == name
-    assert models.role(name) in ("student", "teacher")
+    assert models.title(name).lower().replace(" ", "_") == name
+    assert models.role(name) in ROLES
     assert " et al., " in models.paper(name) or " and " in models.paper(name)
 
 
-def test_students_and_teachers_are_all_models():
-    assert models.names("student") + models.names("teacher") == sorted(models.names(), key=models.role)
+def test_students_teachers_and_baselines_are_all_models():
+    assert sorted(name for role in ROLES for name in models.names(role)) == sorted(models.names())
     assert {"mlp", "dlinear", "nlinear"} <= set(models.names("student"))
     assert {"itransformer", "moderntcn"} <= set(models.names("teacher"))
+    assert {"sparsetsf", "cyclenet", "ridge"} <= set(models.names("baseline"))
+    closed = {name for name in models.names() if models.closed_form(name)}
+    assert closed == {"naive", "seasonal_naive", "ridge", "phase_ridge"}
 
 
 @ALL

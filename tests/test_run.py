@@ -1,0 +1,71 @@
+"""A model in closed form is a run like any other: its row, its weights, its forecasts, and it can teach."""
+
+import numpy as np
+import outside
+import pytest
+import torch
+
+from tdlib import data, models, study
+from tdlib.config import RunConfig
+from tdlib.run import load_model
+from tdlib.store import Store
+from tdlib.teachers import StoredTeacher
+from tdlib.train import window_errors
+from tdlib.windows import split
+
+CLOSED = [name for name in models.names() if models.closed_form(name)]
+SHAPE = {"dataset": "synthetic", "lookback": 50, "horizon": 16}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    """A store with each of CLOSED and a student of ridge."""
+    store = Store(tmp_path_factory.mktemp("closed"))
+    student = RunConfig(**SHAPE, model="mlp", teacher="ridge", epochs=1, settings={"width": 16})
+    study.ensure(
+        [*(RunConfig(**SHAPE, model=name) for name in CLOSED), student], store=store, executor=outside.Inline()
+    )
+    return store
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_a_fit_in_closed_form_is_a_row_of_one_epoch(name, store):
+    config = RunConfig(**SHAPE, model=name)
+    row, splits = store.read(config.id, config.to_dict()), split(data.synthetic(), 50, 16)
+    model, _ = load_model(config.id, store)
+    (epoch,) = row["epochs"]
+    errors = [window_errors(model, part).mean().item() for part in splits[:3]]
+    found = [epoch["supervised"], epoch["val_mse"], row["metrics"]["test_mse"]]
+    assert found == pytest.approx(errors, rel=1e-6)
+    assert row["metrics"]["val_mse"] == epoch["val_mse"]
+    assert epoch["epoch"] == 1
+    assert set(epoch) == {"epoch", "supervised", "val_mse", *(["lambda"] if "ridge" in name else [])}
+    assert row["parameters"] == sum(weight.numel() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_a_fit_in_closed_form_forecasts_in_own_units(name, store):
+    series = data.synthetic()
+    made = study.forecast(RunConfig(**SHAPE, model=name).id, store, series.values)
+    assert made.shape == (16, 4)
+    if name == "seasonal_naive":
+        np.testing.assert_allclose(made, series.values[-24:][:16], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_a_fit_in_closed_form_has_the_same_bits_again(name, store, tmp_path):
+    config = RunConfig(**SHAPE, model=name, seed=5)
+    torch.manual_seed(5)
+    study.ensure(config, store=tmp_path)
+    one, other = (load_model(config.id, place)[0].state_dict() for place in (store, Store(tmp_path)))
+    assert all(torch.equal(value, other[key]) for key, value in one.items())
+
+
+def test_ridge_teaches_by_its_stored_outputs(store):
+    teacher = RunConfig(**SHAPE, model="ridge")
+    stored, (model, _) = StoredTeacher(store.outputs(teacher.id)), load_model(teacher.id, store)
+    index = torch.arange(5)
+    with torch.no_grad():
+        expected = model(split(data.synthetic(), 50, 16).train.batch(index)[0])
+    for part, exact in zip(stored.batch(index), expected, strict=True):
+        torch.testing.assert_close(part, exact.half().float())
