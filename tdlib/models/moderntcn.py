@@ -16,10 +16,12 @@ Shapes: B batch, L look-back, H horizon, C channels, D dim, N patches.
 
 from typing import Annotated
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from tdlib.models.depthwise import depthwise
 from tdlib.models.layers import Dropout, Forecast, denormalize, normalize
 from tdlib.models.ranges import Rate, Size
 
@@ -78,13 +80,14 @@ class ModernTCN(nn.Module):
         z = z.transpose(1, 2).flatten(0, 1).unsqueeze(1)  # [B C, 1, L]
         z = F.pad(z, (0, self.overhang), mode="replicate")
         h = self.stem(z).unflatten(0, (x.shape[0], x.shape[2]))  # [B, C, D, N]
-        h = self.blocks(h).flatten(2)  # [B, C, D N]
+        h = self.blocks(h.permute(1, 2, 0, 3))  # [C, D, B, N]
+        h = h.permute(2, 0, 1, 3).flatten(2)  # [B, C, D N]
         y = self.head(h).transpose(1, 2)  # [B, H, C]
         return Forecast(denormalize(y, stats), h)
 
 
 class _Block(nn.Module):
-    """One block on [B, C, D, N]."""
+    """One block on [C, D, B, N]: with the windows beside the steps each network is one product a group."""
 
     def __init__(self, channels: int, dim: int, ratio: int, large: int, small: int, dropout: float):
         super().__init__()
@@ -94,26 +97,43 @@ class _Block(nn.Module):
         self.channels = _feed_forward(channels * dim, ratio, groups=dim, dropout=dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        _, channels, dim, _ = x.shape
-        h = x.flatten(1, 2)  # [B, C D, N]
-        h = self.large(h) + self.small(h)
-        h = self.norm(h.unflatten(1, (channels, dim)).flatten(0, 1))  # [B C, D, N]
-        h = self.features(h.unflatten(0, x.shape[:2]).flatten(1, 2))  # [B, C D, N]
-        h = h.unflatten(1, (channels, dim)).transpose(1, 2).flatten(1, 2)  # [B, D C, N]
-        h = self.channels(h).unflatten(1, (dim, channels)).transpose(1, 2)  # [B, C, D, N]
-        return x + h
+        h = x.flatten(0, 1)  # [C D, B, N]
+        h = self.large(h) + self.small(h)  # [1, C D, B N]
+        h = self.norm(h.view(*x.shape[:2], -1))  # [C, D, B N]
+        h = self.features(h)
+        h = self.channels(h.transpose(0, 1)).transpose(0, 1)
+        return x + h.reshape(x.shape)
+
+
+class _Depthwise(nn.Conv1d):
+    """`nn.Conv1d` of each row by itself, [R, B, N] -> [1, R, B N]."""
+
+    def __init__(self, width: int, kernel: int):
+        super().__init__(width, width, kernel, padding=kernel // 2, groups=width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return depthwise(x, self.weight).flatten(1).unsqueeze(0)
+
+
+class _Pointwise(nn.Conv1d):
+    """`nn.Conv1d` of width 1 in groups, [G, I, any] -> [G, O, any]: a product W_g h_g + b_g of each group."""
+
+    def __init__(self, width: int, out: int, groups: int):
+        super().__init__(width, out, 1, groups=groups)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias.view(len(h), -1, 1), self.weight.view(len(h), -1, h.shape[1]), h)
 
 
 def _depthwise(width: int, kernel: int) -> nn.Sequential:
-    conv = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm1d(width))
+    return nn.Sequential(_Depthwise(width, kernel), nn.BatchNorm1d(width))
 
 
 def _feed_forward(width: int, ratio: int, *, groups: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv1d(width, width * ratio, 1, groups=groups),
+        _Pointwise(width, width * ratio, groups),
         Dropout(dropout),
         nn.GELU(),
-        nn.Conv1d(width * ratio, width, 1, groups=groups),
+        _Pointwise(width * ratio, width, groups),
         Dropout(dropout),
     )
