@@ -32,36 +32,34 @@ class _Banded(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
         (rows, windows, steps), kernel = x.shape, weight.shape[2]
-        before = kernel // 2
-        blocks = max(1, (steps + before) // max(kernel - 1, 32))
-        size = max(-(-(steps + before) // blocks), kernel - 1)  # T; windows share the zeros between them
-        X = F.pad(x, (before, blocks * size - before - steps)).view(rows, windows * blocks, size)
-        band = _band(weight, size)
-        A, E = band[:, :, :size], band[:, :, size:]
-        Y = X @ A.mT
-        Y[:, :-1].baddbmm_(X[:, 1:, : kernel - 1], E.mT)
-        ctx.save_for_backward(X, band)
-        ctx.steps, ctx.kernel = steps, kernel
-        return Y.view(rows, windows, blocks * size)[:, :, : steps + 2 * before - kernel + 1]
+        before, length = kernel // 2, steps + 2 * (kernel // 2) - kernel + 1
+        blocks = max(1, round(length / (30 if kernel > 16 else 12)))
+        size = -(-length // blocks)
+        padded = F.pad(x, (before, blocks * size + kernel - 1 - before - steps))
+        X = padded.unfold(2, size + kernel - 1, size).flatten(1, 2)  # [R, M, T + K - 1]
+        A = _band(weight, size)
+        Y = X @ A.mT  # [R, M, T]
+        ctx.save_for_backward(X, A)
+        ctx.steps = steps
+        return Y.view(rows, windows, blocks * size)[:, :, :length]
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        X, band = ctx.saved_tensors
-        rows, windows, length = dy.shape
-        size, kernel = X.shape[2], ctx.kernel
-        dY = F.pad(dy, (0, X.shape[1] // windows * size - length)).view_as(X)
-        A, E = band[:, :, :size], band[:, :, size:]
+        X, A = ctx.saved_tensors
+        (rows, size, width), (_, windows, length) = A.shape, dy.shape
+        blocks, kernel = X.shape[1] // windows, width - size + 1
+        dY = F.pad(dy, (0, blocks * size - length)).view(rows, -1, size)
         dx = dw = None
         if ctx.needs_input_grad[0]:
-            dX = dY @ A
-            dX[:, 1:, : kernel - 1].baddbmm_(dY[:, :-1], E)
-            dx = dX.view(rows, windows, -1)[:, :, kernel // 2 : kernel // 2 + ctx.steps]
+            dX = (dY @ A).view(rows, windows, blocks, width)
+            dx = dy.new_zeros(rows, windows, blocks + -(-width // size) - 1, size)
+            for j in range(-(-width // size)):
+                part = dX[..., j * size : (j + 1) * size]
+                dx[:, :, j : j + blocks, : part.shape[3]] += part
+            dx = dx.flatten(2)[:, :, kernel // 2 : kernel // 2 + ctx.steps]
         if ctx.needs_input_grad[1]:
-            d_band = torch.empty_like(band)
-            d_band[:, :, :size] = dY.mT @ X
-            d_band[:, :, size:] = dY[:, :-1].mT @ X[:, 1:, : kernel - 1]
-            dw = _diagonals(d_band, kernel).sum(1, keepdim=True)
+            dw = _diagonals(dY.mT @ X, kernel).sum(1, keepdim=True)
         return dx, dw
 
 
