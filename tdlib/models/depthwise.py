@@ -1,18 +1,18 @@
-"""Depthwise convolution along time: each row with its own kernel, zeros around, as two products of matrices.
+"""Depthwise convolution along time: each row with its own kernel, zeros around, as a product of matrices.
 
-    y[r, b, t] = sum_k w[r, k] x[r, b, t + k - P],        x = 0 outside 0 .. N - 1,    P = K // 2
+    y_t = sum_k w_k x_{t + k - P}            x = 0 outside 0 .. N - 1;  P = K // 2
 
-Cut the padded rows into blocks of T >= K - 1 steps: an output block depends on its own input block and on the
-first K - 1 steps of the next one, by a banded matrix that is the same for all blocks (Toeplitz),
+T neighbouring outputs need T + K - 1 inputs, by a banded matrix that is the same for all of them (Toeplitz):
 
-    Y_j = X_j A' + X_{j+1}[: K - 1] E',      [A | E][t, i] = w[i - t]  for 0 <= i - t < K      [T, T + K - 1]
+    Y = X A',       A[t, t + k] = w_k, else 0            A [T, T + K - 1]: one row an output
 
-Its gradients:
+with all blocks of T outputs as rows of Y and their inputs, which overlap, as rows of X. The gradients:
 
-    dX_j = dY_j A,   dX_{j+1}[: K - 1] += dY_j E,   d[A | E] = sum_j dY_j' [X_j | X_{j+1}],   dw_k = sum_t d[A | E][t, t + k]
+    dx_t = sum_k w_{K - 1 - k} dy_{t + k - (K - 1 - P)}        the same with the kernel reversed
+    dA = dY' X,     dw_k = sum_t dA[t, t + k]                  sums along its diagonals
 
-T + K - 1 multiplications an output for K, yet faster on a CPU: torch has no blocked depthwise convolution in
-one dimension there. Shapes: R rows, B windows, N steps, K kernel, M = B * blocks, T block.
+These are T + K - 1 multiplications an output for K, yet on a CPU much faster than torch's `conv1d` in groups.
+Shapes: R rows, B windows, N steps, K kernel, T steps a block, M = B * blocks.
 """
 
 import torch
@@ -22,8 +22,12 @@ from torch.autograd.function import once_differentiable
 
 
 def depthwise(x: Tensor, weight: Tensor) -> Tensor:
-    """Rows x [R, B, N] with kernels `weight` [R, 1, K] -> [R, B, N], for an even K [R, B, N + 1]."""
-    if x.device.type == "cpu" and x.dtype == weight.dtype and not torch.is_autocast_enabled("cpu"):
+    """Rows x [R, B, N], each with its kernel of `weight` [R, 1, K] -> [R, B, N], for an even K [R, B, N + 1].
+
+    Elsewhere than on a CPU in full precision, and in an exported file, it is torch's `conv1d`.
+    """
+    full = x.device.type == "cpu" and x.dtype == weight.dtype and not torch.is_autocast_enabled("cpu")
+    if full and not torch.compiler.is_compiling():
         return _Banded.apply(x, weight)
     return F.conv1d(x.transpose(0, 1), weight, padding=weight.shape[2] // 2, groups=len(weight)).transpose(0, 1)
 
@@ -31,47 +35,45 @@ def depthwise(x: Tensor, weight: Tensor) -> Tensor:
 class _Banded(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor) -> Tensor:
-        (rows, windows, steps), kernel = x.shape, weight.shape[2]
-        before, length = kernel // 2, steps + 2 * (kernel // 2) - kernel + 1
-        blocks = max(1, round(length / (30 if kernel > 16 else 12)))
-        size = -(-length // blocks)
-        padded = F.pad(x, (before, blocks * size + kernel - 1 - before - steps))
-        X = padded.unfold(2, size + kernel - 1, size).flatten(1, 2)  # [R, M, T + K - 1]
-        A = _band(weight, size)
-        Y = X @ A.mT  # [R, M, T]
-        ctx.save_for_backward(X, A)
+        steps, kernel = x.shape[2], weight.shape[2]
+        X = _blocks(x, kernel, kernel // 2, steps + 1 - kernel % 2)
+        ctx.save_for_backward(X, weight)
         ctx.steps = steps
-        return Y.view(rows, windows, blocks * size)[:, :, :length]
+        return _product(X, weight, steps + 1 - kernel % 2)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        X, A = ctx.saved_tensors
-        (rows, size, width), (_, windows, length) = A.shape, dy.shape
-        blocks, kernel = X.shape[1] // windows, width - size + 1
-        dY = F.pad(dy, (0, blocks * size - length)).view(rows, -1, size)
+        (X, weight), (rows, windows, length) = ctx.saved_tensors, dy.shape
+        kernel = weight.shape[2]
         dx = dw = None
         if ctx.needs_input_grad[0]:
-            dX = (dY @ A).view(rows, windows, blocks, width)
-            dx = dy.new_zeros(rows, windows, blocks + -(-width // size) - 1, size)
-            for j in range(-(-width // size)):
-                part = dX[..., j * size : (j + 1) * size]
-                dx[:, :, j : j + blocks, : part.shape[3]] += part
-            dx = dx.flatten(2)[:, :, kernel // 2 : kernel // 2 + ctx.steps]
+            dx = _product(_blocks(dy, kernel, kernel - 1 - kernel // 2, ctx.steps), weight.flip(2), ctx.steps)
         if ctx.needs_input_grad[1]:
-            dw = _diagonals(dY.mT @ X, kernel).sum(1, keepdim=True)
+            blocks, size = X.shape[2], X.shape[3] - kernel + 1
+            dY = F.pad(dy, (0, blocks * size - length)).view(rows, windows * blocks, size)
+            dw = _diagonals(dY.mT @ X.flatten(1, 2), kernel).sum(1, keepdim=True)
         return dx, dw
 
 
-def _band(weight: Tensor, size: int) -> Tensor:
-    """[A | E] [R, T, T + K - 1]: row t holds the kernel from column t on."""
-    rows, _, kernel = weight.shape
-    band = weight.new_zeros(rows, size, size + kernel - 1)
-    _diagonals(band, kernel).copy_(weight)
-    return band
+def _blocks(x: Tensor, kernel: int, before: int, length: int) -> Tensor:
+    """The inputs [R, B, blocks, T + K - 1] of `length` outputs; the first output sees `before` zeros."""
+    blocks = max(1, round(length / (10 + 0.4 * kernel)))  # short ones copy more, long ones multiply more
+    size = -(-length // blocks)
+    x = F.pad(x, (before, blocks * size + kernel - 1 - before - x.shape[2]))
+    return x.unfold(2, size + kernel - 1, size).contiguous()
 
 
-def _diagonals(band: Tensor, kernel: int) -> Tensor:
-    """View [R, T, K] of the elements [t, t + k] of a band [R, T, T + K - 1]."""
-    rows, size, width = band.shape
-    return band.as_strided((rows, size, kernel), (size * width, width + 1, 1))
+def _product(X: Tensor, weight: Tensor, length: int) -> Tensor:
+    """Y = X A' [R, B, length] of the blocks [R, B, blocks, T + K - 1]."""
+    rows, windows, _, width = X.shape
+    kernel = weight.shape[2]
+    A = weight.new_zeros(rows, width - kernel + 1, width)
+    _diagonals(A, kernel).copy_(weight)
+    return (X.flatten(1, 2) @ A.mT).view(rows, windows, -1)[:, :, :length]
+
+
+def _diagonals(A: Tensor, kernel: int) -> Tensor:
+    """A view [R, T, K] of the elements [t, t + k] of the bands [R, T, T + K - 1]."""
+    rows, size, width = A.shape
+    return A.as_strided((rows, size, kernel), (size * width, width + 1, 1))

@@ -69,7 +69,7 @@ class ModernTCN(nn.Module):
         self.overhang = patch - stride  # the last value is repeated so that the last patch is whole
         patches = (lookback + self.overhang - patch) // stride + 1
         self.feature_width = dim * patches
-        self.stem = nn.Sequential(nn.Conv1d(1, dim, patch, stride), nn.BatchNorm1d(dim))
+        self.stem = nn.Sequential(_Patches(1, dim, patch, stride), nn.BatchNorm1d(dim))
         self.blocks = nn.Sequential(
             *(_Block(channels, dim, ratio, large_kernel, small_kernel, dropout) for _ in range(blocks))
         )
@@ -77,10 +77,9 @@ class ModernTCN(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Forecast:
         z, stats = normalize(x)
-        z = z.transpose(1, 2).flatten(0, 1).unsqueeze(1)  # [B C, 1, L]
-        z = F.pad(z, (0, self.overhang), mode="replicate")
-        h = self.stem(z).unflatten(0, (x.shape[0], x.shape[2]))  # [B, C, D, N]
-        h = self.blocks(h.permute(1, 2, 0, 3))  # [C, D, B, N]
+        z = F.pad(z.permute(2, 0, 1), (0, self.overhang), mode="replicate")  # [C, B, L + overhang]
+        h = self.stem(z).unflatten(2, (len(x), -1))  # [C, D, B, N]
+        h = self.blocks(h)
         h = h.permute(2, 0, 1, 3).flatten(2)  # [B, C, D N]
         y = self.head(h).transpose(1, 2)  # [B, H, C]
         return Forecast(denormalize(y, stats), h)
@@ -103,6 +102,14 @@ class _Block(nn.Module):
         h = self.features(h)
         h = self.channels(h.transpose(0, 1)).transpose(0, 1)
         return x + h.reshape(x.shape)
+
+
+class _Patches(nn.Conv1d):
+    """`nn.Conv1d` of one channel's pieces as a product, z [C, B, L] -> W P_c + b [C, D, B N]."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        pieces = z.unfold(2, *self.kernel_size, *self.stride)  # [C, B, N, patch]
+        return torch.baddbmm(self.bias[:, None], self.weight.squeeze(1).expand(len(z), -1, -1), pieces.flatten(1, 2).mT)
 
 
 class _Depthwise(nn.Conv1d):
