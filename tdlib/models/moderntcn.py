@@ -78,7 +78,7 @@ class ModernTCN(nn.Module):
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Forecast:
         z, stats = normalize(x)
         z = F.pad(z.permute(2, 0, 1), (0, self.overhang), mode="replicate")  # [C, B, L + overhang]
-        h = self.stem(z).unflatten(2, (len(x), -1))  # [C, D, B, N]
+        h = self.stem(z).unflatten(2, (x.shape[0], -1))  # [C, D, B, N]
         h = self.blocks(h)
         h = h.permute(2, 0, 1, 3).flatten(2)  # [B, C, D N]
         y = self.head(h).transpose(1, 2)  # [B, H, C]
