@@ -16,10 +16,12 @@ Shapes: B batch, L look-back, H horizon, C channels, D dim, N patches.
 
 from typing import Annotated
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from tdlib.models.depthwise import depthwise
 from tdlib.models.layers import Dropout, Forecast, denormalize, normalize
 from tdlib.models.ranges import Rate, Size
 
@@ -67,7 +69,7 @@ class ModernTCN(nn.Module):
         self.overhang = patch - stride  # the last value is repeated so that the last patch is whole
         patches = (lookback + self.overhang - patch) // stride + 1
         self.feature_width = dim * patches
-        self.stem = nn.Sequential(nn.Conv1d(1, dim, patch, stride), nn.BatchNorm1d(dim))
+        self.stem = nn.Sequential(_Patches(1, dim, patch, stride), nn.BatchNorm1d(dim))
         self.blocks = nn.Sequential(
             *(_Block(channels, dim, ratio, large_kernel, small_kernel, dropout) for _ in range(blocks))
         )
@@ -75,16 +77,16 @@ class ModernTCN(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch lookback channel"]) -> Forecast:
         z, stats = normalize(x)
-        z = z.transpose(1, 2).flatten(0, 1).unsqueeze(1)  # [B C, 1, L]
-        z = F.pad(z, (0, self.overhang), mode="replicate")
-        h = self.stem(z).unflatten(0, (x.shape[0], x.shape[2]))  # [B, C, D, N]
-        h = self.blocks(h).flatten(2)  # [B, C, D N]
+        z = F.pad(z.permute(2, 0, 1), (0, self.overhang), mode="replicate")  # [C, B, L + overhang]
+        h = self.stem(z).unflatten(2, (x.shape[0], -1))  # [C, D, B, N]
+        h = self.blocks(h)
+        h = h.permute(2, 0, 1, 3).flatten(2)  # [B, C, D N]
         y = self.head(h).transpose(1, 2)  # [B, H, C]
         return Forecast(denormalize(y, stats), h)
 
 
 class _Block(nn.Module):
-    """One block on [B, C, D, N]."""
+    """One block on [C, D, B, N]: with the windows beside the steps each network is one product a group."""
 
     def __init__(self, channels: int, dim: int, ratio: int, large: int, small: int, dropout: float):
         super().__init__()
@@ -94,26 +96,51 @@ class _Block(nn.Module):
         self.channels = _feed_forward(channels * dim, ratio, groups=dim, dropout=dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        _, channels, dim, _ = x.shape
-        h = x.flatten(1, 2)  # [B, C D, N]
-        h = self.large(h) + self.small(h)
-        h = self.norm(h.unflatten(1, (channels, dim)).flatten(0, 1))  # [B C, D, N]
-        h = self.features(h.unflatten(0, x.shape[:2]).flatten(1, 2))  # [B, C D, N]
-        h = h.unflatten(1, (channels, dim)).transpose(1, 2).flatten(1, 2)  # [B, D C, N]
-        h = self.channels(h).unflatten(1, (dim, channels)).transpose(1, 2)  # [B, C, D, N]
-        return x + h
+        h = x.flatten(0, 1)  # [C D, B, N]
+        h = self.large(h) + self.small(h)  # [1, C D, B N]
+        h = self.norm(h.view(*x.shape[:2], -1))  # [C, D, B N]
+        h = self.features(h)
+        h = self.channels(h.transpose(0, 1)).transpose(0, 1)
+        return x + h.reshape(x.shape)
+
+
+class _Patches(nn.Conv1d):
+    """`nn.Conv1d` of one channel's pieces as a product, z [C, B, L] -> W P_c + b [C, D, B N]."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        pieces = z.unfold(2, *self.kernel_size, *self.stride)  # [C, B, N, patch]
+        return torch.baddbmm(self.bias[:, None], self.weight.squeeze(1).expand(len(z), -1, -1), pieces.flatten(1, 2).mT)
+
+
+class _Depthwise(nn.Conv1d):
+    """`nn.Conv1d` of each row by itself, [R, B, N] -> [1, R, B N]."""
+
+    def __init__(self, width: int, kernel: int):
+        super().__init__(width, width, kernel, padding=kernel // 2, groups=width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return depthwise(x, self.weight).flatten(1).unsqueeze(0)
+
+
+class _Pointwise(nn.Conv1d):
+    """`nn.Conv1d` of width 1 in groups, [G, I, any] -> [G, O, any]: a product W_g h_g + b_g of each group."""
+
+    def __init__(self, width: int, out: int, groups: int):
+        super().__init__(width, out, 1, groups=groups)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias.view(len(h), -1, 1), self.weight.view(len(h), -1, h.shape[1]), h)
 
 
 def _depthwise(width: int, kernel: int) -> nn.Sequential:
-    conv = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm1d(width))
+    return nn.Sequential(_Depthwise(width, kernel), nn.BatchNorm1d(width))
 
 
 def _feed_forward(width: int, ratio: int, *, groups: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv1d(width, width * ratio, 1, groups=groups),
+        _Pointwise(width, width * ratio, groups),
         Dropout(dropout),
         nn.GELU(),
-        nn.Conv1d(width * ratio, width, 1, groups=groups),
+        _Pointwise(width * ratio, width, groups),
         Dropout(dropout),
     )

@@ -1,8 +1,13 @@
+import runpy
+from pathlib import Path
+
 import by_hand
 import numpy as np
 import pytest
 import torch
 from small import build, parameters, series, worn
+
+plain_forward = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks/moderntcn.py"))["plain_forward"]
 
 
 def test_it_has_the_number_of_parameters_that_it_states():
@@ -91,3 +96,14 @@ def test_what_is_refused_and_in_which_words(given, words):
 def test_a_default_stride_follows_a_short_patch():
     assert build("moderntcn", patch=2).stem[0].stride == (2,)
     assert build("moderntcn", lookback=3).stem[0].stride == (3,)
+
+
+def test_a_training_step_is_that_of_torchs_own_convolutions():
+    model, x = build("moderntcn", dropout=0.0).double().train(), series(4, 48, 3).double()
+    ways = []
+    for forward in (model, lambda x: plain_forward(model, x)):
+        forecast = forward(x)
+        loss = forecast.prediction.square().sum() + forecast.features.square().sum()
+        ways.append([*forecast, *torch.autograd.grad(loss, [*model.parameters()])])
+    for ours, theirs in zip(*ways, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-8)
