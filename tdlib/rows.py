@@ -45,13 +45,13 @@ def system(model: str, teacher: str | None = None) -> str:
 def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with what tables and figures call them.
 
-<<<<<<< HEAD
-    `system`: the model and whom it learned from; `part`: "teacher", "plain" or "distilled" student;
-    `setting`: the data set and horizon in words; `teacher_seed`: the seed of the teacher it learned from, else its own.
-=======
-    `system`: the model and whom it learned from; `part`: "teacher", "plain" (baselines, too) or "distilled";
-    `setting`: the data set and horizon in words.
->>>>>>> base
+    <<<<<<< HEAD
+        `system`: the model and whom it learned from; `part`: "teacher", "plain" or "distilled" student;
+        `setting`: the data set and horizon in words; `teacher_seed`: the seed of the teacher it learned from, else its own.
+    =======
+        `system`: the model and whom it learned from; `part`: "teacher", "plain" (baselines, too) or "distilled";
+        `setting`: the data set and horizon in words.
+    >>>>>>> base
     """
     taught = runs["teacher"].notna()
     names = [
