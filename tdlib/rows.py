@@ -45,13 +45,9 @@ def system(model: str, teacher: str | None = None) -> str:
 def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with what tables and figures call them.
 
-    <<<<<<< HEAD
-        `system`: the model and whom it learned from; `part`: "teacher", "plain" or "distilled" student;
-        `setting`: the data set and horizon in words; `teacher_seed`: the seed of the teacher it learned from, else its own.
-    =======
-        `system`: the model and whom it learned from; `part`: "teacher", "plain" (baselines, too) or "distilled";
-        `setting`: the data set and horizon in words.
-    >>>>>>> base
+    `system`: the model and whom it learned from; `part`: "teacher", "plain" (baselines, too) or "distilled";
+    `setting`: the data set and horizon in words; `teacher_seed`: the seed of the teacher it learned from,
+    else its own.
     """
     taught = runs["teacher"].notna()
     names = [
@@ -61,8 +57,11 @@ def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
     teachers = runs["model"].map(models.role) == "teacher"
     part = taught.map({True: "distilled", False: "plain"}).mask(teachers, "teacher")
     setting = runs["dataset"] + ", " + runs["horizon"].astype(str) + " steps"
-    of_teachers = runs["teacher_options"].map(lambda options: options.get("seed")).astype("Int64")
-    seeds = of_teachers.where(taught, runs["seed"]).astype(int)
+    options = runs.get("teacher_options", [{}] * len(runs))
+    seeds = [
+        given.get("seed", own) if known else own
+        for given, own, known in zip(options, runs["seed"], taught, strict=True)
+    ]
     return runs.assign(system=names, part=part, setting=setting, teacher_seed=seeds)
 
 

@@ -1,25 +1,31 @@
 """Profiles: which runs a study is made of. Each is one TOML file beside this one.
 
-    main         two teachers, the plain student, the student distilled from each teacher, linear baselines
+    main         two teachers, the plain student, the student distilled from each teacher, baselines
+    trials       rates with weight decays for the plain student, rates with pattern weights for the distilled one
+    fair         both students again, each with what its trials chose on validation, as many trials for each
     ablation     one distilled student with parts of its loss left out, alone, or changed
     versatility  more teachers, other students, other sizes and norms of the student, other distillations
     lookback     teacher, plain and distilled student at several look-backs
     sensitivity  one distilled student with the weights, scales, temperature and downsampling of its loss varied
 
+Which runs are "fair" is known once the trials are in a store: `Profile.fair` takes their rows.
 `smoke` is for tests, `demo` for a laptop in minutes, `laptop` for hours, `paper` for a GPU or a cluster.
 Several profiles are read as one when their names are joined by "+".
 """
 
 import functools
+import itertools
 import tomllib
 from importlib.resources import files
+
+import pandas as pd
 
 from tdlib import rivals
 from tdlib.checks import one_of
 from tdlib.config import RunConfig
 from tdlib.distill import TERMS
 
-PARTS = ("main", "ablation", "versatility", "lookback", "sensitivity")
+PARTS = ("main", "trials", "ablation", "versatility", "lookback", "sensitivity")
 ABLATIONS = {  # the variant's name -> what it changes in the full method
     "full": {},
     "w/o scale": {"terms": [term for term in TERMS if not term.startswith("scale")]},
@@ -62,14 +68,16 @@ class Profile:
         self.datasets = list(self.table["datasets"])
         self.horizons, self.teachers = self.table["horizons"], self.table["teachers"]
 
-    def config(self, dataset: str, horizon: int, model: str, teacher: str | None = None, **changes) -> RunConfig:
+    def config(
+        self, dataset: str, horizon: int, model: str, teacher: str | None = None, teacher_seed: int = 2021, **changes
+    ) -> RunConfig:
         """One run with this profile's sizes and weights; `changes` go on top."""
         if dataset not in self.datasets:
             raise ValueError(f"profile {self.name} has no data set {dataset!r}; it has: {', '.join(self.datasets)}")
         fields = {"lookback": self.table["lookback"], "horizon": horizon} | self._fields(dataset, model)
         if teacher:
             alpha, beta = self.table["datasets"][dataset].get("weights", {}).get(teacher, (1.0, 1.0))
-            options = self._fields(dataset, teacher)
+            options = self._fields(dataset, teacher) | {"seed": teacher_seed}
             fields |= {"teacher": teacher, "teacher_options": options, "alpha": alpha, "beta": beta}
         if changes.get("patterns") == "truth":  # the teacher's weight, without the teacher
             fields |= {"teacher": None, "teacher_options": {}, "beta": 0.0}
@@ -83,15 +91,73 @@ class Profile:
         return self.table.get("models", {}).get(model, {}) | self.table["datasets"][dataset].get(model, {})
 
     def main(self) -> list[RunConfig]:
-        """The runs of the main table."""
+        """The runs of the main table. The student of seed s learns from the teacher of seed s, or goes round."""
         runs = []
         for dataset in self.datasets:
             for horizon in self.horizons:
-                runs += [self.config(dataset, horizon, teacher) for teacher in self.teachers]
-                for seed in self.table["seeds"]:
-                    runs += [self.config(dataset, horizon, "mlp", seed=seed)]
-                    runs += [self.config(dataset, horizon, "mlp", teacher, seed=seed) for teacher in self.teachers]
-                    runs += [self.config(dataset, horizon, model, seed=seed) for model in self.table["baselines"]]
+                build = functools.partial(self.config, dataset, horizon)
+                runs += [build(teacher, seed=seed) for teacher in self.teachers for seed in self._of(teacher, dataset)]
+                for seed in self.seeds(dataset):
+                    runs += [build("mlp", seed=seed)]
+                    runs += [self.student(dataset, horizon, teacher, seed) for teacher in self.teachers]
+                    runs += [build(model, seed=seed) for model in self.table["baselines"]]
+        return list(dict.fromkeys(runs))  # a baseline in closed form is the same with every seed
+
+    def seeds(self, dataset: str) -> list[int]:
+        """The students' seeds on a data set."""
+        return self.table["datasets"][dataset].get("seeds", self.table["seeds"])
+
+    def _of(self, teacher: str, dataset: str) -> list[int]:
+        """The seeds of a teacher on a data set: the first few of the students'."""
+        return self.seeds(dataset)[: self.table["datasets"][dataset].get("teacher_seeds", {}).get(teacher, 1)]
+
+    def student(self, dataset: str, horizon: int, teacher: str, seed: int, **changes) -> RunConfig:
+        """The distilled MLP of a seed, and of the teacher's seed that belongs to it."""
+        seeds, place = self._of(teacher, dataset), self.seeds(dataset).index(seed)
+        return self.config(
+            dataset, horizon, "mlp", teacher, seed=seed, teacher_seed=seeds[place % len(seeds)], **changes
+        )
+
+    def trials(self) -> list[RunConfig]:
+        """What the fair protocol tries: as many plain as distilled students, one seed, the first horizon."""
+        return [run for dataset in self.datasets for runs in self._trials(dataset).values() for run in runs]
+
+    def _trials(self, dataset: str) -> dict[str | None, list[RunConfig]]:
+        """By teacher, None for the plain student."""
+        table = self.table["trials"] | self.table["datasets"][dataset].get("trials", {})
+        horizon, seed, rates = self.horizons[0], self.seeds(dataset)[0], table["learning_rates"]
+        plain = [
+            self.config(dataset, horizon, "mlp", seed=seed, learning_rate=rate, weight_decay=decay)
+            for rate in rates
+            for decay in table["weight_decays"]
+        ]
+        return {None: plain} | {
+            teacher: [
+                self.student(dataset, horizon, teacher, seed, learning_rate=rate, alpha=weight, beta=weight)
+                for rate in rates
+                for weight in table["weights"]
+            ]
+            for teacher in table["teachers"]
+        }
+
+    def fair(self, trials: pd.DataFrame) -> list[RunConfig]:
+        """Both students with the settings of their best trial on validation, every horizon and seed.
+
+        `trials` are rows as `study.ensure` returns them; a student whose trials are not all there is left out.
+        """
+        errors, runs = dict(zip(trials["id"], trials["val_mse"], strict=True)), []
+        for dataset in self.datasets:
+            for teacher, tried in self._trials(dataset).items():
+                if all(run.id in errors for run in tried):
+                    best = min(tried, key=lambda run: errors[run.id])
+                    names = ("learning_rate", "alpha", "beta") if teacher else ("learning_rate", "weight_decay")
+                    changes = {name: getattr(best, name) for name in names}
+                    for horizon, seed in itertools.product(self.horizons, self.seeds(dataset)):
+                        runs.append(
+                            self.student(dataset, horizon, teacher, seed, **changes)
+                            if teacher
+                            else self.config(dataset, horizon, "mlp", seed=seed, **changes)
+                        )
         return runs
 
     def ablation(self) -> dict[RunConfig, str]:
@@ -125,8 +191,10 @@ class Profile:
         build = functools.partial(self.config, dataset, horizon, seed=seed)
         teacher, other = table["teacher"], table["co_teacher"]
 
+        alpha, beta = build("mlp", teacher).alpha, build("mlp", teacher).beta  # the same for every teacher
+
         def pair(teacher: str, model: str = "mlp", **changes) -> list[RunConfig]:
-            return [build(model, **changes), build(model, teacher, **changes)]
+            return [build(model, **changes), build(model, teacher, alpha=alpha, beta=beta, **changes)]
 
         def rival(changes: dict) -> RunConfig:
             several = {"co_teacher": other, **RIVALS["forecasts only (Hinton)"]} if "weighting" in changes else {}
@@ -195,6 +263,7 @@ class Profile:
         """All runs of the profile, each once; only those of some `PARTS` where any are named."""
         found = {
             "main": self.main,
+            "trials": self.trials,
             "ablation": self.ablation,
             "versatility": lambda: [run for entries in self.versatility().values() for _, run in entries],
             "lookback": self.lookback,
