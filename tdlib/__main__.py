@@ -149,7 +149,7 @@ def _path(text: str) -> Path:
 def _reproduce(options: argparse.Namespace) -> None:
     profile = profiles.Profile(options.profile)
     place = options.store or Path("build") / profile.name
-    runs = study.ensure(profile.runs(), store=place)
+    runs = profiles.ensure(profile, profile.runs(), store=place)
     up = Path("..")  # pages run in notebooks/
     parameters = {
         "profile": profile.name,
@@ -183,8 +183,9 @@ def _runs(options: argparse.Namespace) -> None:
     ]
     place = options.store or Path("build") / profile.name
     compute = Compute(options.threads, options.device, options.precision)
-    study.ensure(configs, store=place, executor=options.executor, compute=compute, slurm=_slurm(options.slurm))
-    print(f"{len(configs)} runs are in {place}")
+    how = {"executor": options.executor, "compute": compute, "slurm": _slurm(options.slurm)}
+    runs = profiles.ensure(profile, configs, store=place, **how)
+    print(f"{len(runs)} runs are in {place}")
 
 
 def _slurm(given: list[str]) -> dict:

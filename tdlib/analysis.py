@@ -98,6 +98,34 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame, store: Store) -> pd.DataFr
     return pd.DataFrame([*lines, everything | total | counts]).set_index(["dataset", "horizon"])
 
 
+def comparisons(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """`compare` for every distilled MLP `against` the plain one, its teacher and the strongest baseline."""
+    found = []
+    for name, ours in runs[(runs["model"] == "mlp") & (runs["part"] == "distilled")].groupby("system", sort=False):
+        plain = runs[(runs["model"] == "mlp") & (runs["part"] == "plain")]
+        opponents = {"plain": plain, "its teacher": runs[runs["model"] == ours["teacher"].iloc[0]]}
+        for against, theirs in (opponents | {"strongest baseline": strongest(runs)}).items():
+            if _common(ours, theirs):
+                table = compare(ours, theirs, store).reset_index()
+                table.insert(2, "system", name)
+                table.insert(3, "against", against)
+                names = theirs.groupby(["dataset", "horizon"])["system"].first()
+                places = pd.MultiIndex.from_frame(table[["dataset", "horizon"]])
+                table.insert(4, "opponent", names.reindex(places).to_numpy())
+                found.append(table)
+    if not found:
+        raise missing(runs, "no distilled MLP with another system beside it")
+    return pd.concat(found, ignore_index=True).drop(columns="lookback")
+
+
+def strongest(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of one baseline of each setting: the one with the smallest validation error, a mean over seeds."""
+    baselines = runs[(runs["part"] == "plain") & (runs["model"] != "mlp")]
+    means = baselines.groupby([*_SETTING, "model"])["val_mse"].mean().reset_index()
+    best = means.loc[means.groupby(_SETTING)["val_mse"].idxmin(), [*_SETTING, "model"]]
+    return baselines.merge(best, on=[*_SETTING, "model"])
+
+
 _SETTING = ["dataset", "lookback", "horizon"]
 
 
@@ -119,11 +147,14 @@ def _comparison(means: np.ndarray) -> np.ndarray:
     return 100 * np.array([mine.mean() / other.mean() - 1, wins.mean(), _halved(mine, other).mean()])
 
 
+_COMPARED = {"difference": ("low", "high"), "win rate": ("win low", "win high"), "improvement": ()}
+
+
 def _compared_line(estimate: np.ndarray, draws: np.ndarray, blocks: float) -> dict[str, float]:
-    names = {"difference": ("low", "high"), "win rate": ("win low", "win high"), "improvement": None}
-    line = dict(zip(names, estimate, strict=True))
-    for place, ends in enumerate(names.values()):
-        line |= dict(zip(ends or (), _interval(draws[:, place], blocks), strict=bool(ends)))
+    line = {}
+    for place, (name, ends) in enumerate(_COMPARED.items()):
+        line[name] = estimate[place]
+        line |= dict(zip(ends, _interval(draws[:, place], blocks), strict=False))
     return line
 
 

@@ -17,13 +17,15 @@ import functools
 import itertools
 import tomllib
 from importlib.resources import files
+from pathlib import Path
 
 import pandas as pd
 
-from tdlib import rivals
+from tdlib import rivals, study
 from tdlib.checks import one_of
 from tdlib.config import RunConfig
 from tdlib.distill import TERMS
+from tdlib.store import Store
 
 PARTS = ("main", "trials", "ablation", "versatility", "lookback", "sensitivity")
 ABLATIONS = {  # the variant's name -> what it changes in the full method
@@ -277,3 +279,14 @@ class Profile:
 def load(name: str) -> list[Profile]:
     """The profiles of a name such as "demo" or "demo+laptop"."""
     return [Profile(part) for part in name.split("+")]
+
+
+def ensure(profile: Profile, configs: list[RunConfig], *, store: str | Path | Store, **how) -> pd.DataFrame:
+    """`study.ensure` for runs of a profile; where all trials of a data set are among them, also for what they chose.
+
+    Of the fair runs those of the data sets and horizons in `configs` are trained.
+    """
+    runs = study.ensure(configs, store=store, **how)
+    places = {(run.dataset, run.horizon) for run in configs}
+    fair = [run for run in profile.fair(runs) if (run.dataset, run.horizon) in places and run not in configs]
+    return pd.concat([runs, study.ensure(fair, store=store, **how)]) if fair else runs

@@ -8,16 +8,15 @@ import pandas as pd
 from tdlib import models
 from tdlib.checks import require
 from tdlib.config import TRAINING, RunConfig
-from tdlib.rows import missing
+from tdlib.rows import missing, system
 
-LINEAR = ("dlinear", "nlinear", "rlinear", "fits")
-METRICS = {"test_mse": "MSE", "test_mae": "MAE", "test_period_kl": "KL"}
+METRICS = {"test_mse": "MSE", "test_mae": "MAE", "test_period_kl": "KL", "val_mse": "validation MSE"}
 
 
 def by_system(runs: pd.DataFrame) -> pd.DataFrame:
     """One line a data set, horizon and system: the mean over seeds, their deviation, and their number."""
     groups = runs.groupby(["dataset", "horizon", "system"], sort=False)
-    table = groups[list(METRICS)].mean().rename(columns=METRICS)
+    table = groups[[name for name in METRICS if name in runs]].mean().rename(columns=METRICS)
     table["deviation of MSE"] = groups["test_mse"].std()
     table["seeds"] = groups["seed"].count()
     table["parameters"] = groups["parameters"].first()
@@ -47,26 +46,6 @@ def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3)
     return rounded
 
 
-def gains(runs: pd.DataFrame) -> pd.DataFrame:
-    """MSE of each distilled student against the plain one, its teacher and the best linear layer, in percent.
-
-    Means over seeds; negative is better, empty where the other is not among the runs.
-    """
-    lines, place = [], ["dataset", "horizon", "system"]
-    for (dataset, horizon), group in runs.groupby(["dataset", "horizon"], sort=False):
-        distilled = group["part"] == "distilled"
-        mse = group[~distilled].groupby("model")["test_mse"].mean()
-        linear = mse.reindex(LINEAR).min()
-        for (model, teacher, system), students in group[distilled].groupby(["model", "teacher", "system"], sort=False):
-            others = {"plain": model, "teacher": teacher}
-            mses = {name: mse.get(other, float("nan")) for name, other in others.items()} | {"best linear": linear}
-            own = students["test_mse"].mean()
-            line = {f"against {name}": 100 * (own / other - 1) for name, other in mses.items()}
-            lines.append(dict(zip(place, (dataset, horizon, system), strict=True)) | line)
-    against = ["against plain", "against teacher", "against best linear"]
-    return pd.DataFrame(lines, columns=[*place, *against]).set_index(place)
-
-
 def beside_published(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     """Our MSE and MAE, means over seeds, beside published ones of the same data set, look-back, horizon and system.
 
@@ -81,10 +60,48 @@ def beside_published(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     ours = pd.concat([ours.astype({"horizon": str}), means.assign(horizon="mean")])
     ours = ours.melt([*setting, *names], ["MSE", "MAE"], var_name="metric", value_name="ours")
     theirs = published(path).rename(columns={"value": "published"})
+    theirs = theirs[theirs["lookback"] != "searched"].astype({"lookback": int})
     taught = theirs["model"] == "TimeDistill"
     theirs = theirs.assign(model=theirs["model"].mask(taught, "MLP"), teacher=theirs["teacher"].where(taught, "none"))
     columns = ["dataset", "horizon", "system", "metric", "ours", "published", "source"]
     return ours.merge(theirs, on=[*setting, "model", "teacher", "metric"])[columns]
+
+
+def peers(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    """Published systems and ours, MSE over the four horizons by data set; with the look-back, seeds and confidence.
+
+    A published mean is given where all four horizons, or their mean, are; ours where all four are in the store.
+    """
+    theirs = published(path, metric="MSE")
+    theirs = theirs[theirs["table"].str.startswith(("main", "peers"))]
+    names = theirs["model"].where(theirs["teacher"].isna(), theirs["model"] + " from " + theirs["teacher"].astype(str))
+    theirs = theirs.assign(system=names, MSE=theirs["value"])
+    ours = runs.assign(MSE=runs["test_mse"], source="this study", confidence="", lookback=runs["lookback"].astype(str))
+    ours = ours.groupby(["dataset", "system", "lookback", "source", "confidence", "horizon"], as_index=False)[
+        "MSE"
+    ].mean()
+    both = pd.concat([theirs, ours.astype({"horizon": str})])
+    groups = both.groupby(["system", "lookback", "source", "confidence", "dataset"], sort=False)
+    lines = groups.apply(_over_horizons, include_groups=False).dropna().unstack("dataset")
+    return lines.sort_values(list(lines.columns)).reset_index().rename_axis(columns=None)
+
+
+def _over_horizons(lines: pd.DataFrame) -> float:
+    values = lines.set_index("horizon")["MSE"]
+    if "mean" in values:
+        return float(values["mean"])
+    return float(values.mean()) if len(values) == 4 else float("nan")
+
+
+def absent(wanted: list[RunConfig], runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that are not in the store, by data set and system: at which horizons, and how many."""
+    lines = [
+        (run.dataset, system(run.model, run.teacher), run.horizon) for run in wanted if run.id not in set(runs["id"])
+    ]
+    table = pd.DataFrame(lines, columns=["dataset", "system", "horizon"])
+    groups = table.groupby(["dataset", "system"], sort=False)["horizon"]
+    horizons = groups.agg(lambda found: ", ".join(map(str, dict.fromkeys(found))))
+    return pd.DataFrame({"horizons": horizons, "runs": groups.size()}).reset_index()
 
 
 def difference(committed: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 
 from tdlib.report.plots.style import COLOURS
 
+ACROSS = 4  # panels side by side, so that their titles do not touch
+
 
 def heat_map(table: pd.DataFrame, *, label: str) -> Figure:
     """A table of percentages as colours, 50 neutral, with the numbers written in."""
@@ -135,8 +137,13 @@ def points(
     rows, systems, as a vertical line.
     """
     groups, settings = list(dict.fromkeys(table[y])), list(dict.fromkeys(table[panels]))
-    figure, axes = plt.subplots(1, len(settings), figsize=(7.0, 0.9 + 0.26 * len(groups)), sharey=True, squeeze=False)
-    for axis, setting in zip(axes[0], settings, strict=True):
+    columns = min(ACROSS, len(settings))
+    lines_of_panels = -(-len(settings) // columns)
+    size = (7.0, lines_of_panels * (0.9 + 0.26 * len(groups)))
+    figure, axes = plt.subplots(lines_of_panels, columns, figsize=size, sharey=True, squeeze=False)
+    for axis in axes.flat[len(settings) :]:
+        axis.remove()
+    for axis, setting in zip(axes.flat, settings, strict=False):
         here = table[table[panels] == setting]
         for place, group in enumerate(reversed(groups)):
             chosen = here[here[y] == group]
@@ -146,8 +153,10 @@ def points(
         references = lines[setting].items() if lines is not None else ()
         for (system, value), style in zip(references, ("--", ":"), strict=False):
             axis.axvline(value, color=colours[system], linestyle=style, label=system)
-        axis.set(title=setting, xlabel=label)
-    axes[0, 0].set_yticks(range(len(groups)), reversed(groups))
+        axis.set_title(setting.replace(" steps", ""), fontsize="small")
+        axis.set_xlabel(label)
+        axis.locator_params(axis="x", nbins=3)
+    axes[0, 0].set_yticks(range(len(groups)), list(reversed(groups)))
     axes[0, 0].set_ylim(-0.6, len(groups) - 0.4)
     axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
