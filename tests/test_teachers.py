@@ -98,6 +98,14 @@ def test_what_an_epoch_is_taught_does_not_depend_on_its_precision(precision, kin
     assert all(torch.equal(prediction, stored.batch(index).prediction) for index, prediction in taught)
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system takes no room ahead of the values")
+def test_the_room_of_all_values_is_taken_behind_the_header(tmp_path):
+    with open(tmp_path / "outputs.npy", "wb") as file:
+        teachers._begin_array(file, (3, 5, 7))
+        assert file.tell() == 128
+        assert os.fstat(file.fileno()).st_size == 128 + 2 * 3 * 5 * 7
+
+
 def test_a_second_writer_of_the_same_outputs_does_no_harm(teacher, splits, tmp_path):
     store_outputs(teacher, splits.train, tmp_path / "outputs")
     before = (tmp_path / "outputs" / "features.npy").read_bytes()
@@ -187,6 +195,7 @@ def test_one_step_of_adaptive_weights_by_hand(splits):
     assert seen.train.asked == teachers["above"].asked == teachers["below"].asked == spread
     assert [seen.val.asked[0][0], seen.val.asked[0][-1], len(seen.val.asked[0])] == [0, len(splits.val) - 1, 5]
     assert seen.test.asked == []
+    assert several.batch(torch.arange(2)).features.numel() == 0  # no width in common, no features
 
 
 def test_a_step_with_fewer_windows_than_it_would_take_uses_each_once(splits):
