@@ -129,7 +129,9 @@ def test_a_failure_while_outputs_are_written_leaves_what_was_there(teacher, spli
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this system does not list what is mapped")
 @pytest.mark.parametrize(("spare", "mapped"), [(1, False), (0, False), (-1, True)])
-def test_outputs_are_in_memory_up_to_a_budget_and_mapped_above_it(spare, mapped, teacher, splits, tmp_path, monkeypatch):
+def test_outputs_are_in_memory_up_to_a_budget_and_mapped_above_it(
+    spare, mapped, teacher, splits, tmp_path, monkeypatch
+):
     store_outputs(teacher, splits.train, tmp_path / "outputs")
     size = sum(path.stat().st_size for path in (tmp_path / "outputs").iterdir())
     monkeypatch.setattr(teachers, "MEMORY_BUDGET", size + spare)
