@@ -15,12 +15,13 @@ import torch
 from tdlib import data, models, teachers
 from tdlib.compute import Compute
 from tdlib.distill import Distillation
+from tdlib.models import Forecast
 from tdlib.run import prepare_teacher
 from tdlib.store import Store
 from tdlib.study import RunConfig
 from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher, outputs_size, store_outputs
 from tdlib.train import Supervised, fit, train_epoch, window_errors
-from tdlib.windows import split
+from tdlib.windows import Splits, split
 
 SHAPE = {"lookback": 48, "horizon": 16, "channels": 3}
 TRAINING = {"learning_rate": 1e-2, "batch_size": 32, "epochs": 2, "patience": 5}
@@ -97,6 +98,14 @@ def test_what_an_epoch_is_taught_does_not_depend_on_its_precision(precision, kin
     assert all(torch.equal(prediction, stored.batch(index).prediction) for index, prediction in taught)
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system takes no room ahead of the values")
+def test_the_room_of_all_values_is_taken_behind_the_header(tmp_path):
+    with open(tmp_path / "outputs.npy", "wb") as file:
+        teachers._begin_array(file, (3, 5, 7))
+        assert file.tell() == 128
+        assert os.fstat(file.fileno()).st_size == 128 + 2 * 3 * 5 * 7
+
+
 def test_a_second_writer_of_the_same_outputs_does_no_harm(teacher, splits, tmp_path):
     store_outputs(teacher, splits.train, tmp_path / "outputs")
     before = (tmp_path / "outputs" / "features.npy").read_bytes()
@@ -119,17 +128,83 @@ def test_a_failure_while_outputs_are_written_leaves_what_was_there(teacher, spli
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="this system does not list what is mapped")
-@pytest.mark.parametrize("mapped", [False, True])
-def test_outputs_are_in_memory_up_to_a_budget_and_mapped_above_it(mapped, teacher, splits, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("spare", "mapped"), [(1, False), (0, False), (-1, True)])
+def test_outputs_are_in_memory_up_to_a_budget_and_mapped_above_it(
+    spare, mapped, teacher, splits, tmp_path, monkeypatch
+):
     store_outputs(teacher, splits.train, tmp_path / "outputs")
     size = sum(path.stat().st_size for path in (tmp_path / "outputs").iterdir())
-    monkeypatch.setattr(teachers, "MEMORY_BUDGET", size - mapped)
+    monkeypatch.setattr(teachers, "MEMORY_BUDGET", size + spare)
     source = StoredTeacher(tmp_path / "outputs")
     maps = Path("/proc/self/maps").read_text()
     assert [str(tmp_path / "outputs" / f"{name}.npy") in maps for name in teachers.OUTPUTS] == [mapped, mapped]
     index = torch.tensor([5, 0, 200])
     live = LiveTeacher(teacher, splits.train).batch(index)
     torch.testing.assert_close(source.batch(index).features, live.features, rtol=2**-10, atol=1e-6)
+
+
+# --- several
+
+
+class Level(torch.nn.Module):
+    """Forecasts one number a channel, its only weights: at 0, an MSE pulls along the channel means."""
+
+    def __init__(self):
+        super().__init__()
+        self.level = torch.nn.Parameter(torch.zeros(3))
+
+    def forward(self, x):
+        return Forecast(self.level.expand(len(x), 16, 3), x)
+
+
+class Seen:
+    """Windows that note which of them are asked for."""
+
+    def __init__(self, windows):
+        self.windows, self.asked = windows, []
+
+    def __len__(self):
+        return len(self.windows)
+
+    def batch(self, index):
+        self.asked.append(index.tolist())
+        return self.windows.batch(index)
+
+
+class Constant:
+    def __init__(self, value):
+        self.value, self.asked = value, []
+
+    def batch(self, index):
+        self.asked.append(index.tolist())
+        return Forecast(torch.full((len(index), 16, 3), self.value), torch.zeros(len(index), 3, 16))
+
+
+def test_one_step_of_adaptive_weights_by_hand(splits):
+    """Weights times e^(step cos), and to sum 1: two teachers on opposite sides have opposite cosines."""
+    teachers, seen = {"above": Constant(9.0), "below": Constant(-9.0)}, Splits(*map(Seen, splits))
+    several = SeveralTeachers(teachers, "adaptive")
+    several.weights, model = torch.tensor([0.25, 0.75]), Level().train()
+    several.adapt(model, seen, count=5)
+    truth = splits.val.batch(torch.linspace(0, len(splits.val) - 1, 5).long())[1].mean((0, 1))
+    cosine = truth.sum() / truth.norm() / 3**0.5
+    assert 0.1 < cosine.abs() < 0.9
+    moved = torch.tensor([0.25, 0.75]) * torch.exp(0.5 * cosine * torch.tensor([1.0, -1.0]))
+    torch.testing.assert_close(several.weights, moved / moved.sum())
+    assert not model.training  # batch statistics stay out
+    last, quarter = len(splits.train) - 1, (len(splits.train) - 1) / 4
+    spread = [[0, int(quarter), int(2 * quarter), int(3 * quarter), last]]  # first to last, evenly
+    assert seen.train.asked == teachers["above"].asked == teachers["below"].asked == spread
+    assert [seen.val.asked[0][0], seen.val.asked[0][-1], len(seen.val.asked[0])] == [0, len(splits.val) - 1, 5]
+    assert seen.test.asked == []
+    assert several.batch(torch.arange(2)).features.numel() == 0  # no width in common, no features
+
+
+def test_a_step_with_fewer_windows_than_it_would_take_uses_each_once(splits):
+    seen = Splits(*map(Seen, splits))
+    SeveralTeachers({"above": Constant(9.0), "below": Constant(-9.0)}, "adaptive").adapt(Level(), seen, 10_000)
+    assert seen.train.asked == [list(range(len(splits.train)))]
+    assert seen.val.asked == [list(range(len(splits.val)))]
 
 
 # --- half precision

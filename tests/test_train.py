@@ -118,6 +118,13 @@ def test_the_loss_is_the_weighted_sum_of_the_parts(splits):
     assert not torch.allclose(states[2][:8], linear().state_dict()["linear.weight"][:8])
 
 
+def test_the_plain_objective_is_the_mse_at_weight_one():
+    forecast, y = torch.tensor([[[1.0, 2.0], [3.0, 5.0]]]), torch.zeros(1, 2, 2)
+    parts = Supervised()(Forecast(forecast, forecast), y, torch.tensor([0]))
+    assert parts == {"supervised": torch.tensor(39 / 4)}
+    assert Supervised.weights == {"supervised": 1.0}  # Adam would hide another factor
+
+
 def test_the_objectives_own_weights_are_trained_too(splits):
     class Shift(Supervised):
         def __init__(self):
