@@ -144,7 +144,8 @@ def _halved(mine: np.ndarray, other: np.ndarray) -> np.ndarray:
 def _comparison(means: np.ndarray) -> np.ndarray:
     """Difference, win rate and improvement, in percent, from the means [P, 3]."""
     mine, other, wins = means.T
-    return 100 * np.array([mine.mean() / other.mean() - 1, wins.mean(), _halved(mine, other).mean()])
+    ratio = mine.mean() / other.mean() if other.any() else np.nan  # nothing is so and so much worse than no error
+    return 100 * np.array([ratio - 1, wins.mean(), _halved(mine, other).mean()])
 
 
 _COMPARED = {"difference": ("low", "high"), "win rate": ("win low", "win high"), "improvement": ()}

@@ -207,6 +207,34 @@ def test_the_last_line_is_the_mean_over_settings_drawn_together(filled):
     assert table["high"].iloc[2] - table["low"].iloc[2] > 0.7 * (table["high"].iloc[0] - table["low"].iloc[0])
 
 
+def test_the_strongest_baseline_is_chosen_on_validation_by_setting(filled):
+    runs = filled[0].assign(val_mse=1.0, test_mse=1.0)
+    extra = runs[runs["model"] == "dlinear"].assign(model="ridge", system="Ridge", id="r", val_mse=0.5, test_mse=9.0)
+    seeds = extra.assign(model="sparsetsf", seed=[1], val_mse=0.1), extra.assign(model="sparsetsf", seed=2, val_mse=2.0)
+    elsewhere = runs[runs["model"] == "dlinear"].assign(horizon=7)
+    best = analysis.strongest(pd.concat([runs, extra, *seeds, elsewhere]))
+    assert best.set_index("horizon")["model"].to_dict() == {1: "ridge", 7: "dlinear"}  # means over seeds, not the best
+    assert "mlp" not in set(analysis.strongest(runs.assign(val_mse=range(len(runs))))["model"])
+
+
+def test_every_distilled_student_is_compared_with_plain_teacher_and_strongest_baseline(filled):
+    runs, store = filled[0].assign(val_mse=1.0), filled[1]
+    table = analysis.comparisons(runs, store)
+    lines = table[table["dataset"] == "toy"].set_index(["system", "against"])
+    opponents = {"plain": "MLP", "its teacher": "iTransformer", "strongest baseline": "DLinear"}
+    found = lines.loc["MLP from iTransformer", "opponent"].to_dict()
+    assert found == opponents
+    assert lines.loc[("MLP from ModernTCN", "its teacher"), "opponent"] == "ModernTCN"
+    ours, theirs = runs[runs["teacher"] == "moderntcn"], runs[runs["model"] == "moderntcn"]
+    line = analysis.compare(ours, theirs, store).loc[("toy", 1)]
+    assert lines.loc[("MLP from ModernTCN", "its teacher"), "difference"] == line["difference"]
+    assert lines.loc[("MLP from iTransformer", "plain"), "runs"] == 2
+    some = analysis.comparisons(runs[runs["part"] != "teacher"], store)
+    assert "its teacher" not in set(some["against"])
+    with pytest.raises(ValueError, match="no distilled MLP with another system beside it is in the store"):
+        analysis.comparisons(runs[runs["part"] != "distilled"], store)
+
+
 def test_nothing_to_compare_is_said(filled):
     with pytest.raises(ValueError, match="no pair of runs to compare is in the store"):
         compared(filled, {"seed": 3, "teacher": "itransformer"}, PLAIN)

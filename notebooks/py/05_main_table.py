@@ -65,6 +65,9 @@ plots.save(plots.radar(long, colours=colours), "05_radar", figures)
 
 # %%
 changes = analysis.comparisons(runs, Store(store))
+settings = changes.groupby(["system", "against"], sort=False)["dataset"].size() - 1
+short = changes[changes["dataset"] == "all"].set_index(["system", "against"])[["difference", "low", "high", "win rate"]]
+tables.save(short.assign(settings=settings).reset_index(), "05_all", f"{results}/tables", digits=1)
 tables.save(changes, "05_changes", f"{results}/tables", digits=1)
 
 # %%

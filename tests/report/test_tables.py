@@ -42,51 +42,39 @@ def test_by_system_is_the_mean_and_deviation_over_seeds():
     assert np.isnan(table.loc[("ETTh1", 96, "MLP from iTransformer"), "deviation of MSE"])
 
 
-def test_gains_are_percent_against_plain_teacher_and_the_best_linear_layer():
-    both = pd.concat(
-        [
-            MAIN,
-            runs(
-                model=["mlp", "mlp", "moderntcn"],
-                teacher=[None, "moderntcn", None],
-                horizon=192,
-                test_mse=[0.5, 0.6, 0.4],
-            ),
-        ]
-    )
-    table = tables.gains(both)
-    assert table.index.names == ["dataset", "horizon", "system"]
-    line = table.loc[("ETTh1", 96, "MLP from iTransformer")]
-    assert line.to_dict() == pytest.approx({"against plain": -25, "against teacher": -40, "against best linear": -25})
-    line = table.loc[("ETTh1", 192, "MLP from ModernTCN")]  # another horizon: its own plain student, no linear layer
-    assert line[:2].tolist() == pytest.approx([20, 50])
-    assert np.isnan(line["against best linear"])
-    assert len(table) == 2
-    turned = tables.gains(both[::-1])
-    assert list(turned.index) == [*table.index[::-1]]  # as the rows come
-    several = runs(model="mlp", teacher=["moderntcn", "itransformer"], test_mse=1.0)
-    assert list(tables.gains(several).index.get_level_values("system")) == [
-        "MLP from ModernTCN",
-        "MLP from iTransformer",
-    ]
+def test_the_validation_error_stands_beside_the_test_error_where_it_is_known():
+    table = tables.by_system(MAIN.assign(val_mse=MAIN["test_mse"] + 1))
+    assert table.loc[("ETTh1", 96, "MLP"), "validation MSE"] == pytest.approx(1.4)
 
 
-def test_gains_are_means_over_seeds():
-    two = pd.concat([MAIN, runs(model=["mlp"], teacher="itransformer", seed=2, test_mse=[0.5])])
-    assert tables.gains(two).iloc[0].tolist() == pytest.approx([0, -20, 0])
+def test_runs_that_are_not_there_are_named_by_data_set_and_system():
+    wanted = [RunConfig("ETTh1", 720, horizon, "mlp", seed=seed) for horizon in (96, 192) for seed in (1, 2)]
+    wanted += [RunConfig("ETTh1", 720, 96, "mlp", teacher="moderntcn")]
+    there = pd.DataFrame({"id": [wanted[0].id]})
+    table = tables.absent(wanted, there)
+    assert table.values.tolist() == [["ETTh1", "MLP", "96, 192", 3], ["ETTh1", "MLP from ModernTCN", "96", 1]]
+    assert tables.absent(wanted[:1], there).empty
 
 
-@pytest.mark.parametrize(("part", "gone"), [("plain", "against plain"), ("teacher", "against teacher")])
-def test_gains_over_what_is_not_there_are_empty(part, gone):
-    table = tables.gains(MAIN[MAIN["part"] != part])
-    assert table[gone].isna().all()
-    assert table.notna().any(axis=None)
+def test_peers_are_means_over_four_horizons_ours_beside_published(tmp_path):
+    lines = [("peers at 720", "ETTh1", "Other", "", "720", h, "MSE", 0.1 * k, "high", "there") for k, h in HORIZONS]
+    lines += [("main (T1)", "ETTh2", "TimeDistill", "ModernTCN", "720", "mean", "MSE", 0.345, "medium", "paper")]
+    lines += [("peers at 720", "ETTh2", "Part", "", "720", "96", "MSE", 0.1, "high", "there")]  # one horizon of four
+    lines += [("ablation (T4)", "ETTh2", "Not a peer", "", "720", "mean", "MSE", 0.1, "high", "paper")]
+    columns = ["table", "dataset", "model", "teacher", "lookback", "horizon", "metric", "value", "confidence", "source"]
+    pd.DataFrame(lines, columns=columns).to_csv(tmp_path / "published.csv", index=False)
+    ours = runs(model="mlp", horizon=[96, 192, 336, 720, 96], seed=[1, 1, 1, 1, 2], test_mse=[0.1, 0.2, 0.3, 0.4, 0.3])
+    part = runs(model="dlinear", horizon=[96, 192], test_mse=[0.1, 0.2])
+    table = tables.peers(pd.concat([ours, part]), tmp_path / "published.csv").set_index("system")
+    assert list(table.columns) == ["lookback", "source", "confidence", "ETTh1", "ETTh2"]
+    assert set(table.index) == {"Other", "TimeDistill from ModernTCN", "MLP"}
+    assert table.loc["Other", "ETTh1"] == pytest.approx(0.25)
+    assert table.loc["MLP", "ETTh1"] == pytest.approx((0.2 + 0.2 + 0.3 + 0.4) / 4)
+    assert table.loc["MLP", "source"] == "this study"
+    assert table.loc["TimeDistill from ModernTCN", "ETTh2"] == 0.345
 
 
-def test_without_a_distilled_student_there_are_no_gains():
-    table = tables.gains(MAIN[MAIN["part"] != "distilled"])
-    assert table.empty
-    assert list(table.columns) == ["against plain", "against teacher", "against best linear"]
+HORIZONS = [(1, "96"), (2, "192"), (3, "336"), (4, "720")]
 
 
 def test_published_figures_stand_beside_ours_where_there_are_any():
