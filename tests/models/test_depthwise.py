@@ -49,9 +49,12 @@ def test_it_takes_rows_that_are_a_view():
     torch.testing.assert_close(depthwise(seen, weight), plain(x, weight), rtol=0, atol=1e-12)
 
 
-def test_in_mixed_precision_it_is_rounded_like_conv1d():
-    x, weight = (part.detach().float() for part in inputs(3, 2, 40, 9))
+def test_autocast_leaves_it_and_its_gradients_in_full_precision():
+    x, weight = (part.detach().float().requires_grad_() for part in inputs(3, 2, 40, 9))
     with torch.autocast("cpu", torch.bfloat16):
         y = depthwise(x, weight)
-    assert y.dtype == torch.bfloat16
-    torch.testing.assert_close(y.float(), plain(x, weight), rtol=0.05, atol=0.1)
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y, plain(x, weight))
+    found = torch.autograd.grad(y.square().sum(), (x, weight))
+    for ours, theirs in zip(found, torch.autograd.grad(plain(x, weight).square().sum(), (x, weight)), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
