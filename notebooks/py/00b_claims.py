@@ -35,8 +35,9 @@ evidence = claims.Evidence(profile, store, train_missing=train_missing, **places
 
 # %%
 found = claims.table(CLAIMS, evidence)
+shown = tables.save(claims.short(found), "claims", f"{results}/tables")
 found.round(4).to_csv(f"{results}/claims.csv", index=False)
-tables.save(claims.short(found), "claims", f"{results}/tables")
+shown
 
 # %% [markdown]
 # ## How far from the bound?

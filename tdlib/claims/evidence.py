@@ -125,13 +125,13 @@ class Evidence:
 
         None for fewer than `FEWEST_SETTINGS`.
         """
-        mine, other = (frame.set_index("id", drop=False) for frame in (ours, theirs))
         values, groups = [], []
         for place, found in ours.groupby(SETTING, sort=False):
             there = theirs[(theirs[SETTING] == list(place)).all(axis=1)]
-            for pair in analysis.pairs(found, there).itertuples() if len(there) else ():
-                values.append(value(mine.loc[pair.ours], other.loc[pair.theirs]))
-                groups.append(place)
+            pairs = analysis.pairs(found, there) if len(there) else there
+            mine, other = (frame.set_index("id").loc for frame in (found, there))
+            values += [value(mine[pair.ours], other[pair.theirs]) for pair in pairs.itertuples()]
+            groups += [place] * len(pairs)
         if len(set(groups)) < FEWEST_SETTINGS:
             return None
         quantities = np.array(values)[:, None, None]

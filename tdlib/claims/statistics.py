@@ -1,4 +1,4 @@
-"""What the claims are tested by, where it takes more than a line: functions of Evidence, None where rows are too few."""
+"""What claims are tested by, where it takes more than a line; None where there are too few rows."""
 
 from collections.abc import Callable
 
@@ -32,8 +32,9 @@ def published_wins(evidence: Evidence) -> Estimate:
     theirs = tables.published(evidence.published, table="win rate (F3)", teacher=models.title("itransformer"))
     theirs = theirs.set_index("dataset")["value"]
     here = evidence.main[evidence.main["dataset"].isin(theirs.index) & (evidence.main["horizon"] == 96)]
-    found = evidence.win_rate(evidence.plain(here), here[here["model"] == "itransformer"])
-    level = theirs[sorted(set(evidence.plain(here)["dataset"]))].mean()
+    plain, teacher = evidence.plain(here), here[here["model"] == "itransformer"]
+    found = evidence.win_rate(plain, teacher)
+    level = theirs[sorted({*plain["dataset"]} & {*teacher["dataset"]})].mean()
     return Estimate(found.value - level, found.low - level, found.high - level, found.settings, found.runs)
 
 
@@ -46,13 +47,13 @@ def kept(evidence: Evidence) -> Estimate | None:
 
 def kept_beyond_null(evidence: Evidence) -> Estimate | None:
     found = evidence.keeps
-    own, null = (found[found["part"] == part] for part in ("distilled", "null"))
-    both = own.join(null, rsuffix=" null", how="inner")
+    own, null = (found.loc[found["part"] == part, ["estimate", "low", "high"]] for part in ("distilled", "null"))
+    both = own.index.intersection(null.index)
     if both.empty:
         return None
-    value = both["estimate"] - both["estimate null"]
-    low, high = both["low"] - both["high null"], both["high"] - both["low null"]
-    return Estimate(value.mean(), low.mean(), high.mean(), len(both), int(both["seeds"].sum()))
+    own, null = own.loc[both], null.loc[both].rename(columns={"low": "high", "high": "low"})  # the farthest ends
+    runs = found.loc[found["part"] == "distilled", "seeds"].loc[both].sum()
+    return Estimate(*(own - null).mean()[own.columns], settings=len(both), runs=int(runs))
 
 
 def coarse(evidence: Evidence) -> Estimate | None:
