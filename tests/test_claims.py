@@ -10,7 +10,7 @@ import pytest
 import small
 import torch
 
-from tdlib import claims, profiles, rows
+from tdlib import analysis, claims, profiles, rows
 from tdlib.claims import Claim, Estimate, theorems
 from tdlib.claims.evidence import HORIZONS, best_on_validation
 from tdlib.claims.listed import CLAIMS
@@ -155,6 +155,19 @@ def test_a_benchmark_that_was_not_taken_is_not_tested(evidence, tmp_path):
     other = claims.Evidence("smoke", evidence.store.place, published=PLACES["published"], benchmarks=tmp_path)
     assert line(other, "faster")["verdict"] == "not tested here"
     assert line(evidence, "faster")["verdict"] != "not tested here"
+
+
+def test_what_is_kept_is_what_page_02_shows_against_the_null_that_keeps_most(tmp_path):
+    level = filled(tmp_path, lambda config: 0.8 + 0.002 * (config.model == "ridge"))  # noise decides who wins
+    table = analysis.keeps(level.main, level.store)["estimate"].unstack("system")
+    own = [name for name in table if " from " in name]
+    kept = line(level, "win keep")
+    assert kept["value"] == pytest.approx(table[own].stack().mean())
+    assert (kept["settings"], kept["runs"]) == (2, 4)  # teachers; two seeds of each student
+    null = line(level, "win keep, null")
+    assert null["value"] == pytest.approx((table[own].max(axis=1) - table.drop(columns=own).max(axis=1)).mean())
+    assert null["low"] < null["value"] < null["high"]
+    assert line(filled(tmp_path / "none"), "win keep")["verdict"] == "not tested here"  # the plain MLP wins nowhere
 
 
 # --- statistics over several settings, on rows that are changed

@@ -82,12 +82,14 @@ class Evidence:
         runs = runs[(runs["model"] == "mlp") & (runs["part"] == "distilled")]
         return runs[runs["teacher"] == teacher] if teacher else best_on_validation(runs)
 
-    def baselines(self) -> pd.DataFrame:
+    def baselines(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
         """What learned from no teacher and is none, but for the plain MLP."""
-        return self.main[(self.main["part"] == "plain") & (self.main["model"] != "mlp")]
+        runs = self.main if runs is None else runs
+        return runs[(runs["part"] == "plain") & (runs["model"] != "mlp")]
 
-    def model(self, name: str) -> pd.DataFrame:
-        return self.main[(self.main["model"] == name) & (self.main["part"] != "distilled")]
+    def model(self, name: str, runs: pd.DataFrame | None = None) -> pd.DataFrame:
+        runs = self.main if runs is None else runs
+        return runs[(runs["model"] == name) & (runs["part"] != "distilled")]
 
     # --- statistics
 
@@ -137,18 +139,6 @@ class Evidence:
         quantities = np.array(values)[:, None, None]
         mean, draws = bootstrap.draws(quantities, groups, lambda means: means.mean(), block=1, segment="claims")
         return Estimate(float(mean), *bootstrap.interval(draws), settings=len(set(groups)), runs=len(values))
-
-    @functools.cached_property
-    def keeps(self) -> pd.DataFrame:
-        """`analysis.keeps` where it has an interval, with `part`: "distilled", or "null" for a system without teacher.
-
-        Of the nulls only the one that keeps most, in each setting and against each teacher.
-        """
-        found = analysis.keeps(self.main, self.store).dropna(subset=["low", "high"]).reset_index()
-        taught = self.main.loc[self.main["part"] == "distilled", "system"]
-        found["part"] = np.where(found["system"].isin(taught), "distilled", "null")
-        best = found.groupby(["dataset", "horizon", "teacher", "part"], sort=False)["estimate"].idxmax()
-        return found.loc[best].set_index(["dataset", "horizon", "teacher"])
 
     def wins_of_data_sets(self) -> Estimate | None:
         """On how many of the paper's data sets the distilled MLP is best of all systems, mean over its four horizons.

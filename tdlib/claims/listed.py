@@ -117,7 +117,7 @@ CLAIMS = [
     Claim(
         "win keep",
         "The distilled MLP keeps as many of the plain MLP's wins as published",
-        "win keep, mean over settings and teachers with an interval; ends are means of theirs",
+        "win keep, mean over settings and teachers",
         statistics.kept,
         unit="% of wins",
         side="at least",
@@ -129,7 +129,7 @@ CLAIMS = [
     Claim(
         "win keep, null",
         "It keeps more of them than a student without a teacher does",
-        "win keep less that of the baseline or other seed that keeps most, as above; ends as far apart as both allow",
+        "win keep less that of the baseline or other seed that keeps most of each, mean over settings and teachers",
         statistics.kept_beyond_null,
         unit="points",
         side="above",

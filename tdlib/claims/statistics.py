@@ -1,11 +1,13 @@
 """What claims are tested by, where it takes more than a line; None where there are too few rows."""
 
+import math
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 
-from tdlib import models, rows
-from tdlib.claims.evidence import HORIZONS, Estimate, Evidence, best_on_validation
+from tdlib import analysis, bootstrap, models, rows
+from tdlib.claims.evidence import HORIZONS, SETTING, Estimate, Evidence, best_on_validation
 from tdlib.report import tables
 
 
@@ -38,22 +40,63 @@ def published_wins(evidence: Evidence) -> Estimate:
     return Estimate(found.value - level, found.low - level, found.high - level, found.settings, found.runs)
 
 
-def kept(evidence: Evidence) -> Estimate | None:
-    found = evidence.keeps
-    found = found[found["part"] == "distilled"]
-    means = found[["estimate", "low", "high"]].mean()
-    return Estimate(*means, len(found), int(found["seeds"].sum())) if len(found) else None
+def kept(evidence: Evidence) -> Estimate:
+    return _keeps(evidence, lambda means: _share(means, 0))
 
 
-def kept_beyond_null(evidence: Evidence) -> Estimate | None:
-    found = evidence.keeps
-    own, null = (found.loc[found["part"] == part, ["estimate", "low", "high"]] for part in ("distilled", "null"))
-    both = own.index.intersection(null.index)
-    if both.empty:
+def kept_beyond_null(evidence: Evidence) -> Estimate:
+    return _keeps(evidence, lambda means: _share(means, 0) - _share(means, 1), null=True)
+
+
+def _share(means: np.ndarray, column: int) -> float:
+    """Of what was won, in the last column, how much is kept, in percent: mean over runs that won anything."""
+    won = means[means[:, -1] > 0]
+    return 100 * float(np.mean(won[:, column] / won[:, -1])) if len(won) else math.nan
+
+
+def _keeps(evidence: Evidence, statistic: Callable[[np.ndarray], float], *, null: bool = False) -> Estimate:
+    """A statistic of what distilled student and null keep, and of what the plain MLP wins, windows and seeds paired.
+
+    The null is, in each setting and against each teacher, that baseline or other seed of the plain MLP which keeps
+    most. Mean over settings and teachers, drawn together. `rows.Missing` where there is none.
+    """
+    values, drawn, runs = [], [], 0
+    for place, here in evidence.main.groupby(SETTING, sort=False):
+        plain, nulls = evidence.plain(here), evidence.baselines(here)
+        others = [group for _, group in nulls.groupby("model", sort=False)]
+        others += [plain.assign(id=np.roll(plain["id"], 1))] if len(plain) > 1 else []
+        for _, students in here[(here["model"] == "mlp") & (here["part"] == "distilled")].groupby(
+            "teacher", sort=False
+        ):
+            teacher = evidence.model(students["teacher"].iloc[0], here)
+            kept = [_won(evidence, plain, students, teacher, other) for other in (others if null else [students])]
+            kept = [found for found in kept if found is not None]
+            if kept:
+                wins, groups = max(kept, key=lambda found: _share(found[0].mean(2), 1))
+                value, draws = bootstrap.draws(wins, groups, statistic, block=place[1] + place[2], segment=place[0])
+                if math.isfinite(value):  # there was a win to keep
+                    values, drawn, runs = [*values, value], [*drawn, draws], runs + len(groups)
+    if not values:
+        raise rows.missing(evidence.runs, "no teacher with a plain and a distilled MLP of the same seed")
+    return Estimate(float(np.mean(values)), *bootstrap.interval(np.mean(drawn, 0)), settings=len(values), runs=runs)
+
+
+def _won(evidence: Evidence, plain, students, teacher, other) -> tuple[np.ndarray, list] | None:
+    """[P, 3, N], on which windows student and other keep a win of the plain MLP's, and which it wins; and P groups."""
+    if not all(map(len, (plain, students, teacher, other))):
         return None
-    own, null = own.loc[both], null.loc[both].rename(columns={"low": "high", "high": "low"})  # the farthest ends
-    runs = found.loc[found["part"] == "distilled", "seeds"].loc[both].sum()
-    return Estimate(*(own - null).mean()[own.columns], settings=len(both), runs=int(runs))
+    found = analysis.pairs(students, teacher).set_axis(["student", "teacher", "group"], axis=1)
+    for name, frame in (("student", students), ("other", other)):
+        beside = analysis.pairs(plain, frame)[["ours", "theirs"]].set_axis(["plain", name], axis=1)
+        found = found.merge(beside)
+    errors = {
+        name: np.array([evidence.store.arrays(id)["errors"] for id in found[name]])
+        for name in ("plain", "student", "other", "teacher")
+    }
+    if found.empty:
+        return None
+    plain, student, other = (errors[name] < errors["teacher"] for name in ("plain", "student", "other"))
+    return np.stack([plain & student, plain & other, plain], 1), list(found["group"])
 
 
 def coarse(evidence: Evidence) -> Estimate | None:
