@@ -2,8 +2,8 @@
 
     Claim --test(Evidence)--> Estimate (value, 95% interval) --verdict--> holds | does not hold here | inconclusive
 
-`listed.CLAIMS` are the claims, `evidence` has the rows and what is estimated from them, `statistics` what single claims
-are tested by, `theorems` the two inequalities.
+`listed.CLAIMS` are the claims, those of `exact` without an interval among them; `evidence` has the rows and what is
+estimated from them, `statistics` what single claims are tested by, `theorems` the two inequalities.
 """
 
 import math

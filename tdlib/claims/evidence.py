@@ -70,7 +70,7 @@ class Evidence:
 
     def versatility(self, question: str) -> pd.DataFrame:
         """The runs of a question of page 07, by `name`. `rows.Missing` where there is none."""
-        return tables.named([entry for study in self.profiles for entry in study.versatility()[question]], self.runs)
+        return tables.named([run for entry in self.profiles for run in entry.versatility()[question]], self.runs)
 
     def plain(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
         runs = self.main if runs is None else runs

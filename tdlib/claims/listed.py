@@ -5,7 +5,7 @@ theorems of TimeDistill v3, whose figures are in `results/published.csv`.
 """
 
 from tdlib import models
-from tdlib.claims import Claim, Estimate, Evidence, statistics, theorems
+from tdlib.claims import Claim, exact, statistics
 from tdlib.claims.evidence import PAPER
 
 OVER = "mean over settings"
@@ -57,14 +57,6 @@ def _ablated(variant: str, part: str, published: float) -> Claim:
     )
 
 
-def _theorem(name: str, sentence: str, source: str, holds) -> Claim:
-    def test(evidence: Evidence) -> Estimate:
-        return evidence.theorem(holds)
-
-    words = "share of real and made triples on which the inequality holds; exact, one counterexample is enough"
-    return Claim(name, sentence, words, test, "% of triples", "at least", bound=100, source=source)
-
-
 CLAIMS = [
     _against_plain("itransformer", -10.33),
     _against_plain("moderntcn", -10.88),
@@ -88,7 +80,7 @@ CLAIMS = [
         "best of all",
         "The distilled MLP is the best of all systems on 7 of 8 data sets",
         f"of the {len(PAPER)} data sets, means over four horizons, teacher by validation; ends: the rest lost, or won",
-        Evidence.wins_of_data_sets,
+        lambda evidence: evidence.wins_of_data_sets(),
         unit="of 8 data sets",
         side="at least",
         bound=7,
@@ -216,64 +208,5 @@ CLAIMS = [
         f"difference between the MLP distilled from ridge and the plain one, {OVER}",
         lambda evidence: evidence.difference(evidence.distilled("ridge", evidence.runs), evidence.plain()),
     ),
-    Claim(
-        "faster",
-        "Forecasts are up to 7 times as fast as a teacher's",
-        "largest ratio of median latencies over our teachers, batches of 16, page 10; measured, no interval",
-        lambda evidence: statistics.exact(times := evidence.latencies(), times is not None and times.max(), 0),
-        unit="times",
-        side="at least",
-        bound=7,
-        published=7.09,
-        source="Table 11, ECL",
-        over="teachers",
-    ),
-    Claim(
-        "fewer weights",
-        "The student has up to 130 times fewer weights than a teacher",
-        "largest ratio of weights over settings and teachers; counted, no interval",
-        lambda evidence: statistics.exact(times := evidence.weights(), times.max(), len(times)),
-        unit="times",
-        side="at least",
-        bound=122.3,
-        published=122.3,
-        source="Table 11, ECL",
-        over="settings and teachers",
-    ),
-    Claim(
-        "always fewer weights",
-        "The student has fewer weights than every teacher",
-        "smallest ratio of weights over settings and teachers; counted, no interval",
-        lambda evidence: statistics.exact(times := evidence.weights(), times.min(), len(times)),
-        unit="times",
-        side="above",
-        bound=1,
-        published=3.796,
-        source="Table 11, ECL",
-        over="settings and teachers",
-    ),
-    _theorem(
-        "theorem 4.1",
-        "Truth and teacher's scales at full length bound learning from mixtures",
-        "Theorem 4.1",
-        theorems.scales,
-    ),
-    _theorem(
-        "theorem 4.1, as trained",
-        "The scale loss that is trained, pooled on both sides, bounds it",
-        "Theorem 4.1",
-        lambda y, t, s: theorems.scales(y, t, s, pooled=True),
-    ),
-    _theorem(
-        "theorem 4.2",
-        "Learning from the truth's and the teacher's periods bounds learning from a mixture of mass one",
-        "Theorem 4.2",
-        theorems.periods,
-    ),
-    _theorem(
-        "theorem 4.2, as published",
-        "The squared error bounds the divergence of periods, as the published proof has it",
-        "Theorem 4.2",
-        lambda y, t, s: theorems.error_bounds_divergence(y, s),
-    ),
+    *exact.CLAIMS,
 ]

@@ -129,7 +129,3 @@ def each_lookback(evidence: Evidence) -> Estimate | None:
     runs = [group for _, group in evidence.lookback.groupby("lookback")]
     mlps = [group[group["model"] == "mlp"] for group in runs]
     return evidence.worst([(mlp[mlp["part"] == "distilled"], mlp[mlp["part"] == "plain"]) for mlp in mlps], 2)
-
-
-def exact(values: pd.Series | None, value: float, runs: int) -> Estimate | None:
-    return None if values is None or values.empty else Estimate(value, value, value, len(values), runs)
