@@ -10,7 +10,7 @@ import pytest
 import small
 import torch
 
-from tdlib import analysis, claims, profiles, rows
+from tdlib import analysis, claims, profiles, rows, study
 from tdlib.claims import Claim, Estimate, theorems
 from tdlib.claims.evidence import HORIZONS, best_on_validation
 from tdlib.claims.listed import CLAIMS
@@ -62,10 +62,10 @@ def level(config) -> float:
 def filled(folder: Path, of=level, profile: str = "smoke", keep=lambda config: True) -> claims.Evidence:
     """All runs of a profile with errors of `of(config)` times a wave that all share, and noise of their own."""
     store, table = Store(folder), profiles.Profile(profile)
-    wanted = table.runs() + table.ablation_references()
     windows = np.arange(300)  # two and a half blocks of 96 + 24
-    for config in dict.fromkeys(wanted):
-        if keep(config):
+
+    def write(configs) -> None:
+        for config in filter(keep, dict.fromkeys(configs)):
             noise = np.random.default_rng(int(config.id, 16) % 2**32).normal(0, 0.01, len(windows))
             errors = of(config) * (1 + 0.3 * np.sin(windows / 20) + noise)
             mse = float(errors.mean())
@@ -73,6 +73,9 @@ def filled(folder: Path, of=level, profile: str = "smoke", keep=lambda config: T
             figures |= {"test_scale_mse": [mse, mse**2]}
             row = small.row(config.id, config=config.to_dict(), metrics=figures)
             store.write(row, small.arrays(errors, horizon=config.horizon))
+
+    write(table.runs() + table.ablation_references())
+    write(table.fair(study.ensure(table.trials(), store=store, train_missing=False)))
     return claims.Evidence(profile, folder, **PLACES)
 
 
@@ -103,6 +106,7 @@ def test_a_difference_is_what_the_rows_say(evidence):
     assert (found["settings"], found["runs"], found["verdict"]) == (1, 2, "holds")
     assert line(evidence, "teacher, iTransformer")["value"] == pytest.approx(-12.5, abs=0.5)
     assert line(evidence, "Ridge")["value"] == pytest.approx(100 * (0.7 / 0.9 - 1), abs=0.5)
+    assert line(evidence, "plain, fair")["value"] == pytest.approx(-30, abs=0.5)
     assert line(evidence, "any teacher")["settings"] == 8
     assert line(evidence, "any student")["settings"] == 3
     assert line(evidence, "any look-back")["settings"] == 2
@@ -110,7 +114,7 @@ def test_a_difference_is_what_the_rows_say(evidence):
 
 def test_a_worse_student_turns_the_verdicts(tmp_path):
     worse = filled(tmp_path, lambda config: 1.3 if config.teacher else level(config))
-    names = ["plain, iTransformer", "plain, ModernTCN", "teacher, iTransformer", "Ridge", "Phase ridge"]
+    names = ["plain, iTransformer", "plain, ModernTCN", "plain, fair", "teacher, iTransformer", "Ridge", "Phase ridge"]
     names += ["strongest baseline", "any teacher", "any student", "any look-back", "without the truth"]
     for name in names:
         assert line(worse, name)["verdict"] == "does not hold here", name

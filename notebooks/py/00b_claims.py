@@ -12,11 +12,14 @@ results = "../results"
 train_missing = False
 
 # %%
+import pandas as pd
+
 from tdlib import claims, rows
 from tdlib.claims.listed import CLAIMS
 from tdlib.report import plots, tables
 
 places = {"published": "../results/published.csv", "benchmarks": f"{results}/benchmarks"}
+pd.options.display.max_colwidth = None  # whole sentences
 evidence = claims.Evidence(profile, store, train_missing=train_missing, **places)
 
 # %% [markdown]
@@ -37,7 +40,7 @@ evidence = claims.Evidence(profile, store, train_missing=train_missing, **places
 found = claims.table(CLAIMS, evidence)
 shown = tables.save(claims.short(found), "claims", f"{results}/tables")
 found.round(4).to_csv(f"{results}/claims.csv", index=False)
-shown
+shown.fillna("")
 
 # %% [markdown]
 # ## How far from the bound?

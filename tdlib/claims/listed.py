@@ -9,6 +9,7 @@ from tdlib.claims import Claim, exact, statistics
 from tdlib.claims.evidence import PAPER
 
 OVER = "mean over settings"
+DRAWN = "at least two settings; settings and seeds are drawn, not time"
 BEST = "of the distilled MLP whose teacher is best on validation"
 
 
@@ -130,7 +131,7 @@ CLAIMS = [
     Claim(
         "coarse scales",
         "Coarse scales gain most",
-        "relative gain of the coarsest scale less that of the whole error, at least two settings",
+        f"relative gain of the coarsest scale less that of the whole error, {DRAWN}",
         statistics.coarse,
         unit="points",
         side="above",
@@ -139,7 +140,7 @@ CLAIMS = [
     Claim(
         "periods",
         "Distilled, the period distributions are closer to the truth's",
-        "difference in KL to the plain MLP of the same seed, at least two settings",
+        f"difference in KL to the plain MLP of the same seed, {DRAWN}",
         lambda evidence: evidence.over_runs(evidence.distilled(), evidence.plain(), statistics.nearer),
         unit="% KL",
         source="Table 12",
@@ -147,7 +148,7 @@ CLAIMS = [
     Claim(
         "periods, null",
         "The period parts of the loss bring them closer",
-        "difference in KL, full method to the one without period parts, at least two settings",
+        f"difference in KL, full method to the one without period parts, {DRAWN}",
         lambda evidence: evidence.over_runs(
             statistics.variant(evidence, "full"), statistics.variant(evidence, "w/o period"), statistics.nearer
         ),
