@@ -25,7 +25,7 @@ evidence = claims.Evidence(profile, store, train_missing=train_missing, **places
 # %% [markdown]
 # ## The rule
 # A claim says on which side of a bound its statistic lies: that the distilled student's error, relative to another's,
-# is below 0 percent, or a share above 50. It
+# is below 0 percent, or a share at least the published one. It
 #
 # * **holds** where the whole interval is on the claimed side,
 # * **does not hold here** where none of it is,
