@@ -10,6 +10,10 @@ from tdlib import models, study
 from tdlib.config import RunConfig
 
 
+class Missing(ValueError):
+    """Rows that something needs are not in the store."""
+
+
 def read(
     wanted: Iterable[RunConfig], profile: str, *parts: str, store: str | Path, train_missing: bool = False
 ) -> pd.DataFrame:
@@ -31,10 +35,10 @@ def read(
     return with_systems(runs)
 
 
-def missing(runs: pd.DataFrame, what: str) -> ValueError:
+def missing(runs: pd.DataFrame, what: str) -> Missing:
     """What to raise where `what` is not among the runs: it names the command that trains it."""
     commands = runs.attrs.get("commands", "`python -m tdlib runs`")
-    return ValueError(f"{what} is in the store; train what is missing with {commands}")
+    return Missing(f"{what} is in the store; train what is missing with {commands}")
 
 
 def system(model: str, teacher: str | None = None) -> str:

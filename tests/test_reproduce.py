@@ -130,7 +130,7 @@ def command(*parts: str) -> str:
 
 
 READ = {"06_ablation": ["ablation"], "07_versatility": ["versatility"], "08_lookback": ["lookback"]}
-READ |= {"09_sensitivity": ["sensitivity"], "10_efficiency": ["main", "versatility"]}
+READ |= {"09_sensitivity": ["sensitivity"], "10_efficiency": ["main", "versatility"], "00b_claims": []}
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if name != "01_from_scratch"])
@@ -153,13 +153,16 @@ REFUSED = [
     ("plain", "02_win_rate", "no teacher with a plain and a distilled MLP of the same seed"),
     ("plain", "03_multi_scale", THREE),
     ("plain", "10_efficiency", "no run with system 'MLP' (there is: MLP from iTransformer, iTransformer, "),
+    ("distilled", "00b_claims", "no pair of runs that a claim compares"),
     ("distilled", "04_spectrum", "no run with teacher 'itransformer'"),
     ("distilled", "06_ablation", "no run of the full method"),
     ("distilled", "11_theory", "no run with part 'distilled' (there is: teacher)"),
 ]
 DRAWN = [
+    ("teacher", "00b_claims"),
     ("teacher", "05_main_table"),
     ("teacher", "07_versatility"),
+    ("plain", "00b_claims"),
     ("plain", "05_main_table"),
     ("plain", "06_ablation"),
     ("plain", "08_lookback"),

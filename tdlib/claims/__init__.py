@@ -1,0 +1,93 @@
+"""Claims of the paper and of this study, each tested on rows, and one rule for the verdict.
+
+    Claim --test(Evidence)--> Estimate (value, 95% interval) --verdict--> holds | does not hold here | inconclusive
+
+`listed.CLAIMS` are the claims, those of `exact` without an interval among them; `evidence` has the rows and what is
+estimated from them, `statistics` what single claims are tested by, `theorems` the two inequalities.
+"""
+
+import math
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tdlib.checks import one_of
+from tdlib.claims.evidence import Estimate, Evidence
+from tdlib.rows import Missing
+
+__all__ = ["VERDICTS", "Claim", "Estimate", "Evidence", "table", "verdict"]
+
+VERDICTS = ("holds", "does not hold here", "inconclusive", "not tested here")
+SIDES = {"below": operator.lt, "above": operator.gt, "at least": operator.ge}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence and how rows decide it: `statistic`, in `unit`, is to lie on a `side` of `bound`.
+
+    `published` is what `source` gives for the statistic, in its unit; None where it gives no figure. `over` says what
+    the `settings` of its Estimate are: data sets with their horizons or, say, teachers. `test` returns None, or raises
+    `rows.Missing`, where the rows are not there or fewer than `statistic` says.
+    """
+
+    name: str
+    sentence: str
+    statistic: str
+    test: Callable[[Evidence], Estimate | None]
+    unit: str = "% MSE"
+    side: str = "below"
+    bound: float = 0.0
+    published: float | None = None
+    source: str = "this study"
+    over: str = "settings"
+
+
+def verdict(low: float, high: float, side: str, bound: float = 0.0) -> str:
+    """The rule: *holds* where the whole interval is on the claimed side of `bound`, *does not hold here* where none
+    of it is, *inconclusive* where it straddles, *not tested here* where there is no interval (NaN).
+
+    What is counted or proved exactly has `low` and `high` equal, or as far apart as what is missing may move it.
+    ValueError for a side other than "below", "above" and "at least".
+    """
+    one_of("side", side, SIDES)
+    if math.isnan(low) or math.isnan(high):
+        return "not tested here"
+    both = SIDES[side](low, bound), SIDES[side](high, bound)
+    return "holds" if all(both) else "inconclusive" if any(both) else "does not hold here"
+
+
+def table(claims: Iterable[Claim], evidence: Evidence) -> pd.DataFrame:
+    """One line a claim, with what is claimed, what was found, on how many settings and runs, and the verdict."""
+    lines = []
+    for claim in claims:
+        found = _found(claim, evidence)
+        claimed = f"{claim.side} {claim.bound:g}"
+        line = {name: getattr(claim, name) for name in ("name", "sentence", "statistic", "unit", "published", "source")}
+        line |= {"claimed": claimed, **vars(found), "ours": _words(found, claim)}
+        lines.append(line | {"verdict": verdict(found.low, found.high, claim.side, claim.bound)})
+    return pd.DataFrame(lines)
+
+
+def short(table: pd.DataFrame) -> pd.DataFrame:
+    """What README shows of it: claim, published, ours, verdict."""
+    published = table["published"].map("{:.4g} ".format, na_action="ignore") + table["unit"]
+    return pd.DataFrame({"claim": table["sentence"], "published": published, **table[["ours", "verdict"]]})
+
+
+def _found(claim: Claim, evidence: Evidence) -> Estimate:
+    try:
+        found = claim.test(evidence)
+    except Missing:
+        found = None
+    return found or Estimate(math.nan, math.nan, math.nan, 0, 0)
+
+
+def _words(found: Estimate, claim: Claim) -> str | None:
+    if math.isnan(found.value):
+        return None
+    ends = "" if found.low == found.high else f" [{found.low:.1f}, {found.high:.1f}]"
+    runs = f", {found.runs} runs" if found.runs else ""
+    over = claim.over.removesuffix("s" if found.settings == 1 else "")
+    return f"{found.value:.1f}{ends} {claim.unit}; {found.settings} {over}{runs}"

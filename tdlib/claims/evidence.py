@@ -1,0 +1,202 @@
+"""The rows that claims are tested on, and the statistics that test them, each with its 95% interval."""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from tdlib import analysis, bootstrap, models, profiles, rows, study
+from tdlib.report import tables
+from tdlib.store import Store
+
+SETTING = ["dataset", "lookback", "horizon"]
+PAPER = ("ECL", "ETTh1", "ETTh2", "ETTm1", "ETTm2", "Solar", "Traffic", "Weather")
+HORIZONS = (96, 192, 336, 720)
+FEWEST_SETTINGS = 2  # for an interval over settings and runs
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A statistic, its interval, and over how many settings and runs (or pairs of runs) it is taken."""
+
+    value: float
+    low: float
+    high: float
+    settings: int
+    runs: int
+
+
+class Evidence:
+    """All rows of some profiles, by their part; a part that is not there is empty.
+
+    `benchmarks` is the folder with page 10's latencies. ValueError where the store has no row of the profiles.
+    """
+
+    def __init__(
+        self,
+        profile: str,
+        store: str | Path,
+        *,
+        published: str | Path,
+        benchmarks: str | Path,
+        train_missing: bool = False,
+    ):
+        self.profiles, self.store = profiles.load(profile), Store(store)
+        self.published, self.benchmarks = Path(published), Path(benchmarks)
+        trials = [run for entry in self.profiles for run in entry.trials()]
+        tried = study.ensure(trials, store=store, train_missing=False)
+        chosen = [run for entry in self.profiles for run in entry.fair(tried)] if len(tried) else []
+        wanted = [run for entry in self.profiles for run in [*entry.runs(), *entry.ablation_references()]]
+        self.runs = rows.read([*wanted, *chosen], profile, store=store, train_missing=train_missing)
+        self.fair = self._of(chosen)
+        self.main = self._of(run for entry in self.profiles for run in entry.main())
+        self.lookback = self._of(run for entry in self.profiles for run in entry.lookback())
+
+    def _of(self, configs: Iterable) -> pd.DataFrame:
+        return self.runs[self.runs["id"].isin({config.id for config in configs})]
+
+    @functools.cached_property
+    def ablation(self) -> pd.DataFrame:
+        """The ablation's runs with their `variant`; the plain student beside them is "plain"."""
+        names = {run.id: name for entry in self.profiles for run, name in entry.ablation().items()}
+        beside = self._of(run for entry in self.profiles for run in entry.ablation_references())
+        variants = self.runs[self.runs["id"].isin(names)]
+        plain = beside[beside["part"] == "plain"].assign(variant="plain")
+        return pd.concat([variants.assign(variant=variants["id"].map(names)), plain])
+
+    def versatility(self, question: str) -> pd.DataFrame:
+        """The runs of a question of page 07, by `name`. `rows.Missing` where there is none."""
+        return tables.named([run for entry in self.profiles for run in entry.versatility()[question]], self.runs)
+
+    def plain(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
+        runs = self.main if runs is None else runs
+        return runs[(runs["model"] == "mlp") & (runs["part"] == "plain")]
+
+    def distilled(self, teacher: str | None = None, runs: pd.DataFrame | None = None) -> pd.DataFrame:
+        """The MLPs that learned from `teacher`; from that of each setting which is best on validation if None."""
+        runs = self.main if runs is None else runs
+        runs = runs[(runs["model"] == "mlp") & (runs["part"] == "distilled")]
+        return runs[runs["teacher"] == teacher] if teacher else best_on_validation(runs)
+
+    def baselines(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
+        """What learned from no teacher and is none, but for the plain MLP."""
+        runs = self.main if runs is None else runs
+        return runs[(runs["part"] == "plain") & (runs["model"] != "mlp")]
+
+    def model(self, name: str, runs: pd.DataFrame | None = None) -> pd.DataFrame:
+        runs = self.main if runs is None else runs
+        return runs[(runs["model"] == name) & (runs["part"] != "distilled")]
+
+    # --- statistics
+
+    def difference(self, ours: pd.DataFrame, theirs: pd.DataFrame) -> Estimate:
+        """`analysis.compare` over all settings: difference in MSE, in percent."""
+        return self._pooled(ours, theirs, ("difference", "low", "high"))
+
+    def win_rate(self, ours: pd.DataFrame, theirs: pd.DataFrame) -> Estimate:
+        """Share of windows in percent, ties half."""
+        return self._pooled(ours, theirs, ("win rate", "win low", "win high"))
+
+    def _pooled(self, ours: pd.DataFrame, theirs: pd.DataFrame, columns: tuple[str, ...]) -> Estimate:
+        found = analysis.compare(ours, theirs, self.store)
+        line = found.loc[("all", "all")]
+        return Estimate(*line[list(columns)].astype(float), settings=len(found) - 1, runs=int(line["runs"]))
+
+    def worst(self, pairs: Iterable[tuple[pd.DataFrame, pd.DataFrame]], fewest: int) -> Estimate | None:
+        """The largest of several differences; its ends are the largest ends: below 0 where each of them is.
+
+        None where fewer than `fewest` pairs of frames can be compared.
+        """
+        found = []
+        for ours, theirs in pairs:
+            try:
+                found.append(self.difference(ours, theirs))
+            except rows.Missing:
+                continue
+        if len(found) < fewest:
+            return None
+        largest = [max(getattr(one, name) for one in found) for name in ("value", "low", "high")]
+        return Estimate(*largest, settings=len(found), runs=sum(one.runs for one in found))
+
+    def over_runs(self, ours: pd.DataFrame, theirs: pd.DataFrame, value) -> Estimate | None:
+        """Mean of `value(our row, their row)` over pairs of runs; settings, then pairs are drawn.
+
+        None for fewer than `FEWEST_SETTINGS`.
+        """
+        values, groups = [], []
+        for place, found in ours.groupby(SETTING, sort=False):
+            there = theirs[(theirs[SETTING] == list(place)).all(axis=1)]
+            pairs = analysis.pairs(found, there) if len(there) else there
+            mine, other = (frame.set_index("id").loc for frame in (found, there))
+            values += [value(mine[pair.ours], other[pair.theirs]) for pair in pairs.itertuples()]
+            groups += [place] * len(pairs)
+        if len(set(groups)) < FEWEST_SETTINGS:
+            return None
+        quantities = np.array(values)[:, None, None]
+        mean, draws = bootstrap.draws(quantities, groups, lambda means: means.mean(), block=1, segment="claims")
+        return Estimate(float(mean), *bootstrap.interval(draws), settings=len(set(groups)), runs=len(values))
+
+    def wins_of_data_sets(self) -> Estimate | None:
+        """On how many of the paper's data sets the distilled MLP is best of all systems, mean over its four horizons.
+
+        `low` counts the data sets that are not there as lost, `high` as won. None where no data set is there.
+        """
+        runs = self.main[self.main["dataset"].isin(PAPER) & self.main["horizon"].isin(HORIZONS)]
+        means = runs.groupby(["dataset", "system", "horizon"])[["val_mse", "test_mse"]].mean()
+        whole = means.groupby(["dataset", "system"]).agg(["mean", "count"])
+        whole = whole[whole["test_mse", "count"] == len(HORIZONS)].xs("mean", axis=1, level=1).reset_index()
+        taught = whole["system"].isin(runs.loc[runs["part"] == "distilled", "system"])
+        ours = whole[taught].sort_values("val_mse").drop_duplicates("dataset").set_index("dataset")["test_mse"]
+        theirs = whole[~taught].groupby("dataset")["test_mse"].min().reindex(ours.index)
+        won, there = int((ours < theirs).sum()), int(theirs.notna().sum())
+        return Estimate(won, won, won + len(PAPER) - there, settings=there, runs=len(runs)) if there else None
+
+    def weights(self) -> pd.Series:
+        """How many times the student's weights each teacher has, by data set, horizon and teacher."""
+        student = self.plain().groupby(["dataset", "horizon"])["parameters"].first()
+        teachers = self.main[self.main["part"] == "teacher"]
+        teachers = teachers.groupby(["dataset", "horizon", "system"])["parameters"].first()
+        return (teachers / student.reindex(teachers.index.droplevel("system")).to_numpy()).dropna()
+
+    def latencies(self) -> pd.Series | None:
+        """How many times the student's latency each teacher takes, batches of 16, as page 10 measured it."""
+        path = self.benchmarks / "latency.csv"
+        if not path.exists():
+            return None
+        times = pd.read_csv(path).query("batch == 16").set_index("system")["median ms"]
+        titles = [models.title(name) for name in models.names("teacher")]
+        return times[times.index.isin(titles)] / times[models.title("mlp")]
+
+    def triples(self) -> list[torch.Tensor]:
+        """Truth, teacher and student [n, H]: the windows that the first distilled row and its teacher keep.
+
+        Below them as many that agree up to noise of 0.1 and 0.3 around the student.
+        """
+        student = rows.select(self.main, part="distilled").iloc[0]
+        names = {"model": student["teacher"], **{name: student[name] for name in SETTING}}
+        teacher = rows.select(self.main, part="teacher", **names).iloc[0]
+        mine, other = (self.store.arrays(id) for id in (student["id"], teacher["id"]))
+        parts = [mine["sample_y"], other["sample_prediction"], mine["sample_prediction"]]
+        real = [torch.from_numpy(part.astype(np.float64)).transpose(1, 2).flatten(0, 1) for part in parts]
+        generator = torch.Generator().manual_seed(0)
+        noise = [torch.randn(real[0].shape, generator=generator, dtype=torch.float64) for _ in range(3)]
+        near = [noise[0] + 0.1 * noise[1], noise[0] + 0.3 * noise[2], noise[0]]
+        return [torch.cat(pair) for pair in zip(real, near, strict=True)]
+
+    def theorem(self, holds) -> Estimate:
+        """Share of the triples on which `holds`, in percent."""
+        share = 100 * holds(*self.triples()).double().mean().item()
+        return Estimate(share, share, share, settings=1, runs=2)
+
+
+def best_on_validation(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of each setting the runs of that system whose mean validation error is smallest."""
+    if runs.empty:
+        raise rows.missing(runs, "no run to choose from")
+    means = runs.groupby([*SETTING, "system"], sort=False)["val_mse"].mean().reset_index()
+    chosen = means.loc[means.groupby(SETTING, sort=False)["val_mse"].idxmin(), [*SETTING, "system"]]
+    return runs.merge(chosen, on=[*SETTING, "system"])

@@ -1,0 +1,213 @@
+"""The claims: what the paper says, what this study says, and the rows that decide it.
+
+Published differences are negative where ours is better, as in `analysis.compare`. Sources are tables, figures and
+theorems of TimeDistill v3, whose figures are in `results/published.csv`.
+"""
+
+from tdlib import models
+from tdlib.claims import Claim, exact, statistics
+from tdlib.claims.evidence import PAPER
+
+OVER = "mean over settings"
+DRAWN = "at least two settings; settings and seeds are drawn, not time"
+BEST = "of the distilled MLP whose teacher is best on validation"
+
+
+def _against_plain(teacher: str, published: float) -> Claim:
+    return Claim(
+        f"plain, {models.title(teacher)}",
+        f"Distilled from {models.title(teacher)} an MLP beats the plain MLP, both as published",
+        f"difference between students of one seed, {OVER}",
+        lambda evidence: evidence.difference(evidence.distilled(teacher), evidence.plain()),
+        published=published,
+        source="Table 9",
+    )
+
+
+def _against_teacher(teacher: str, published: float) -> Claim:
+    return Claim(
+        f"teacher, {models.title(teacher)}",
+        f"Distilled from {models.title(teacher)} an MLP beats its teacher",
+        f"difference to the run that it learned from, {OVER}",
+        lambda evidence: evidence.difference(evidence.distilled(teacher), evidence.model(teacher)),
+        published=published,
+        source="Table 9",
+    )
+
+
+def _against_baseline(model: str) -> Claim:
+    return Claim(
+        models.title(model),
+        f"The distilled MLP beats {models.title(model)}, fitted in closed form",
+        f"difference {BEST}, {OVER}",
+        lambda evidence: evidence.difference(evidence.distilled(), evidence.model(model)),
+    )
+
+
+def _ablated(variant: str, part: str, published: float) -> Claim:
+    return Claim(
+        variant,
+        f"Every part of the loss helps: without {part} the student is worse",
+        f"difference to the full method, students of one seed, {OVER} of the ablation",
+        lambda evidence: evidence.difference(
+            statistics.variant(evidence, variant), statistics.variant(evidence, "full")
+        ),
+        side="above",
+        published=published,
+        source="Table 4, ECL",
+    )
+
+
+CLAIMS = [
+    _against_plain("itransformer", -10.33),
+    _against_plain("moderntcn", -10.88),
+    Claim(
+        "plain, fair",
+        "Distilled an MLP beats the plain MLP, as many trials on validation for each",
+        f"difference between students of one seed, settings chosen on validation, {OVER}",
+        statistics.fair,
+    ),
+    _against_teacher("itransformer", -8.13),
+    _against_teacher("moderntcn", -6.80),
+    _against_baseline("ridge"),
+    _against_baseline("phase_ridge"),
+    Claim(
+        "strongest baseline",
+        "The distilled MLP beats the strongest baseline",
+        f"difference {BEST} to the baseline that is best on validation, {OVER}",
+        statistics.strongest,
+    ),
+    Claim(
+        "best of all",
+        "The distilled MLP is the best of all systems on 7 of 8 data sets",
+        f"of the {len(PAPER)} data sets, means over four horizons, teacher by validation; ends: the rest lost, or won",
+        lambda evidence: evidence.wins_of_data_sets(),
+        unit="of 8 data sets",
+        side="at least",
+        bound=7,
+        published=7,
+        source="Table 1",
+        over="data sets",
+    ),
+    Claim(
+        "largest gain",
+        "The gain over the plain MLP reaches 18.6% (ETTm2, from ModernTCN)",
+        "difference between students of one seed, mean over the four horizons of ETTm2",
+        statistics.largest_gain,
+        bound=-18.61,
+        published=-18.61,
+        source="Table 9",
+    ),
+    Claim(
+        "win rate, plain",
+        "The plain MLP wins as many windows against iTransformer as published",
+        f"win rate less the published one, horizon 96, ties half, {OVER}",
+        statistics.published_wins,
+        unit="points",
+        side="at least",
+        source="Figure 3",
+    ),
+    Claim(
+        "win keep",
+        "The distilled MLP keeps as many of the plain MLP's wins as published",
+        "win keep, mean over settings and teachers",
+        statistics.kept,
+        unit="% of wins",
+        side="at least",
+        bound=84.55,
+        published=84.55,
+        source="Table 5",
+        over="settings and teachers",
+    ),
+    Claim(
+        "win keep, null",
+        "It keeps more of them than a student without a teacher does",
+        "win keep less that of the baseline or other seed that keeps most of each, mean over settings and teachers",
+        statistics.kept_beyond_null,
+        unit="points",
+        side="above",
+        over="settings and teachers",
+    ),
+    Claim(
+        "coarse scales",
+        "Coarse scales gain most",
+        f"relative gain of the coarsest scale less that of the whole error, {DRAWN}",
+        statistics.coarse,
+        unit="points",
+        side="above",
+        source="Figures 4, 8",
+    ),
+    Claim(
+        "periods",
+        "Distilled, the period distributions are closer to the truth's",
+        f"difference in KL to the plain MLP of the same seed, {DRAWN}",
+        lambda evidence: evidence.over_runs(evidence.distilled(), evidence.plain(), statistics.nearer),
+        unit="% KL",
+        source="Table 12",
+    ),
+    Claim(
+        "periods, null",
+        "The period parts of the loss bring them closer",
+        f"difference in KL, full method to the one without period parts, {DRAWN}",
+        lambda evidence: evidence.over_runs(
+            statistics.variant(evidence, "full"), statistics.variant(evidence, "w/o period"), statistics.nearer
+        ),
+        unit="% KL",
+    ),
+    _ablated("w/o period", "the period parts", 0.0),
+    _ablated("w/o scale", "the scale parts", 2.55),
+    _ablated("w/o feature level", "the feature level", 3.18),
+    _ablated("w/o prediction level", "the prediction level", 0.0),
+    _ablated("w/o supervised", "the truth", 5.10),
+    Claim(
+        "without the truth",
+        "Without the supervised part the student still beats the plain MLP",
+        f"difference between students of one seed, {OVER} of the ablation",
+        lambda evidence: evidence.difference(
+            statistics.variant(evidence, "w/o supervised"), statistics.variant(evidence, "plain")
+        ),
+        published=-4.62,
+        source="Table 4, ECL",
+    ),
+    Claim(
+        "truth's patterns",
+        "A teacher teaches more than the truth's own patterns do",
+        f"difference, full method to truth in the teacher's place, {OVER} of the ablation",
+        lambda evidence: evidence.difference(
+            statistics.variant(evidence, "full"), statistics.variant(evidence, "truth patterns")
+        ),
+    ),
+    Claim(
+        "any teacher",
+        "Any teacher helps",
+        "worst difference to the plain MLP over at least four teachers of page 07, one seed each; ends are the largest",
+        statistics.each("teachers", 4),
+        published=-3.24,
+        source="Table 9",
+        over="teachers",
+    ),
+    Claim(
+        "any student",
+        "TSMixer, LightTS and FITS gain, too",
+        "worst difference to the same student undistilled, all three there, one seed each; ends are the largest",
+        statistics.each("students", 3, "TSMixer", "LightTS", "FITS"),
+        published=-3.96,
+        source="Table 3",
+        over="students",
+    ),
+    Claim(
+        "any look-back",
+        "Every look-back gains",
+        "worst difference to the plain MLP over look-backs, at least two of them; ends are the largest",
+        statistics.each_lookback,
+        source="Figure 7",
+        over="look-backs",
+    ),
+    Claim(
+        "smoother targets",
+        "A teacher helps as a smoother target: ridge regression teaches, too",
+        f"difference between the MLP distilled from ridge and the plain one, {OVER}",
+        lambda evidence: evidence.difference(evidence.distilled("ridge", evidence.runs), evidence.plain()),
+    ),
+    *exact.CLAIMS,
+]

@@ -1,0 +1,131 @@
+"""What claims are tested by, where it takes more than a line; None where there are too few rows."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from tdlib import analysis, bootstrap, models, rows
+from tdlib.claims.evidence import HORIZONS, SETTING, Estimate, Evidence, best_on_validation
+from tdlib.report import tables
+
+
+def variant(evidence: Evidence, name: str) -> pd.DataFrame:
+    return rows.select(evidence.ablation, variant=name)
+
+
+def strongest(evidence: Evidence) -> Estimate:
+    return evidence.difference(evidence.distilled(), best_on_validation(evidence.baselines()))
+
+
+def fair(evidence: Evidence) -> Estimate:
+    return evidence.difference(evidence.distilled(runs=evidence.fair), evidence.plain(evidence.fair))
+
+
+def largest_gain(evidence: Evidence) -> Estimate | None:
+    here = evidence.main[evidence.main["dataset"] == "ETTm2"]
+    found = evidence.difference(evidence.distilled("moderntcn", here), evidence.plain(here))
+    return found if found.settings == len(HORIZONS) else None
+
+
+def published_wins(evidence: Evidence) -> Estimate:
+    """Points by which the plain MLP's win rate against iTransformer is above the published one."""
+    theirs = tables.published(evidence.published, table="win rate (F3)", teacher=models.title("itransformer"))
+    theirs = theirs.set_index("dataset")["value"]
+    here = evidence.main[evidence.main["dataset"].isin(theirs.index) & (evidence.main["horizon"] == 96)]
+    plain, teacher = evidence.plain(here), here[here["model"] == "itransformer"]
+    found = evidence.win_rate(plain, teacher)
+    level = theirs[sorted({*plain["dataset"]} & {*teacher["dataset"]})].mean()
+    return Estimate(found.value - level, found.low - level, found.high - level, found.settings, found.runs)
+
+
+def kept(evidence: Evidence) -> Estimate:
+    return _keeps(evidence, lambda means: _share(means, 0))
+
+
+def kept_beyond_null(evidence: Evidence) -> Estimate:
+    return _keeps(evidence, lambda means: _share(means, 0) - _share(means, 1), null=True)
+
+
+def _share(means: np.ndarray, column: int) -> float:
+    """Of what was won, in the last column, how much is kept, in percent: mean over runs that won anything."""
+    won = means[means[:, -1] > 0]
+    return 100 * float(np.mean(won[:, column] / won[:, -1])) if len(won) else math.nan
+
+
+def _keeps(evidence: Evidence, statistic: Callable[[np.ndarray], float], *, null: bool = False) -> Estimate:
+    """A statistic of what distilled student and null keep, and of what the plain MLP wins, windows and seeds paired.
+
+    The null is, in each setting and against each teacher, that baseline or other seed of the plain MLP which keeps
+    most. Mean over settings and teachers, drawn together. `rows.Missing` where there is none.
+    """
+    values, drawn, runs = [], [], 0
+    for place, here in evidence.main.groupby(SETTING, sort=False):
+        plain, nulls = evidence.plain(here), evidence.baselines(here)
+        others = [group for _, group in nulls.groupby("model", sort=False)]
+        others += [plain.assign(id=np.roll(plain["id"], 1))] if len(plain) > 1 else []
+        for _, students in here[(here["model"] == "mlp") & (here["part"] == "distilled")].groupby(
+            "teacher", sort=False
+        ):
+            teacher = evidence.model(students["teacher"].iloc[0], here)
+            kept = [_won(evidence, plain, students, teacher, other) for other in (others if null else [students])]
+            kept = [found for found in kept if found is not None]
+            if kept:
+                wins, groups = max(kept, key=lambda found: _share(found[0].mean(2), 1))
+                value, draws = bootstrap.draws(wins, groups, statistic, block=place[1] + place[2], segment=place[0])
+                if math.isfinite(value):  # there was a win to keep
+                    values, drawn, runs = [*values, value], [*drawn, draws], runs + len(groups)
+    if not values:
+        raise rows.missing(evidence.runs, "no teacher with a plain and a distilled MLP of the same seed")
+    return Estimate(float(np.mean(values)), *bootstrap.interval(np.mean(drawn, 0)), settings=len(values), runs=runs)
+
+
+def _won(evidence: Evidence, plain, students, teacher, other) -> tuple[np.ndarray, list] | None:
+    """[P, 3, N], on which windows student and other keep a win of the plain MLP's, and which it wins; and P groups."""
+    if not all(map(len, (plain, students, teacher, other))):
+        return None
+    found = analysis.pairs(students, teacher).set_axis(["student", "teacher", "group"], axis=1)
+    for name, frame in (("student", students), ("other", other)):
+        beside = analysis.pairs(plain, frame)[["ours", "theirs"]].set_axis(["plain", name], axis=1)
+        found = found.merge(beside)
+    errors = {
+        name: np.array([evidence.store.arrays(id)["errors"] for id in found[name]])
+        for name in ("plain", "student", "other", "teacher")
+    }
+    if found.empty:
+        return None
+    plain, student, other = (errors[name] < errors["teacher"] for name in ("plain", "student", "other"))
+    return np.stack([plain & student, plain & other, plain], 1), list(found["group"])
+
+
+def coarse(evidence: Evidence) -> Estimate | None:
+    """Points by which the relative gain of the coarsest scale is above that of the whole error."""
+
+    def more(ours: pd.Series, theirs: pd.Series) -> float:
+        share = [own / plain for own, plain in zip(ours["test_scale_mse"], theirs["test_scale_mse"], strict=True)]
+        return 100 * (share[0] - share[-1])
+
+    return evidence.over_runs(evidence.distilled(), evidence.plain(), more)
+
+
+def nearer(ours: pd.Series, theirs: pd.Series) -> float:
+    return 100 * (ours["test_period_kl"] / theirs["test_period_kl"] - 1)
+
+
+def each(question: str, fewest: int, *names: str) -> Callable[[Evidence], Estimate | None]:
+    """The worst of the differences that distillation makes, by teacher or student of page 07."""
+
+    def test(evidence: Evidence) -> Estimate | None:
+        runs = evidence.versatility(question)
+        groups = [group for name, group in runs.groupby("name", sort=False) if not names or name in names]
+        pairs = [(group[group["part"] == "distilled"], group[group["part"] == "plain"]) for group in groups]
+        return evidence.worst(pairs, fewest)
+
+    return test
+
+
+def each_lookback(evidence: Evidence) -> Estimate | None:
+    runs = [group for _, group in evidence.lookback.groupby("lookback")]
+    mlps = [group[group["model"] == "mlp"] for group in runs]
+    return evidence.worst([(mlp[mlp["part"] == "distilled"], mlp[mlp["part"] == "plain"]) for mlp in mlps], 2)

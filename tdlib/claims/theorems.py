@@ -1,0 +1,51 @@
+"""The inequalities of Theorems 4.1 and 4.2 by number (page 11 derives them and says where the paper's form differs).
+
+y truth, t teacher, s student [n, H], eta the weight of the distillation; each function returns, for each of the n,
+whether the inequality holds.
+"""
+
+import torch
+from torch import Tensor
+
+from tdlib import losses
+
+SLACK = 1e-9  # of the rounding
+
+
+def scales(y: Tensor, t: Tensor, s: Tensor, *, eta: float = 1.0, coarser: int = 3, pooled: bool = False) -> Tensor:
+    """L_sup + eta L_scale >= (1 + eta) L_aug, with the teacher's scales at full length, or both sides `pooled`."""
+    share = 1 / (1 + eta)
+    teacher, student = _scales(t, coarser), _scales(s, coarser) if pooled else [s] * (coarser + 1)
+    trained = sum(_mse(a, b) for a, b in zip(teacher, student, strict=True)) / (coarser + 1)
+    augmented = sum(_mse(share * y + (1 - share) * a, s) for a in teacher) / (coarser + 1)
+    return _mse(y, s) + eta * trained >= (1 + eta) * augmented * (1 - SLACK)
+
+
+def periods(y: Tensor, t: Tensor, s: Tensor, *, eta: float = 1.0, temperature: float = 0.5) -> Tensor:
+    """KL(Q_y || Q_s) + eta KL(Q_t || Q_s) >= (1 + eta) KL(mix || Q_s), mix = (Q_y + eta Q_t) / (1 + eta)."""
+    log_y, log_t, log_s = (losses.log_period_distribution(x, dim=1, temperature=temperature) for x in (y, t, s))
+    mixed = ((log_y.exp() + eta * log_t.exp()) / (1 + eta)).clamp_min(torch.finfo(y.dtype).tiny).log()
+    return _kl(log_y, log_s) + eta * _kl(log_t, log_s) >= (1 + eta) * _kl(mixed, log_s) - SLACK
+
+
+def error_bounds_divergence(y: Tensor, s: Tensor, *, temperature: float = 0.5) -> Tensor:
+    """MSE(y, s) >= KL(Q_y || Q_s), the step of the published proof from the supervised loss to periods."""
+    log_y, log_s = (losses.log_period_distribution(x, dim=1, temperature=temperature) for x in (y, s))
+    return _mse(y, s) >= _kl(log_y, log_s) - SLACK
+
+
+def _scales(x: Tensor, coarser: int) -> list[Tensor]:
+    """x and its means over 2, 4, ... steps, each repeated to full length."""
+    out, coarse = [x], x
+    for m in range(1, coarser + 1):
+        coarse = losses.halve(coarse)
+        out.append(coarse.repeat_interleave(2**m, dim=1))
+    return out
+
+
+def _mse(a: Tensor, b: Tensor) -> Tensor:
+    return (a - b).square().mean(1)
+
+
+def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    return (log_p.exp() * (log_p - log_q)).sum(1)

@@ -1,0 +1,324 @@
+"""The rule of the verdicts by hand, and every claim on rows that are there, changed, in part or not at all."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import small
+import torch
+
+from tdlib import analysis, claims, profiles, rows, study
+from tdlib.claims import Claim, Estimate, theorems
+from tdlib.claims.evidence import HORIZONS, best_on_validation
+from tdlib.claims.listed import CLAIMS
+from tdlib.report import tables
+from tdlib.store import Store
+
+ROOT = Path(__file__).parents[1]
+BY_NAME = {claim.name: claim for claim in CLAIMS}
+PLACES = {"published": ROOT / "results/published.csv", "benchmarks": ROOT / "results/benchmarks"}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "side", "bound", "expected"),
+    [
+        (-3, -1, "below", 0, "holds"),
+        (1, 3, "below", 0, "does not hold here"),
+        (-1, 3, "below", 0, "inconclusive"),
+        (0, 0, "below", 0, "does not hold here"),  # equal is not better
+        (-1, 0, "below", 0, "inconclusive"),
+        (1, 3, "above", 0, "holds"),
+        (51, 53, "above", 52, "inconclusive"),
+        (7, 7, "at least", 7, "holds"),  # a count: it reaches what is claimed
+        (6, 6, "at least", 7, "does not hold here"),
+        (5, 8, "at least", 7, "inconclusive"),  # three data sets are missing
+        (math.nan, math.nan, "below", 0, "not tested here"),
+        (-1, math.nan, "below", 0, "not tested here"),
+    ],
+)
+def test_the_rule(low, high, side, bound, expected):
+    assert claims.verdict(low, high, side, bound) == expected
+
+
+def test_an_unknown_side_is_refused():
+    with pytest.raises(ValueError, match="side"):
+        claims.verdict(0, 1, "near")
+    assert {claim.side for claim in CLAIMS} <= set(claims.SIDES)
+
+
+# --- a store whose rows are made by hand
+
+
+def level(config) -> float:
+    """The error of a run of the smoke profile: distilled before teacher before baseline before plain MLP."""
+    if config.teacher:
+        return 0.7
+    return {"itransformer": 0.8, "moderntcn": 0.8, "mlp": 1.0}.get(config.model, 0.9)
+
+
+def filled(folder: Path, of=level, profile: str = "smoke", keep=lambda config: True) -> claims.Evidence:
+    """All runs of a profile with errors of `of(config)` times a wave that all share, and noise of their own."""
+    store, table = Store(folder), profiles.Profile(profile)
+    windows = np.arange(300)  # two and a half blocks of 96 + 24
+
+    def write(configs) -> None:
+        for config in filter(keep, dict.fromkeys(configs)):
+            noise = np.random.default_rng(int(config.id, 16) % 2**32).normal(0, 0.01, len(windows))
+            errors = of(config) * (1 + 0.3 * np.sin(windows / 20) + noise)
+            mse = float(errors.mean())
+            figures = {"test_mse": mse, "test_mae": 0.4, "val_mse": of(config), "test_period_kl": of(config)}
+            figures |= {"test_scale_mse": [mse, mse**2]}
+            row = small.row(config.id, config=config.to_dict(), metrics=figures)
+            store.write(row, small.arrays(errors, horizon=config.horizon))
+
+    write(table.runs() + table.ablation_references())
+    write(table.fair(study.ensure(table.trials(), store=store, train_missing=False)))
+    return claims.Evidence(profile, folder, **PLACES)
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory):
+    return filled(tmp_path_factory.mktemp("store"))
+
+
+def line(evidence: claims.Evidence, name: str) -> pd.Series:
+    return claims.table([BY_NAME[name]], evidence).iloc[0]
+
+
+def test_every_claim_has_a_verdict_and_says_over_what(evidence):
+    found = claims.table(CLAIMS, evidence)
+    assert list(found["name"]) == list(BY_NAME) and len(BY_NAME) == len(CLAIMS) >= 20
+    assert set(found["verdict"]) <= set(claims.VERDICTS)
+    tested = found[found["verdict"] != "not tested here"]
+    assert len(tested) >= 20
+    assert (tested["settings"] >= 1).all()
+    assert (tested["low"] <= tested["value"]).all() and (tested["value"] <= tested["high"]).all()
+    assert tested["ours"].str.contains(r"\d; \d+|; \d+").all()
+    assert found["ours"].isna().equals(found["verdict"] == "not tested here")
+
+
+def test_a_difference_is_what_the_rows_say(evidence):
+    found = line(evidence, "plain, iTransformer")
+    assert found["value"] == pytest.approx(-30, abs=0.5)  # 0.7 against 1.0
+    assert (found["settings"], found["runs"], found["verdict"]) == (1, 2, "holds")
+    assert line(evidence, "teacher, iTransformer")["value"] == pytest.approx(-12.5, abs=0.5)
+    assert line(evidence, "Ridge")["value"] == pytest.approx(100 * (0.7 / 0.9 - 1), abs=0.5)
+    assert line(evidence, "plain, fair")["value"] == pytest.approx(-30, abs=0.5)
+    assert line(evidence, "any teacher")["settings"] == 8
+    assert line(evidence, "any student")["settings"] == 3
+    assert line(evidence, "any look-back")["settings"] == 2
+
+
+def test_a_worse_student_turns_the_verdicts(tmp_path):
+    worse = filled(tmp_path, lambda config: 1.3 if config.teacher else level(config))
+    names = ["plain, iTransformer", "plain, ModernTCN", "plain, fair", "teacher, iTransformer", "Ridge", "Phase ridge"]
+    names += ["strongest baseline", "any teacher", "any student", "any look-back", "without the truth"]
+    for name in names:
+        assert line(worse, name)["verdict"] == "does not hold here", name
+
+
+def test_one_bad_teacher_is_enough(tmp_path):
+    found = line(filled(tmp_path, lambda config: 1.3 if config.teacher == "micn" else level(config)), "any teacher")
+    assert found["verdict"] == "does not hold here"
+    assert found["value"] == pytest.approx(30, abs=0.5)
+
+
+def test_a_part_of_the_loss_that_helps(tmp_path):
+    def of(config):
+        return 0.75 if config.teacher and not any(term.startswith("scale") for term in config.terms) else level(config)
+
+    found = filled(tmp_path, of)
+    assert line(found, "w/o scale")["verdict"] == "holds"
+    assert line(found, "w/o scale")["value"] == pytest.approx(100 * (0.75 / 0.7 - 1), abs=0.5)
+    assert line(found, "w/o period")["value"] == pytest.approx(0, abs=0.5)
+
+
+def test_nothing_is_claimed_without_rows(tmp_path):
+    with pytest.raises(rows.Missing, match=r"none of these \d+ runs is in the store; train what is missing with"):
+        claims.Evidence("smoke", tmp_path, **PLACES)
+
+
+@pytest.mark.parametrize("part", ["teacher", "plain", "distilled"])
+def test_what_is_not_there_is_not_tested(evidence, part, tmp_path):
+    gone = set(evidence.runs.loc[evidence.runs["part"] == part, "id"])
+    some = filled(tmp_path, keep=lambda config: config.id not in gone)
+    found = claims.table(CLAIMS, some).set_index("name")["verdict"]
+    expected = {
+        "teacher": ["teacher, iTransformer", "win keep", "fewer weights", "theorem 4.1"],
+        "plain": ["plain, iTransformer", "any teacher", "any look-back", "Ridge", "win keep", "without the truth"],
+        "distilled": ["plain, iTransformer", "teacher, iTransformer", "Ridge", "w/o scale", "theorem 4.1"],
+    }[part]
+    assert set(found[expected]) == {"not tested here"}
+    assert (found != "not tested here").any()
+
+
+def test_a_benchmark_that_was_not_taken_is_not_tested(evidence, tmp_path):
+    other = claims.Evidence("smoke", evidence.store.place, published=PLACES["published"], benchmarks=tmp_path)
+    assert line(other, "faster")["verdict"] == "not tested here"
+    assert line(evidence, "faster")["verdict"] != "not tested here"
+
+
+def test_what_is_kept_is_what_page_02_shows_against_the_null_that_keeps_most(tmp_path):
+    level = filled(tmp_path, lambda config: 0.8 + 0.002 * (config.model == "ridge"))  # noise decides who wins
+    table = analysis.keeps(level.main, level.store)["estimate"].unstack("system")
+    own = [name for name in table if " from " in name]
+    kept = line(level, "win keep")
+    assert kept["value"] == pytest.approx(table[own].stack().mean())
+    assert (kept["settings"], kept["runs"]) == (2, 4)  # teachers; two seeds of each student
+    null = line(level, "win keep, null")
+    assert null["value"] == pytest.approx((table[own].max(axis=1) - table.drop(columns=own).max(axis=1)).mean())
+    assert null["low"] < null["value"] < null["high"]
+    assert line(filled(tmp_path / "none"), "win keep")["verdict"] == "not tested here"  # the plain MLP wins nowhere
+
+
+# --- statistics over several settings, on rows that are changed
+
+
+def changed(evidence: claims.Evidence, main: pd.DataFrame) -> claims.Evidence:
+    other = claims.Evidence("smoke", evidence.store.place, **PLACES)
+    other.main = main
+    return other
+
+
+def test_scales_and_periods_want_two_settings(evidence):
+    assert line(evidence, "coarse scales")["verdict"] == line(evidence, "periods")["verdict"] == "not tested here"
+    two = changed(evidence, pd.concat([evidence.main, evidence.main.assign(dataset="another")]))
+    found = line(two, "coarse scales")
+    assert found["value"] == pytest.approx(100 * (0.7 - 0.7**2), abs=1)  # the coarse errors are squares of the fine
+    assert (found["settings"], found["verdict"]) == (2, "holds")
+    assert line(two, "periods")["value"] == pytest.approx(-30)
+
+
+def table_of(wins: list[str], losses: list[str]) -> pd.DataFrame:
+    """Distilled and ridge rows of data sets where the distilled one wins and where it loses."""
+    lines = []
+    for dataset in (*wins, *losses):
+        for system, part, mse in (
+            ("MLP from X", "distilled", 1.0),
+            ("MLP from Y", "distilled", 0.1),
+            ("Ridge", "plain", 0),
+        ):
+            error = mse or (2.0 if dataset in wins else 0.5)
+            line = {"dataset": dataset, "system": system, "part": part, "test_mse": error}
+            lines += [
+                line | {"horizon": h, "val_mse": 1 + (system == "MLP from Y")} for h in HORIZONS
+            ]  # X by validation
+    return pd.DataFrame(lines)
+
+
+def test_best_on_seven_of_eight_counts_what_is_missing_both_ways(evidence):
+    claim = BY_NAME["best of all"]
+
+    def found(wins, losses):
+        return claims.table([claim], changed(evidence, table_of(wins, losses))).iloc[0]
+
+    three = found(["ETTh1", "ETTh2"], ["ETTm1"])
+    assert (three["value"], three["low"], three["high"], three["settings"]) == (2, 2, 7, 3)
+    assert three["verdict"] == "inconclusive"
+    assert found(["ETTh1"], ["ETTm1", "ETTm2"])["verdict"] == "does not hold here"
+    seven = ["ECL", "ETTh1", "ETTh2", "ETTm1", "ETTm2", "Solar", "Traffic"]
+    assert found(seven, ["Weather"])["verdict"] == "holds"
+    assert found(["own"], [])["verdict"] == "not tested here"
+    cut = table_of(seven, ["Weather"])
+    cut = cut[(cut["dataset"] != "ETTh1") | (cut["horizon"] != 96)]
+    assert claims.table([claim], changed(evidence, cut)).iloc[0]["verdict"] == "inconclusive"
+
+
+def test_the_opponent_is_chosen_on_validation():
+    runs = pd.DataFrame(
+        [("a", 0.5, 9.0), ("a", 0.7, 9.0), ("b", 0.5, 1.0), ("b", 0.8, 1.0)], columns=["system", "val_mse", "test_mse"]
+    )
+    chosen = best_on_validation(runs.assign(dataset="toy", lookback=9, horizon=1))
+    assert list(chosen["system"]) == ["a", "a"]  # though b is better on test
+
+
+def test_weights_are_set_against_each_teacher(evidence):
+    main = evidence.main.assign(parameters=10)
+    main.loc[main["model"] == "itransformer", "parameters"] = 12
+    main.loc[main["model"] == "moderntcn", "parameters"] = 1300
+    found = changed(evidence, main)
+    assert line(found, "fewer weights")[["value", "verdict"]].tolist() == [130, "holds"]
+    assert line(found, "always fewer weights")[["value", "verdict"]].tolist() == [1.2, "holds"]
+    main.loc[main["model"] == "itransformer", "parameters"] = 3
+    assert line(changed(evidence, main), "always fewer weights")["verdict"] == "does not hold here"
+
+
+# --- theorems
+
+
+def test_the_inequalities_by_hand():
+    y, t, s = (torch.tensor([series], dtype=torch.float64) for series in ([0, 0], [2, 2], [1, 1]))
+    for pooled in (False, True):
+        assert theorems.scales(y, t, s, coarser=1, pooled=pooled).all()  # the mixture is the student
+    fine = torch.tensor([[1.0, -1.0]], dtype=torch.float64)
+    # sup 1 + scale (1 + 0) / 2 = 1.5, less than 2 * 1: what pooling cancels costs nothing, but is far from the mixture
+    assert not theorems.scales(y, y, fine, coarser=1, pooled=True).any()
+    assert theorems.scales(y, y, fine, coarser=1).all()
+    assert theorems.periods(y, t, fine).all()
+    noise = torch.randn(3, 50, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert theorems.periods(*noise).all() and theorems.scales(*noise).all()
+    waves = torch.sin(torch.arange(16) * torch.pi / 4) * torch.tensor([[0.1], [0.0]])
+    near = (waves + 0.05 * torch.cos(torch.arange(16) * torch.pi / 2)).double()
+    assert theorems.error_bounds_divergence(near[:1], near[:1]).all()
+    assert not theorems.error_bounds_divergence(*(1.0 * waves[:1].double(), near[:1] - waves[:1].double())).all()
+
+
+# --- what is committed
+
+
+def test_published_figures_are_those_of_the_table():
+    def figure(**chosen):
+        return tables.published(PLACES["published"], **chosen)["value"].item()
+
+    for name, teacher in (("iTransformer", "iTransformer"), ("ModernTCN", "ModernTCN")):
+        for against in ("MLP", "teacher"):
+            claim = BY_NAME[f"{'plain' if against == 'MLP' else against}, {name}"]
+            gain = figure(
+                table="teachers (T9)", dataset="mean of 8", teacher=teacher, metric=f"MSE gain over {against} %"
+            )
+            assert claim.published == -gain
+    gains = tables.published(
+        PLACES["published"], table="teachers (T9)", metric="MSE gain over MLP %", dataset="mean of 8"
+    )
+    assert BY_NAME["any teacher"].published == -gains["value"].min()
+    assert (
+        BY_NAME["any student"].published == -tables.published(PLACES["published"], table="students (T3)")["value"].min()
+    )
+    assert BY_NAME["largest gain"].published == -figure(table="teachers (T9)", dataset="ETTm2")
+    assert BY_NAME["win keep"].published == figure(table="win keep (T5)", dataset="mean of 8")
+    ablated = tables.published(PLACES["published"], table="ablation (T4)").set_index("model")["value"]
+    for name in [name for name in BY_NAME if name.startswith("w/o ")]:
+        assert BY_NAME[name].published == pytest.approx(100 * (ablated[name] / ablated["full"] - 1), abs=0.01)
+    assert BY_NAME["without the truth"].published == pytest.approx(
+        100 * (ablated["w/o supervised"] / ablated["MLP"] - 1), abs=0.01
+    )
+    cost = tables.published(PLACES["published"], table="efficiency (T11)").pivot(
+        index="model", columns="metric", values="value"
+    )
+    ratios = (cost / cost.loc["MLP"]).drop(["MLP", "TimeDistill"])
+    assert BY_NAME["faster"].published == pytest.approx(ratios["inference ms per batch of 16"].max(), abs=0.01)
+    assert BY_NAME["fewer weights"].published == pytest.approx(ratios["million parameters"].max(), abs=0.1)
+    assert BY_NAME["always fewer weights"].published == pytest.approx(ratios["million parameters"].min(), abs=0.01)
+
+
+def test_the_committed_table_is_what_the_committed_rows_give():
+    fresh = claims.table(CLAIMS, claims.Evidence("demo+laptop", ROOT / "results", **PLACES)).round(4)
+    committed = pd.read_csv(ROOT / "results/claims.csv")
+    pd.testing.assert_frame_equal(committed, fresh, check_dtype=False, rtol=1e-3, atol=1e-3)
+    words = pd.read_csv(ROOT / "results/tables/claims.csv")
+    assert list(words.columns) == ["claim", "published", "ours", "verdict"]
+    assert words["verdict"].tolist() == fresh["verdict"].tolist()
+    assert (ROOT / "results/tables/claims.md").read_text().strip() in (ROOT / "README.md").read_text()
+
+
+def test_a_claim_without_an_estimate_is_said_in_the_table(evidence):
+    nothing = Claim("a", "A", "of nothing", lambda evidence: None)
+    something = replace(nothing, test=lambda evidence: Estimate(-2.0, -3.0, -1.0, 1, 4), published=-1.5)
+    found = claims.short(claims.table([nothing, something], evidence))
+    assert found["verdict"].tolist() == ["not tested here", "holds"]
+    assert found["ours"].tolist()[1] == "-2.0 [-3.0, -1.0] % MSE; 1 setting, 4 runs"
+    assert found["published"].tolist()[1] == "-1.5 % MSE"
+    assert found.loc[0, ["published", "ours"]].isna().all()
