@@ -18,7 +18,7 @@ train_missing = False
 import numpy as np
 
 from tdlib import analysis, profiles, rows
-from tdlib.report import plots, tables
+from tdlib.report import plots, tables, words
 from tdlib.store import Store
 
 configs = [config for entry in profiles.load(profile) for config in entry.main()]
@@ -69,16 +69,16 @@ tables.save(distance.reset_index(), "04_period_kl", f"{results}/tables")
 figure = plots.points(chosen, x="test_period_kl", y="system", label="KL [nats]", colours=colours)
 plots.save(figure, "04_period_kl", figures)
 
+# %%
+for name, weights in distributions.items():
+    top = int(np.argmax(weights.mean(-1) if weights.ndim > 1 else weights)) + 1
+    print(f"{name}: most weight on the wave of {horizon / top:g} steps.")
+kl = groups.mean().unstack()
+print(words.spread(100 * (kl[distilled] / kl[plain] - 1), "distilled against plain, distance to the truth"))
+
 # %% [markdown]
 # ## What we see
-# * On the window and series shown, the truth puts most of its weight on the slowest wave, forecasts put much of
-#   it on the daily one: a forecast that minimises the squared error keeps what it can foresee, the day, and
-#   flattens the rest.
-# * The distilled student's distribution is close to its teacher's, which is what the period part asks for; a
-#   null, the same student without that part, is not shown here.
-# * It does **not** bring the student closer to the truth. On the weather series and on ETTh2 the distances of
-#   plain and distilled student are equal within the deviation over seeds; on ETTh1 iTransformer is farther from
-#   the truth than the plain MLP, and draws the student away. The gain in MSE does not come from here. Page 06
-#   asks what the part is worth.
-# * Distances are several nats because the softmax of amplitudes at this temperature is nearly all on one period:
-#   a window on which forecast and truth prefer different ones costs much, whatever the rest looks like.
+# * The sentences above are made from the rows shown. Whether the period part brings the distributions together
+#   needs a null, the same student without it, which this page does not show.
+# * A softmax of amplitudes may lie nearly all on one period: a window on which forecast and truth prefer
+#   different ones then costs much, whatever the rest looks like.

@@ -121,21 +121,6 @@ tables.save(ratios.reset_index(names="teacher"), "ratios", f"{results}/benchmark
 
 # %% [markdown]
 # ## What we see
-# * **The distilled student is the most accurate point of the figure and faster than every teacher.**
-#   iTransformer, which attends over seven channels and not over 720 steps, is the only one near it; the others
-#   take from several to tens of times as long.
-# * **Weights are not time.** FEDformer and Autoformer, small as they are in the rows, have fewer weights than the
-#   student and take more than ten times as long in batches of 16. It uses each weight once a channel, where a
-#   teacher uses its own again at every step or patch. Nor does the student save memory against iTransformer; the
-#   other teachers take several times as much.
-# * **Other forms of the same student.** The fused form is faster than the plain one at every batch. The ONNX file
-#   is the fastest exact one for a single window, and slower than the plain student in batches of 256. Eight bits
-#   make the file about a fourth and forecasts faster; what they cost in error the export prints.
-# * **One linear layer is faster still.** Its error is two percent larger than the distilled student's with this
-#   seed (page 05 has means). Who needs speed above all has little use for a hidden layer.
-# * **Published ratios** are from a GPU. On one thread of a CPU the student's lead on ECL is far larger than the
-#   published 7 times, but for iTransformer, where it is of the published order.
-# * The ratio of weights to ModernTCN's comes out lower than published: our MLP has 1.48 million for 720 steps.
-#   The published 1.08 million are what it has for 336 steps, and in the mean over the four horizons.
-# * A distilled student trains several times as long as a plain one, and its teacher before that: this is paid
-#   once.
+# * Figures of time are in the tables above and hold for the machine that made them: which form or model is faster
+#   depends on the batch, and ratios to the published ones differ in both directions.
+# * A distilled student has the size and latency of the plain one; its training needs its teacher's on top.

@@ -1,5 +1,7 @@
 """Errors of runs side by side: by model, setting, look-back or seed. `colours` by system: see `style.colours`."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -107,7 +109,7 @@ def radar(table: pd.DataFrame, *, colours: dict[str, str]) -> Figure:
     share = table.rdiv(table.min(axis=1), axis=0)  # best / own
     angles = np.linspace(0, 2 * np.pi, len(share), endpoint=False)
     figure, axis = plt.subplots(figsize=(7.0, 3.6), subplot_kw={"projection": "polar"})
-    markers = dict(zip(share, "osD^vP*X", strict=False))
+    markers = dict(zip(share, itertools.cycle("osD^vP*X"), strict=False))
     for system in share:
         values = share[system].to_numpy()
         style = {"color": colours[system], "marker": markers[system], "label": system}

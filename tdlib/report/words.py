@@ -1,0 +1,33 @@
+"""Sentences made from rows: what a page says about its tables, whatever the rows are."""
+
+import pandas as pd
+
+
+def spread(changes: pd.Series, what: str) -> str:
+    """One sentence on changes in percent (negative is lower): in how many it is lower, and both extremes by name."""
+    changes = changes.dropna()
+    if changes.empty:
+        return f"{what}: no rows to compare."
+    ends = [(changes.iloc[at], changes.index[at]) for at in (changes.argmin(), changes.argmax())]
+    named = [
+        f"{value:+.1f}% ({', '.join(map(str, name)) if isinstance(name, tuple) else name})" for value, name in ends
+    ]
+    return f"{what}: lower in {(changes < 0).sum()} of {len(changes)}, from {named[0]} to {named[1]}."
+
+
+def looked_at(runs: pd.DataFrame) -> str:
+    """How many different runs and settings of them were looked at on each test segment (multiplicity)."""
+    counts = runs.groupby(["dataset", "horizon"], sort=False)["id"].nunique()
+    return "Runs looked at on each test segment: " + ", ".join(f"{d} {h}: {n}" for (d, h), n in counts.items()) + "."
+
+
+def on_both(runs: pd.DataFrame, name: str, reference: str) -> pd.DataFrame:
+    """Validation and test MSE of each `name` against `reference` of its data set and horizon [%], means over seeds.
+
+    `disagree` marks where validation and test differ on which of the two is better.
+    """
+    means = runs.groupby(["dataset", "horizon", name], sort=False)[["val_mse", "test_mse"]].mean()
+    base = means.xs(reference, level=name).reindex(means.index.droplevel(name)).to_numpy()
+    table = (100 * (means / base - 1)).rename(columns={"val_mse": "validation [%]", "test_mse": "test [%]"})
+    differ = table["validation [%]"] * table["test [%]"] < 0
+    return table.assign(disagree=differ.map({True: "x", False: ""}))

@@ -1,0 +1,17 @@
+import pandas as pd
+
+from tdlib.report import words
+
+
+def test_a_sentence_follows_the_rows_and_none_is_left_without_rows():
+    changes = pd.Series({"ETTh1": -2.0, "ETTh2": 1.5, "ECL": float("nan")})
+    assert words.spread(changes, "a against b") == "a against b: lower in 1 of 2, from -2.0% (ETTh1) to +1.5% (ETTh2)."
+    assert words.spread(-changes, "a").startswith("a: lower in 1 of 2, from -1.5% (ETTh2)")
+    assert words.spread(changes[:0], "a") == "a: no rows to compare."
+
+
+def test_validation_beside_test_marks_where_they_disagree_and_runs_are_counted():
+    runs = pd.DataFrame({"dataset": "ETTh1", "horizon": 96, "id": ["a", "b", "c"], "variant": ["full", "x", "y"]})
+    runs = runs.assign(val_mse=[1.0, 1.1, 1.1], test_mse=[1.0, 0.9, 1.2])
+    assert words.on_both(runs, "variant", "full")["disagree"].tolist() == ["", "x", ""]
+    assert words.looked_at(runs) == "Runs looked at on each test segment: ETTh1 96: 3."
