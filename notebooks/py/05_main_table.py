@@ -94,7 +94,7 @@ print(f"{len(found)} of {len(tried)} trials are in the store; {len(fair)} runs a
 if fair:
     again = rows.read(fair, profile, "trials", store=store, train_missing=train_missing)
     columns = ["dataset", "system", "learning_rate", "weight_decay", "alpha"]
-    tables.save(again[columns].drop_duplicates(), "05_chosen", f"{results}/tables", digits=4)
+    tables.save(again[columns].drop_duplicates().reset_index(drop=True), "05_chosen", f"{results}/tables", digits=4)
 
 # %%
 if fair:

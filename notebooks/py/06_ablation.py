@@ -74,7 +74,7 @@ plots.save(plots.training(history, title=f"{dataset}, {horizon} steps: the full 
 # Against the full method, in percent; a cross where the two disagree on which is better.
 
 # %%
-both = words.on_both(runs.rename(columns={"MSE": "test_mse"}), "variant", "full")
+both = words.on_both(runs.rename(columns={name: row for row, name in tables.METRICS.items()}), "variant", "full")
 tables.save(both.reset_index(), "06_validation", f"{results}/tables")
 
 # %%

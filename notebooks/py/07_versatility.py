@@ -4,7 +4,7 @@
 # the paper leaves open: do other ways of distilling do as well? One data set, one horizon and one seed for each
 # run: differences of a percent or two are noise (page 05 has the deviations).
 #
-# Shown is the last of the profiles in `profile`: `-p profile demo` shows the smaller study, without two of the teachers,
+# Shown is the last of the profiles in `profile`: `-p profile demo` shows the smaller study, without two teachers,
 # most sizes and all norms. Every student of this page has the same alpha and beta, whoever teaches it.
 
 # %% tags=["parameters"]
