@@ -83,12 +83,12 @@ def select(runs: pd.DataFrame, **chosen: str | int) -> pd.DataFrame:
 
 
 def with_students(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs of the settings that hold a student, all of them where none does; says which it leaves out."""
-    kept = runs["part"].ne("teacher").groupby(runs["setting"]).transform("any")
+    """The runs of the settings that hold a student, a baseline is none, or all of them; says what it leaves out."""
+    kept = runs["model"].map(models.role).eq("student").groupby(runs["setting"]).transform("any")
     if not kept.any():
         return runs
     if left := list(dict.fromkeys(runs.loc[~kept, "setting"])):
-        print("teachers alone, left out here:", "; ".join(left))
+        print("without a student, left out here:", "; ".join(left))
     return runs[kept]
 
 

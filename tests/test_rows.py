@@ -123,7 +123,7 @@ def test_settings_of_teachers_alone_are_left_out_and_named(capsys):
     runs = pd.DataFrame(lines, columns=["dataset", "model", "teacher"]).assign(horizon=96, seed=1)
     runs = rows.with_systems(runs)
     assert list(rows.with_students(runs)["dataset"]) == ["b", "b", "b"]
-    assert capsys.readouterr().out == "teachers alone, left out here: a, 96 steps\n"
+    assert capsys.readouterr().out == "without a student, left out here: a, 96 steps\n"
     alone = runs[:2]
     assert rows.with_students(alone).equals(alone)
     assert capsys.readouterr().out == ""

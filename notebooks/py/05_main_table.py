@@ -43,16 +43,15 @@ plots.save(figure, "05_runs", figures)
 
 # %% [markdown]
 # ## All settings at once
-# An axis per data set, horizon and measure; the rim is the best system of that axis, and further in is worse:
+# An axis per data set and horizon; the rim is the smallest MSE of that axis, and further in is worse:
 # at 0.95 an error is 1 / 0.95 of the best one's. The teachers, the MLPs and the strongest baseline of each setting
 # (the one with the smallest validation error).
 
 # %%
 strongest = analysis.strongest(students).assign(system="strongest baseline")
 few = students[(students["model"] == "mlp") | (students["part"] == "teacher")]
-long = tables.by_system(pd.concat([few, strongest]))[["MSE", "MAE"]].stack()
-long = long.rename_axis([*main.index.names, "measure"]).unstack("system")
-long.index = [f"{data}\n{steps}, {measure}" for data, steps, measure in long.index]
+long = tables.by_system(pd.concat([few, strongest]))["MSE"].unstack("system", sort=False)
+long.index = [f"{data}\n{steps}" for data, steps in long.index]
 colours = plots.colours(runs) | {"strongest baseline": "black"}
 plots.save(plots.radar(long, colours=colours), "05_radar", figures)
 
