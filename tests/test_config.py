@@ -338,6 +338,7 @@ DISTILLED_CHANGES = {
     "batch_size": 31,
     "epochs": 99,
     "patience": 6,
+    "weight_decay": 0.1,
     "alpha": 0.5,
     "beta": 0.5,
     "terms": TERMS[:-1],
@@ -381,6 +382,7 @@ def test_the_id_changes_with_every_field_of_a_plain_run():
         "batch_size",
         "epochs",
         "patience",
+        "weight_decay",
     ]
     ids = {plain(**{name: DISTILLED_CHANGES[name]}).id for name in names}
     assert len(ids | {plain().id, distilled().id}) == len(names) + 2

@@ -96,7 +96,7 @@ def test_a_data_set_that_a_profile_does_not_have_is_refused_with_its_own():
     [  # data sets x horizons x (teachers, 4 in closed form, seeds x (plain, each distilled, 4 others)); x 12 x seeds
         ("smoke", 1 * 1 * (2 + 4 + 2 * 7), 1 * 1 * 12 * 1),
         ("demo", 1 * 1 * (2 + 4 + 3 * 7), 1 * 1 * 12 * 1),
-        ("laptop", 4 * ((2 * 5 + 2 * 4) + 5 * 4 + 4 * 3 * 7 + (2 + 2 * 7)), 1 * 1 * 12 * 3),
+        ("laptop", 4 * ((2 * 5 + 2 * 4) + 5 * 4 + 4 * 3 * 7 + (2 + 2 * 7)), 2 * 1 * 12 * 3),
         ("paper", 8 * 4 * (8 + 4 + 5 * 13), 8 * 4 * 12 * 5),
     ],
 )

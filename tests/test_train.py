@@ -53,13 +53,13 @@ def same(state: dict, other: dict) -> bool:
 
 
 def test_the_learning_rate_holds_for_two_epochs_and_then_halves(splits, monkeypatch):
-    rates, plain = [], torch.optim.Adam.step
+    rates, plain = [], torch.optim.AdamW.step
 
     def step(self, *arguments, **keywords):
         rates.append(tuple(group["lr"] for group in self.param_groups))
         return plain(self, *arguments, **keywords)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
     fit(linear(), Supervised(), splits, **(OPTIONS | {"epochs": 5, "patience": 9}))
     steps = -(-len(splits.train) // 32)
     assert len(rates) == 5 * steps

@@ -89,33 +89,29 @@ plots.save(figure, "02_where", figures)
 
 # %% [markdown]
 # ## What we see, from the rows above
-# The sentences are made by this cell; they change with the rows.
+# The sentences are made by these cells; they change with the rows.
 
 # %%
-plain, own = (
-    wins.xs("MLP", level="system")["estimate"],
-    wins.drop("MLP", level="system")["estimate"].droplevel("system"),
-)
+plain = wins.xs("MLP", level="system")["estimate"]
+own = wins.drop("MLP", level="system")["estimate"].droplevel("system")
 more = (own > plain.reindex(own.index)).sum()
-display(
-    Markdown(f"* The plain MLP wins {plain.min():.0f} to {plain.max():.0f}% of the windows, by setting and teacher.")
-)
-display(
-    Markdown(
-        f"* The distilled one wins more often than the plain one in {more} of {len(own)} settings, "
-        f"and more than half of the windows in {(own > 50).sum()}."
-    )
-)
+said = [
+    f"* The plain MLP wins {plain.min():.0f} to {plain.max():.0f}% of the windows, by setting and teacher.",
+    f"* The distilled one wins more often than the plain one in {more} of {len(own)} settings, "
+    f"and more than half of the windows in {(own > 50).sum()}.",
+]
+display(Markdown("\n".join(said)))
+
+# %%
 null = keeps[~taught]["estimate"].groupby(["dataset", "horizon", "teacher"]).max()
 kept = keeps[taught]["estimate"].droplevel("system")
 above = (kept > null.reindex(kept.index)).sum()
-display(
-    Markdown(
-        f"* It keeps {kept.min():.0f} to {kept.max():.0f}% of the plain MLP's wins. The best of those that never "
-        f"saw the teacher keeps {null.min():.0f} to {null.max():.0f}%; the distilled one keeps more than that "
-        f"in {above} of {len(kept)} settings."
-    )
-)
+said = [
+    f"* It keeps {kept.min():.0f} to {kept.max():.0f}% of the plain MLP's wins. The best of those that never "
+    f"saw the teacher keeps {null.min():.0f} to {null.max():.0f}%; the distilled one keeps more than that "
+    f"in {above} of {len(kept)} settings."
+]
+display(Markdown("\n".join(said)))
 
 # %% [markdown]
 # ## What we see

@@ -33,16 +33,19 @@ plots.save(figure, "08_lookback", figures)
 # `gain` is the distilled student's MSE against the plain one's, in percent; negative is better.
 
 # %%
-table = curves.pivot_table(index="lookback", columns="system", values="MSE", sort=False)
-mlp = curves[curves["model"] == "mlp"].pivot_table(index="lookback", columns="part", values="MSE")
+places = ["horizon", "lookback"]
+table = curves.pivot_table(index=places, columns="system", values="MSE", sort=False)
+mlp = curves[curves["model"] == "mlp"].pivot_table(index=places, columns="part", values="MSE")
 mlp = mlp.reindex(columns=["plain", "distilled"])
 table["gain [%]"] = 100 * (mlp["distilled"] / mlp["plain"] - 1)
 tables.save(table.reset_index(), "08_lookback", f"{results}/tables")
 
 # %%
-print(words.spread(table["gain [%]"], "distilled against plain MLP by look-back, MSE"))
-for system, found in table.drop(columns="gain [%]").items():
-    print(f"{system}: lowest at look-back {found.idxmin()}, highest at {found.idxmax()}.")
+print(words.spread(table["gain [%]"], "distilled against plain MLP by horizon and look-back, MSE"))
+for horizon, lines in table.drop(columns="gain [%]").groupby("horizon"):
+    for system, found in lines.droplevel("horizon").items():
+        if (known := found.dropna()).any():
+            print(f"{horizon} steps, {system}: lowest at look-back {known.idxmin()}, highest at {known.idxmax()}.")
 
 # %% [markdown]
 # ## What we see

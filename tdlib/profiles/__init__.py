@@ -189,26 +189,31 @@ class Profile:
     def versatility(self) -> dict[str, list[tuple[str, RunConfig]]]:
         """By question of page 07, the runs that answer it, each with its name: `teachers`, `students`, ..."""
         table = self.table["versatility"]
-        dataset, horizon, seed = self.datasets[0], self.horizons[0], self.table["seeds"][0]
-        build = functools.partial(self.config, dataset, horizon, seed=seed)
+        dataset, horizon, seeds = self.datasets[0], self.horizons[0], table["seeds"]
+        build = functools.partial(self.config, dataset, horizon)
         teacher, other = table["teacher"], table["co_teacher"]
 
         alpha, beta = build("mlp", teacher).alpha, build("mlp", teacher).beta  # the same for every teacher
 
-        def pair(teacher: str, model: str = "mlp", **changes) -> list[RunConfig]:
-            return [build(model, **changes), build(model, teacher, alpha=alpha, beta=beta, **changes)]
+        def pairs(teacher: str, model: str = "mlp", seeds: list[int] = seeds, **changes) -> list[RunConfig]:
+            weights = {"alpha": alpha, "beta": beta}
+            return [
+                build(model, source, seed=seed, **given, **changes)
+                for seed in seeds
+                for source, given in ((None, {}), (teacher, weights))
+            ]
 
-        def rival(changes: dict) -> RunConfig:
+        def rival(changes: dict) -> list[RunConfig]:
             several = {"co_teacher": other, **RIVALS["forecasts only (Hinton)"]} if "weighting" in changes else {}
-            return build("mlp", teacher, **several, **changes)
+            return [build("mlp", teacher, seed=seed, **several, **changes) for seed in seeds]
 
         sizes = {f"width {width}": {"width": width} for width in table["widths"]}
         sizes |= {f"{layers} layers": {"layers": layers} for layers in table["layers"]}
         runs = {
-            "teachers": {name: [self.config(dataset, horizon, name), *pair(name)] for name in table["teachers"]},
-            "students": {name: pair(table["students_teacher"], name) for name in table["students"]},
-            "sizes": {name: pair(teacher, settings=size) for name, size in sizes.items()},
-            "norms": {norm: pair(teacher, settings={"norm": norm}) for norm in table["norms"]},
+            "teachers": {name: [build(name), *pairs(name)] for name in table["teachers"]},
+            "students": {name: pairs(table["students_teacher"], name) for name in table["students"]},
+            "sizes": {name: pairs(teacher, seeds=seeds[:1], settings=size) for name, size in sizes.items()},
+            "norms": {norm: pairs(teacher, seeds=seeds[:1], settings={"norm": norm}) for norm in table["norms"]},
             "affine": {
                 f"{dataset}, {words}": [
                     self.config(dataset, horizon, "mlp", source, seed=seed, settings={"affine": affine})
@@ -218,7 +223,7 @@ class Profile:
                 for dataset in table["affine"]
                 for affine, words in ((True, "the last pair learns"), (False, "it is idle"))
             },
-            "rivals": {name: [rival(RIVALS[name])] for name in table["rivals"]},
+            "rivals": {name: rival(RIVALS[name]) for name in table["rivals"]},
         }
         return {
             question: [(name, run) for name, found in entries.items() for run in found]
@@ -228,9 +233,10 @@ class Profile:
     def lookback(self) -> list[RunConfig]:
         """The runs of page 08: teacher, plain and distilled student, and a linear layer, at each look-back."""
         table = self.table["lookback_study"]
-        dataset, horizon, teacher = self.datasets[0], self.horizons[0], table["teacher"]
+        dataset, teacher = self.datasets[0], table["teacher"]
         return [
             self.config(dataset, horizon, model, source, lookback=lookback, **seed)
+            for horizon in table["horizons"]
             for lookback in table["lookbacks"]
             for model, source in [(teacher, None), ("mlp", None), ("mlp", teacher), ("nlinear", None)]
             for seed in ([{}] if model == teacher else [{"seed": seed} for seed in table["seeds"]])

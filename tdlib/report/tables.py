@@ -150,13 +150,24 @@ def named(entries: list[tuple[str, RunConfig]], runs: pd.DataFrame) -> pd.DataFr
 def side_by_side(runs: pd.DataFrame) -> pd.DataFrame:
     """One line a name (see `named`): MSE of `teacher`, `plain` and `distilled` student, and the gains in percent.
 
-    A gain is positive where the distilled student is better, as the paper counts them. What is not there is NaN.
+    A gain is positive where the distilled student is better, as the paper counts them; `on validation` is the gain over
+    the plain student there, and `disagree` marks where the two segments do. Means over seeds: `seeds` is how many the
+    students have, `deviation` the students' deviation over them. What is not there is NaN.
     """
-    table = runs.pivot_table(index="name", columns="part", values="test_mse", sort=False)
     parts = ["teacher", "plain", "distilled"] if (runs["part"] == "teacher").any() else ["plain", "distilled"]
-    table = table.reindex(columns=parts)
+
+    def cells(value: str, how: str = "mean") -> pd.DataFrame:
+        grid = runs.pivot_table(index="name", columns="part", values=value, aggfunc=how, sort=False, dropna=False)
+        return grid.reindex(index=runs["name"].unique(), columns=parts)
+
+    table, val, seeds = cells("test_mse"), cells("val_mse"), cells("test_mse", "count")
     for other in parts[-2::-1]:
         table[f"gain over {other} %"] = 100 * (1 - table["distilled"] / table[other])
+    table["on validation %"] = 100 * (1 - val["distilled"] / val["plain"])
+    differ = table["on validation %"] * table["gain over plain %"] < 0
+    table["disagree"] = differ.map({True: "x", False: ""})
+    spread = cells("test_mse", "std")[["plain", "distilled"]]
+    table = table.join(spread.add_prefix("deviation, ")).assign(seeds=seeds[["plain", "distilled"]].min(axis=1))
     return table.rename_axis(index=None, columns=None)
 
 

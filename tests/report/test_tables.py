@@ -174,25 +174,35 @@ def test_side_by_side_a_gain_is_positive_where_the_distilled_student_is_better()
             model=["mlp", "mlp", "itransformer", "mlp", "mlp", "mlp"],
             teacher=[None, "itransformer", None, None, "itransformer", None],
             test_mse=[0.2, 0.3, 0.4, 0.4, 0.3, 0.6],
+            val_mse=[0.5, 0.4, 0.1, 0.5, 0.4, 0.5],
         )
     )
-    columns = ["teacher", "plain", "distilled", "gain over plain %", "gain over teacher %"]
-    assert table.columns.tolist() == columns
-    assert table.loc["A"].tolist() == pytest.approx([0.4, 0.5, 0.3, 40, 25])
-    assert table.loc["B"].tolist() == pytest.approx([np.nan, 0.2, 0.3, -50, np.nan], nan_ok=True)
+    columns = ["teacher", "plain", "distilled", "gain over plain %", "gain over teacher %", "on validation %"]
+    columns += ["deviation, plain", "deviation, distilled", "seeds"]
+    assert table.columns.tolist() == [*columns[:6], "disagree", *columns[6:]]
+    deviation = np.std([0.4, 0.6], ddof=1)
+    assert table.loc["A", columns].tolist() == pytest.approx(
+        [0.4, 0.5, 0.3, 40, 25, 20, deviation, np.nan, 1], nan_ok=True
+    )
+    assert table.loc["B", columns].tolist() == pytest.approx(
+        [np.nan, 0.2, 0.3, -50, np.nan, 20, np.nan, np.nan, 1], nan_ok=True
+    )
+    assert table["disagree"].to_dict() == {"A": "", "B": "x"}
     assert list(table.index) == ["B", "A"]  # as the rows come
     assert table.index.name is table.columns.name is None
 
 
 @pytest.mark.parametrize("gone", ["teacher", "plain", "distilled"])
 def test_side_by_side_what_is_not_there_is_empty(gone):
-    found = runs(name="A", model=["itransformer", "mlp", "mlp"], teacher=[None, None, "itransformer"], test_mse=0.5)
+    found = runs(
+        name="A", model=["itransformer", "mlp", "mlp"], teacher=[None, None, "itransformer"], test_mse=0.5, val_mse=0.5
+    )
     table = tables.side_by_side(found[found["part"] != gone])
     if gone == "teacher":  # students of one kind are compared without their teachers
-        assert table.columns.tolist() == ["plain", "distilled", "gain over plain %"]
+        assert table.columns.tolist()[:3] == ["plain", "distilled", "gain over plain %"]
     else:
         assert table[gone].isna().all()
-        assert len(table.columns) == 5
+        assert len(table.columns) == 10
 
 
 def test_a_teacher_of_another_size_or_training_says_how_it_differs():

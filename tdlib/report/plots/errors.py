@@ -117,7 +117,7 @@ def radar(table: pd.DataFrame, *, colours: dict[str, str]) -> Figure:
     axis.set_xticks(angles, share.index)
     axis.tick_params(axis="x", pad=12)
     axis.set_ylim(min(0.95, float(share.min().min()) - 0.02), 1.0)
-    axis.set_rlabel_position(np.degrees(angles[1] / 2))  # between two axes, where no line runs
+    axis.set_rlabel_position(180 / len(share))  # between two axes, where no line runs
     axis.yaxis.set_major_locator(plt.MaxNLocator(4))
     axis.legend(loc="center left", bbox_to_anchor=(1.25, 0.5))
     return figure
