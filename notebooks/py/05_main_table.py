@@ -16,7 +16,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from tdlib import analysis, profiles, rows, study
-from tdlib.report import plots, tables
+from tdlib.report import plots, tables, words
 from tdlib.store import Store
 
 configs = [config for entry in profiles.load(profile) for config in entry.main()]
@@ -126,7 +126,7 @@ tables.save(tables.absent(configs, runs), "05_missing", f"{results}/tables")
 
 # %% [markdown]
 # ## What we see, from the rows above
-# The sentences are made by this cell; they change with the rows.
+# The sentences are made by these cells; they change with the rows.
 
 # %%
 for (system, against), lines in changes.groupby(["system", "against"], sort=False):
@@ -135,6 +135,14 @@ for (system, against), lines in changes.groupby(["system", "against"], sort=Fals
     change = f"{whole['difference']:+.1f}% ({whole['low']:+.1f} to {whole['high']:+.1f}), {doubt}"
     count = f"better in {(each < 0).sum()} and worse in {(each > 0).sum()} of {len(each)} settings"
     display(Markdown(f"* **{system}** against {against}: {change}; {count}."))
+
+# %%
+picks = [analysis.strongest(runs, by).groupby("setting", sort=False) for by in ("val_mse", "test_mse")]
+chosen, best = (found[["system", "test_mse"]].agg({"system": "first", "test_mse": "mean"}) for found in picks)
+right = (chosen["system"] == best["system"].reindex(chosen.index)).sum()
+costs = 100 * (chosen["test_mse"] / best["test_mse"].reindex(chosen.index) - 1)
+display(Markdown(f"* The baseline that validation chooses is the best on test in {right} of {len(chosen)} settings."))
+print(words.spread(costs, "its test MSE against that of the best on test"))
 
 # %% [markdown]
 # ## What we see

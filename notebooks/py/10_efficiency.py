@@ -120,6 +120,22 @@ ratios.columns = [f"{name}: {what}" for name, what in ratios.columns]
 tables.save(ratios.reset_index(names="teacher"), "ratios", f"{results}/benchmarks", digits=1)
 
 # %% [markdown]
+# ## What we see, from the tables above
+# The sentences are made by these cells, from the times of the machine that ran them.
+
+# %% tags=["nbval-ignore-output"]
+speed = timings["median ms"].unstack("batch", sort=False).drop(index="MLP")
+speed = speed.rdiv(timings["median ms"]["MLP"], axis=1)  # how many times as fast as the plain form
+for name in speed.index:
+    factors = ", ".join(f"{factor:,.1f} at batch {batch}" for batch, factor in speed.loc[name].items())
+    print(f"{name}, times as fast as the MLP: {factors}.")
+
+# %%
+weights = sizes.set_index("system")["parameters"]
+for name in [models.title(run.model) for run in found if models.role(run.model) == "teacher"]:
+    print(f"The student has {100 * weights['MLP'] / weights[name]:,.0f}% of the weights of {name}, as trained here.")
+
+# %% [markdown]
 # ## What we see
 # * Figures of time are in the tables above and hold for the machine that made them: which form or model is faster
 #   depends on the batch, and ratios to the published ones differ in both directions.
