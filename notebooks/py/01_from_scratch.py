@@ -21,12 +21,12 @@ _ = torch.manual_seed(0)
 torch.set_num_threads(1)
 
 
-def keep(figure, name):
+def keep(figure, name, words):
     Path(figures).mkdir(parents=True, exist_ok=True)
     figure.savefig(f"{figures}/{name}.pdf", metadata={"CreationDate": None})
-    figure.savefig(f"{figures}/{name}.png", dpi=110)
+    figure.savefig(f"{figures}/{name}.png", dpi=200)
     plt.close(figure)
-    return Image(f"{figures}/{name}.png")
+    return Image(f"{figures}/{name}.png", width=770, alt=words)
 
 
 # %% [markdown]
@@ -79,7 +79,7 @@ for scale in range(4):
     part = halve(part)
 _ = axis.set(xlabel="step of the horizon", ylabel="value")
 _ = axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-keep(figure, "01_scales")
+keep(figure, "01_scales", "One series of 48 steps at scales 0 to 3: ever fewer points on an ever smoother line.")
 
 # %% [markdown]
 # ## Pattern 2: many periods
@@ -111,9 +111,11 @@ def multi_period(student, teacher, temperature=0.5, floor=1e-8):
 # %%
 shares = log_periods(y[:200]).exp().mean(0)
 figure, axis = plt.subplots(figsize=(7, 2.2), layout="constrained")
-_ = axis.bar([f"{horizon / i:.2g}" for i in range(1, 25)], shares.numpy(), color="black")
-_ = axis.set(xlabel="period [steps]", ylabel="share of Q")
-keep(figure, "01_periods")
+_ = axis.bar(range(1, 25), shares.numpy(), color="black")
+marked = (1, 2, 3, 4, 6, 8, 12, 24)
+_ = axis.set(xlabel="period [steps]", ylabel="share of Q", xticks=marked)
+_ = axis.set_xticklabels([f"{horizon / i:.3g}" for i in marked])
+keep(figure, "01_periods", "Bars of Q by period: those of 24 and 8 steps share nearly all of it.")
 
 # %% [markdown]
 # ### What the floor does
@@ -132,7 +134,7 @@ for floor, label in ((0, "exact"), (1e-8, "with the floor")):
 _ = axis.set(xlabel="amplitude of both waves", ylabel="divergence, summed [nats]")
 _ = axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 assert max(nats) <= 1e-3 - torch.tensor(1e-8).log()
-keep(figure, "01_floor")
+keep(figure, "01_floor", "Divergence against loudness: exact it grows without end, with the floor it stays bounded.")
 
 # %% [markdown]
 # ### Why the logarithm comes first
@@ -244,17 +246,21 @@ assert errors["distilled student"] < errors["plain student"]
 
 # %% [markdown]
 # ## One forecast of each
-# The plain student repeats some of the noise that it learned by heart; the distilled one follows its teacher.
+# Above the truth without its noise, below what each forecast adds to it: the plain student repeats some of the noise
+# that it learned by heart; the distilled one stays near its teacher.
 
 # %%
-figure, axis = plt.subplots(figsize=(7, 2.4), layout="constrained")
-_ = axis.plot(clean[4300 + lookback : 4300 + lookback + horizon], color="black", label="clean truth")
+figure, (above, axis) = plt.subplots(2, 1, figsize=(7, 3.4), sharex=True, layout="constrained")
+truth = clean[4300 + lookback : 4300 + lookback + horizon]
+_ = above.plot(truth, color="black", label="clean truth")
 colours = {"teacher": "#E69F00", "plain student": "#0072B2", "distilled student": "#009E73"}
 for (name, colour), model in zip(colours.items(), (teacher, plain, distilled), strict=True):
-    _ = axis.plot(forward(model, x[4300:4301])[0][0].detach(), color=colour, label=name)
-_ = axis.set(xlabel="step of the horizon", ylabel="value")
-_ = axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-keep(figure, "01_students")
+    _ = axis.plot(forward(model, x[4300:4301])[0][0].detach() - truth, color=colour, label=name)
+_ = axis.axhline(0, color="black")
+_ = above.set(ylabel="value")
+_ = axis.set(xlabel="step of the horizon", ylabel="forecast - truth")
+_ = figure.legend(loc="outside right center")
+keep(figure, "01_students", "The clean truth, and below it the errors of teacher, plain and distilled student by step.")
 
 # %% [markdown]
 # ## The library computes the same

@@ -53,7 +53,7 @@ published = tables.published("../results/published.csv", table="win rate (F3)", 
 published = published.assign(horizon=published["horizon"].astype(int)).set_index(["dataset", "horizon", "teacher"])
 plain = wins.xs("MLP", level="system")
 plain = plain.assign(published=published["value"].reindex(plain.index))
-shown = plain.set_axis([f"{data}, {steps}, {name}" for data, steps, name in plain.index])
+shown = plain.set_axis([f"{data}, {steps}, {name}" for data, steps, name in plain.index]).assign(part="plain")
 plots.save(plots.intervals(shown, label="win rate of the plain MLP [%]", reference=50), "02_intervals", figures)
 
 # %% [markdown]
@@ -71,6 +71,8 @@ tables.save(keeps.reset_index(), "02_win_keep", f"{results}/tables", digits=1)
 taught = keeps.index.get_level_values("system").str.contains(" from ")
 best = keeps[~taught]["estimate"].groupby(["dataset", "horizon", "teacher"], sort=False).idxmax()
 few = keeps[taught | keeps.index.isin(best)]
+parts = runs.assign(part=runs["part"].mask((runs["part"] == "plain") & (runs["model"] != "mlp"), "linear"))
+few = few.assign(part=few.index.get_level_values("system").map(dict(zip(parts["system"], parts["part"], strict=True))))
 shown = few.set_axis([f"{data}, {steps}, {name}: {system}" for data, steps, name, system in few.index])
 plots.save(plots.intervals(shown, label="win keep [%]"), "02_win_keep", figures)
 

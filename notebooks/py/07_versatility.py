@@ -15,8 +15,12 @@ results = "../results"
 train_missing = False
 
 # %%
+import pandas as pd
+
 from tdlib import profiles, rows
 from tdlib.report import plots, tables, words
+
+pd.options.display.max_colwidth = None  # whole sentences
 
 studies = profiles.load(profile)  # the last answers every question; on the last scale and shift all are heard
 entries = studies[-1].versatility()
@@ -58,9 +62,10 @@ plots.save(plots.dumbbells(students, label="test MSE"), "07_students", figures)
 
 # %% [markdown]
 # ## Size and normalisation of the MLP
+# Width 512 with one layer, the window's mean taken out, is the MLP of every other table; it stands here once.
 
 # %%
-variants = tables.named([*entries["sizes"], *entries["norms"]], runs)
+variants = tables.named([*entries["sizes"], *entries["norms"]], runs).drop_duplicates("id")
 variants = tables.side_by_side(variants)
 plots.save(plots.dumbbells(variants, label="test MSE"), "07_sizes", figures)
 
@@ -98,7 +103,12 @@ both = words.on_both(rivals, "name", rivals["name"].iloc[0])
 tables.save(both.reset_index(), "07_validation", f"{results}/tables")
 
 # %%
-plots.save(plots.points(rivals, x="test_mse", y="name", label="test MSE"), "07_rivals", figures)
+teacher = next(run.teacher for _, run in entries["rivals"] if run.teacher)
+beside = tables.named([entry for entry in entries["teachers"] if entry[0] == teacher], runs)
+beside = beside[beside["part"] != "distilled"]  # the plain student and the teacher, as lines
+lines = beside.pivot_table(index="system", columns="setting", values="test_mse", sort=False)
+figure = plots.points(rivals, x="test_mse", y="name", label="test MSE", colours=plots.colours(beside), lines=lines)
+plots.save(figure, "07_rivals", figures)
 
 # %%
 print(words.looked_at(runs))

@@ -1,8 +1,10 @@
-"""The inequalities of Theorems 4.1 and 4.2 by number (page 11 derives them and says where the paper's form differs).
+"""The inequalities of Theorems 4.1 and 4.2 by number; page 11 draws them and says where the paper's form differs.
 
-y truth, t teacher, s student [n, H], eta the weight of the distillation; each function returns, for each of the n,
-whether the inequality holds.
+y truth, t teacher, s student [n, H], eta the weight of the distillation. Each function returns [n] numbers; the
+inequality holds where a ratio is at least 1, a difference at least 0, but for `SLACK`.
 """
+
+import math
 
 import torch
 from torch import Tensor
@@ -13,25 +15,30 @@ SLACK = 1e-9  # of the rounding
 
 
 def scales(y: Tensor, t: Tensor, s: Tensor, *, eta: float = 1.0, coarser: int = 3, pooled: bool = False) -> Tensor:
-    """L_sup + eta L_scale >= (1 + eta) L_aug, with the teacher's scales at full length, or both sides `pooled`."""
+    """(L_sup + eta L_scale) / ((1 + eta) L_aug), to be at least 1.
+
+    The teacher's `coarser` scales are brought back to full length and compared with the student, or with its own
+    scales (`pooled`, as trained); the mixtures are (y + eta t_m) / (1 + eta).
+    """
     share = 1 / (1 + eta)
-    teacher, student = _scales(t, coarser), _scales(s, coarser) if pooled else [s] * (coarser + 1)
+    teacher = _scales(t, coarser)
+    student = _scales(s, coarser) if pooled else [s] * (coarser + 1)
     trained = sum(_mse(a, b) for a, b in zip(teacher, student, strict=True)) / (coarser + 1)
     augmented = sum(_mse(share * y + (1 - share) * a, s) for a in teacher) / (coarser + 1)
-    return _mse(y, s) + eta * trained >= (1 + eta) * augmented * (1 - SLACK)
+    return (_mse(y, s) + eta * trained) / ((1 + eta) * augmented)
 
 
 def periods(y: Tensor, t: Tensor, s: Tensor, *, eta: float = 1.0, temperature: float = 0.5) -> Tensor:
-    """KL(Q_y || Q_s) + eta KL(Q_t || Q_s) >= (1 + eta) KL(mix || Q_s), mix = (Q_y + eta Q_t) / (1 + eta)."""
+    """KL(Q_y || Q_s) + eta KL(Q_t || Q_s) - (1 + eta) KL(mix || Q_s), mix = (Q_y + eta Q_t) / (1 + eta)."""
     log_y, log_t, log_s = (losses.log_period_distribution(x, dim=1, temperature=temperature) for x in (y, t, s))
-    mixed = ((log_y.exp() + eta * log_t.exp()) / (1 + eta)).clamp_min(torch.finfo(y.dtype).tiny).log()
-    return _kl(log_y, log_s) + eta * _kl(log_t, log_s) >= (1 + eta) * _kl(mixed, log_s) - SLACK
+    log_mix = torch.logaddexp(log_y, log_t + math.log(eta)) - math.log(1 + eta)
+    return _kl(log_y, log_s) + eta * _kl(log_t, log_s) - (1 + eta) * _kl(log_mix, log_s)
 
 
-def error_bounds_divergence(y: Tensor, s: Tensor, *, temperature: float = 0.5) -> Tensor:
-    """MSE(y, s) >= KL(Q_y || Q_s), the step of the published proof from the supervised loss to periods."""
+def error_over_divergence(y: Tensor, s: Tensor, *, temperature: float = 0.5) -> Tensor:
+    """MSE(y, s) - KL(Q_y || Q_s): the step of the published proof from the supervised loss to periods."""
     log_y, log_s = (losses.log_period_distribution(x, dim=1, temperature=temperature) for x in (y, s))
-    return _mse(y, s) >= _kl(log_y, log_s) - SLACK
+    return _mse(y, s) - _kl(log_y, log_s)
 
 
 def _scales(x: Tensor, coarser: int) -> list[Tensor]:

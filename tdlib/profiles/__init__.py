@@ -213,7 +213,9 @@ class Profile:
             "teachers": {name: [build(name), *pairs(name)] for name in table["teachers"]},
             "students": {name: pairs(table["students_teacher"], name) for name in table["students"]},
             "sizes": {name: pairs(teacher, seeds=seeds[:1], settings=size) for name, size in sizes.items()},
-            "norms": {norm: pairs(teacher, seeds=seeds[:1], settings={"norm": norm}) for norm in table["norms"]},
+            "norms": {
+                f"norm: {norm}": pairs(teacher, seeds=seeds[:1], settings={"norm": norm}) for norm in table["norms"]
+            },
             "affine": {
                 f"{dataset}, {words}": [
                     self.config(dataset, horizon, "mlp", source, seed=seed, settings={"affine": affine})

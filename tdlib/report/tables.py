@@ -32,7 +32,7 @@ def published(path: str | Path, **chosen: str | int) -> pd.DataFrame:
 
 
 def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3) -> pd.DataFrame:
-    """Write `name`.csv in full, `.md` and `.tex` rounded; returns the rounded table, to be shown."""
+    """Write `name`.csv in full, `.md` and `.tex` rounded; returns the rounded table, to be shown, NaN as empty."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     rounded = table.round(digits)
@@ -43,7 +43,10 @@ def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3)
     markdown = plain.to_markdown(index=False, missingval="", floatfmt=f".{digits}f")
     (folder / f"{name}.md").write_text(markdown + "\n")
     (folder / f"{name}.tex").write_text(flat.to_latex(index=False, float_format=f"%.{digits}f", na_rep="", escape=True))
-    return rounded
+    holes = [name for name in rounded.select_dtypes("float") if rounded[name].isna().any()]
+    return rounded.assign(
+        **{name: rounded[name].map(f"{{:.{digits}f}}".format, na_action="ignore").fillna("") for name in holes}
+    )
 
 
 def beside_published(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:

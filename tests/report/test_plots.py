@@ -52,7 +52,9 @@ def test_every_figure_of_systems_draws_them_in_their_colours():
     for figure in figures[:-1]:
         lines = {line.get_label(): to_hex(line.get_color()).upper() for axis in figure.axes for line in axis.lines}
         assert {system: lines.get(system) for system in systems} == {system: shades[system] for system in systems}
-    dots = [to_hex(line.get_color()).upper() for line in figures[-1].axes[0].lines if line.get_marker() == "o"]
+    dots = [to_hex(line.get_color()).upper() for line in figures[-1].axes[0].lines if line.get_marker() != "|"]
+    legend = [text.get_text() for text in figures[-1].axes[0].get_legend().get_texts()]
+    assert set(legend) == {"mean", "teacher", "plain", "distilled"}
     assert dots == [shades[system] for system in reversed(systems)]
 
 
@@ -60,7 +62,7 @@ def test_a_variant_is_drawn_as_a_distilled_student_beside_lines_in_their_own_col
     variants = RUNS[:2].assign(variant=["full", "w/o scale"], setting=["here", "there"])
     lines = pd.DataFrame({"here": [0.4], "there": [np.nan]}, index=["iTransformer"])
     figure = plots.points(variants, x="test_mse", y="variant", label="", colours=plots.colours(RUNS), lines=lines)
-    shades = [to_hex(line.get_color()).upper() for line in figure.axes[0].lines if line.get_marker() == "o"]
+    shades = [to_hex(line.get_color()).upper() for line in figure.axes[0].lines if line.get_marker() == "D"]
     assert set(shades) == {plots.COLOURS["distilled"]}
     assert to_hex(figure.axes[0].lines[-1].get_color()).upper() == plots.COLOURS["teacher"]
 
@@ -75,11 +77,60 @@ def test_labels_of_bubbles_cover_neither_each_other_nor_a_bubble():
     figure.canvas.draw()
     texts = figure.axes[0].texts
     assert [text.get_text() for text in texts] == [*table.index[:-1], "fused"]
-    shades = [to_hex(shade).upper() for shade in figure.axes[0].collections[0].get_facecolors()]
-    assert shades == [plots.colours(RUNS)[name.removesuffix(", fused")] for name in table.index]
+    bubbles = figure.axes[0].collections[0]
+    shades = [to_hex(shade).upper() for shade in bubbles.get_facecolors()[:-1]]
+    assert shades == [plots.colours(RUNS)[name] for name in table.index[:-1]]
+    assert bubbles.get_facecolors()[-1][3] == 0  # a form of a student is a ring in that student's colour
+    assert to_hex(bubbles.get_edgecolors()[-1]).upper() == plots.COLOURS["distilled"]
     edges = figure.axes[0].collections[0].get_linewidths()
     assert [edge > 0 for edge in edges] == [part == "distilled" for part in table["part"]]
     boxes = [Text.get_window_extent(text) for text in texts]
     for place, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:place])
         assert not any(box.contains(*middle) for middle in figure.axes[0].transData.transform(table[["x", "y"]]))
+
+
+def test_systems_that_share_a_colour_differ_in_a_radar():
+    table = pd.DataFrame({"iTransformer": [1.0, 2.0], "ModernTCN": [1.5, 1.0]}, index=["here\n96", "there\n96"])
+    first, second = plots.radar(table, colours=plots.colours(RUNS)).axes[0].lines
+    assert first.get_color() == second.get_color()
+    assert (first.get_linestyle(), second.get_linestyle()) == ("-", "--")
+    assert first.get_marker() != second.get_marker()
+
+
+def test_intervals_have_the_colour_of_their_part():
+    table = pd.DataFrame(
+        {"estimate": [1.0, 2.0], "low": 0.0, "high": 3.0, "part": ["plain", "linear"]}, index=["a", "b"]
+    )
+    axis = plots.intervals(table, label="").axes[0]
+    shades = {line.get_label(): to_hex(line.get_color()).upper() for line in axis.lines}
+    assert shades == {
+        "plain, 95% interval": plots.COLOURS["plain"],
+        "baseline, 95% interval": plots.COLOURS["linear"],
+    }
+    whole = plots.intervals(table.drop(columns="part"), label="").axes[0].lines[0]
+    assert to_hex(whole.get_color()).upper() == plots.COLOURS["distilled"]
+
+
+def test_a_mean_stands_in_the_middle_of_its_block():
+    series = {"truth": np.arange(8.0)}
+    figure = plots.scales(
+        {0: series, 1: {"truth": np.array([0.5, 2.5, 4.5, 6.5])}}, colours=plots.colours(RUNS), title=""
+    )
+    fine, coarse = (axis.lines[0] for axis in figure.axes)
+    assert fine.get_xdata().tolist() == list(range(8))
+    assert coarse.get_xdata().tolist() == coarse.get_ydata().tolist() == [0.5, 2.5, 4.5, 6.5]  # on the line y = x
+
+
+def test_a_history_looks_the_same_whatever_the_forecast():
+    history = np.sin(np.arange(96.0) / 4)
+    whole = {"truth": np.r_[history, np.zeros(48)], "MLP": np.r_[history, np.full(48, 9.0)]}
+    first, second = (axis.images[0].get_array() for axis in plots.spectrograms(whole, split=96, title="").axes[:2])
+    np.testing.assert_allclose(first[:, :6], second[:, :6], atol=1e-9)
+
+
+def test_a_figure_is_described_in_words(tmp_path):
+    table = pd.DataFrame({"teacher": [0.3], "plain": [0.4], "distilled": [0.2]}, index=["width 64"])
+    shown = plots.save(plots.dumbbells(table, label="test MSE"), "sizes", tmp_path)
+    assert shown.alt == "Horizontal: test MSE. Rows: width 64. Legend: teacher, plain, distilled."
+    assert shown.width == 770

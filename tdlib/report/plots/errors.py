@@ -8,8 +8,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from tdlib.report.plots.style import COLOURS
+from tdlib.report.plots.style import COLOURS, role
 
+MARKERS = {"truth": "P", "teacher": "s", "plain": "o", "distilled": "D", "linear": "^"}
+NAMES = {"linear": "baseline"}  # what a legend calls a role, where it is not its name
 ACROSS = 4  # panels side by side, so that their titles do not touch
 
 
@@ -26,13 +28,20 @@ def heat_map(table: pd.DataFrame, *, label: str) -> Figure:
 
 
 def intervals(table: pd.DataFrame, *, label: str, reference: float | None = None) -> Figure:
-    """Estimates with their intervals: columns `estimate`, `low`, `high` and, where known, `published`."""
+    """Estimates with their intervals: columns `estimate`, `low`, `high` and, where known, `published`.
+
+    `part` says whose an estimate is (a key of `COLOURS`); without that column all are distilled students.
+    """
     figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.26 * len(table)))
     places = np.arange(len(table))[::-1]
-    axis.hlines(places, table["low"], table["high"], color=COLOURS["distilled"], linewidth=2)
-    axis.plot(table["estimate"], places, "o", color=COLOURS["distilled"], label="ours, 95% interval")
+    parts = table["part"] if "part" in table else pd.Series("distilled", index=table.index)
+    for part in dict.fromkeys(parts):
+        own, here, shade = table[(parts == part).to_numpy()], places[(parts == part).to_numpy()], COLOURS[part]
+        axis.hlines(here, own["low"], own["high"], color=shade, linewidth=2)
+        whose = NAMES.get(part, part) if parts.nunique() > 1 else "ours"
+        axis.plot(own["estimate"], here, MARKERS[part], color=shade, label=f"{whose}, 95% interval")
     if "published" in table and table["published"].notna().any():
-        axis.plot(table["published"], places, "D", color=COLOURS["teacher"], fillstyle="none", label="published")
+        axis.plot(table["published"], places, "P", color=COLOURS["teacher"], fillstyle="none", label="published")
     if reference is not None:
         axis.axvline(reference, color="#777777", linestyle=":")
     axis.set_yticks(places, table.index)
@@ -47,18 +56,29 @@ def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str]) 
     Several seeds become a band of one deviation.
     """
     settings = list(dict.fromkeys(table["setting"]))
-    figure, axes = plt.subplots(1, len(settings), figsize=(7.0, 2.6), squeeze=False)
+    figure, axes = _panels(len(settings), height=2.2)
     style = {"hue": "system", "style": "system", "palette": colours, "markers": True, "dashes": False}
-    for axis, setting in zip(axes[0], settings, strict=True):
+    for axis, setting in zip(axes.flat, settings, strict=False):
         chosen = table[table["setting"] == setting]
         sns.lineplot(chosen, x=x, y="MSE", errorbar="sd", ax=axis, **style)
-        axis.set(title=setting, xlabel="", ylabel="")
+        axis.set(xlabel="", ylabel="")
+        axis.set_title(setting.replace(" steps", ""), fontsize="small")
         axis.set_xticks(sorted(chosen[x].unique()))
         axis.get_legend().remove()
-    axes[0, 0].set_ylabel("MSE [scaled units]")
+    figure.supylabel("MSE [scaled units]", fontsize=9)
     figure.supxlabel(label, fontsize=9)
     axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def _panels(count: int, *, height: float, **options) -> tuple[Figure, np.ndarray]:
+    """As many panels, `ACROSS` side by side, each `height` inches high."""
+    columns = min(ACROSS, count)
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(7.0, rows * height + 0.4), squeeze=False, **options)
+    for axis in axes.flat[count:]:
+        axis.remove()
+    return figure, axes
 
 
 def dumbbells(table: pd.DataFrame, *, label: str) -> Figure:
@@ -66,10 +86,9 @@ def dumbbells(table: pd.DataFrame, *, label: str) -> Figure:
     figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.28 * len(table)))
     places = np.arange(len(table))[::-1]
     axis.hlines(places, table["distilled"], table["plain"], color="#999999", linewidth=1)
-    styles = {"teacher": ("teacher", "s"), "plain": ("plain", "o"), "distilled": ("distilled", "D")}
-    for column, (shade, marker) in styles.items():
+    for column in ("teacher", "plain", "distilled"):
         if column in table:
-            axis.plot(table[column], places, marker, color=COLOURS[shade], label=column)
+            axis.plot(table[column], places, MARKERS[column], color=COLOURS[column], label=column)
     axis.set_yticks(places, table.index)
     axis.set(xlabel=label, ylim=(-0.6, len(table) - 0.4))
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -110,16 +129,23 @@ def radar(table: pd.DataFrame, *, colours: dict[str, str]) -> Figure:
     angles = np.linspace(0, 2 * np.pi, len(share), endpoint=False)
     figure, axis = plt.subplots(figsize=(7.0, 3.6), subplot_kw={"projection": "polar"})
     markers = dict(zip(share, itertools.cycle("osD^vP*X"), strict=False))
+    drawn: list[str] = []  # a second system of one colour is dashed and hollow
     for system in share:
         values = share[system].to_numpy()
-        style = {"color": colours[system], "marker": markers[system], "label": system}
+        again = colours[system] in drawn
+        drawn.append(colours[system])
+        style = {"linestyle": "--", "fillstyle": "none"} if again else {}
+        style |= {"color": colours[system], "marker": markers[system], "label": system}
         axis.plot([*angles, angles[0]], [*values, values[0]], **style)
     axis.set_xticks(angles, share.index)
-    axis.tick_params(axis="x", pad=12)
+    for text, angle in zip(axis.get_xticklabels(), angles, strict=True):  # a label grows away from the rim
+        side = np.cos(angle)
+        text.set_horizontalalignment("left" if side > 0.3 else "right" if side < -0.3 else "center")
+    axis.tick_params(axis="x", pad=6)
     axis.set_ylim(min(0.95, float(share.min().min()) - 0.02), 1.0)
     axis.set_rlabel_position(180 / len(share))  # between two axes, where no line runs
     axis.yaxis.set_major_locator(plt.MaxNLocator(4))
-    axis.legend(loc="center left", bbox_to_anchor=(1.25, 0.5))
+    axis.legend(loc="center left", bbox_to_anchor=(1.35, 0.5))
     return figure
 
 
@@ -139,18 +165,17 @@ def points(
     rows, systems, as a vertical line.
     """
     groups, settings = list(dict.fromkeys(table[y])), list(dict.fromkeys(table[panels]))
-    columns = min(ACROSS, len(settings))
-    lines_of_panels = -(-len(settings) // columns)
-    size = (7.0, lines_of_panels * (0.9 + 0.26 * len(groups)))
-    figure, axes = plt.subplots(lines_of_panels, columns, figsize=size, sharey=True, squeeze=False)
-    for axis in axes.flat[len(settings) :]:
-        axis.remove()
+    figure, axes = _panels(len(settings), height=0.8 + 0.2 * len(groups), sharey=True)
     for axis, setting in zip(axes.flat, settings, strict=False):
         here = table[table[panels] == setting]
         for place, group in enumerate(reversed(groups)):
             chosen = here[here[y] == group]
             shade = (colours or {}).get(group, COLOURS["distilled"])
-            axis.plot(chosen[x], [place] * len(chosen), "o", color=shade, alpha=0.6)
+            part = role(shade)
+            name = NAMES.get(part, part)
+            known = name in axis.get_legend_handles_labels()[1]
+            style = {"color": shade, "alpha": 0.6, "label": None if known else name}
+            axis.plot(chosen[x], [place] * len(chosen), MARKERS[part], **style)
             axis.plot(chosen[x].mean(), place, "|", color="black", markersize=13, label="mean" if place == 0 else None)
         references = lines[setting].items() if lines is not None else ()
         for (system, value), style in zip(references, ("--", ":"), strict=False):

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from tdlib.report.plots.style import colours
@@ -11,14 +12,17 @@ from tdlib.report.plots.style import colours
 def bubbles(table: pd.DataFrame, *, x: str, y: str, size: str, labels: tuple[str, str]) -> Figure:
     """A bubble a system (the index), its area by `size`, `x` on a log scale; "A, form" is labelled "form".
 
-    `part` and `model` give the colours; distilled students have a black edge. A label takes the nearest place that
-    covers nothing.
+    `part` and `model` give the colours; distilled students have a black edge, their forms are rings.
+    A label takes the nearest place that covers nothing.
     """
     figure, axis = plt.subplots(figsize=(7.0, 3.8))
     area = 900 * table[size] / table[size].max() + 8  # points^2
     shades = table.index.map(colours(table.rename_axis("system").reset_index()))
-    edges = 0.8 * (table["part"] == "distilled")
-    axis.scatter(table[x], table[y], s=area, c=shades, alpha=0.65, edgecolors="black", linewidths=edges)
+    forms = table.index.str.contains(", ")  # of a system that is drawn, too: rings, which do not hide each other
+    fills = [to_rgba(shade, 0 if form else 0.65) for form, shade in zip(forms, shades, strict=True)]
+    edges = 0.8 * (table["part"] == "distilled") + 0.6 * forms
+    rims = [shade if form else "black" for form, shade in zip(forms, shades, strict=True)]
+    axis.scatter(table[x], table[y], s=area, c=fills, edgecolors=rims, linewidths=edges)
     title = f"area by {size}, {table[size].max():,} in the largest bubble"
     axis.set(xscale="log", xlabel=labels[0], ylabel=labels[1], title=title)
     axis.margins(0.12)

@@ -9,7 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import signal
 
-from tdlib.report.plots.style import COLOURS
+from tdlib.report.plots.style import COLOURS, line
+
+PARTS = ["#332288", "#CC6677", "#117733", "#AA4499", "#DDCC77", "#000000"]  # of the loss: no colour of a role
 
 
 def forecasts(
@@ -22,7 +24,7 @@ def forecasts(
     axis.plot(np.arange(-len(history), 0), history, color="#777777", label="history")
     axis.plot(np.arange(len(truth)), truth, color=colours["truth"], label="truth")
     for system, entry in arrays.items():
-        axis.plot(entry["sample_prediction"][sample, :, channel], color=colours[system], label=system)
+        axis.plot(entry["sample_prediction"][sample, :, channel], **line(system, colours))
     axis.axvline(0, color="#777777", linewidth=0.8, linestyle=":")
     axis.set(xlabel="steps from the forecast's start", ylabel="value [deviations]", title=title)
     axis.legend(ncols=1, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -36,8 +38,8 @@ def differences(
     figure, axis = plt.subplots()
     for system, entry in errors.items():
         smoothed = pd.Series(entry - teacher).rolling(smooth, center=True, min_periods=1).mean()
-        axis.plot(smoothed, color=colours[system], label=system)
-    axis.axhline(0, color=COLOURS["teacher"], linewidth=1, label="teacher")
+        axis.plot(smoothed, **line(system, colours))
+    axis.axhline(0, color=COLOURS["teacher"], linewidth=1, linestyle="--", label="teacher")
     axis.set(xlabel="first step of the test window", ylabel="MSE − teacher's MSE", title=title)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -48,9 +50,8 @@ def scales(parts: dict[int, dict[str, np.ndarray]], *, colours: dict[str, str], 
     figure, axes = plt.subplots(len(parts), 1, figsize=(7.0, 1.15 * len(parts) + 0.4), sharey=True)
     for axis, (scale, series) in zip(axes, parts.items(), strict=True):
         for system, values in series.items():
-            axis.plot(
-                np.arange(len(values)) * 2**scale, values, color=colours[system], label=system, marker="." * (scale > 1)
-            )
+            middles = np.arange(len(values)) * 2**scale + (2**scale - 1) / 2  # a mean stands in the middle of its block
+            axis.plot(middles, values, marker="." * (scale > 1), **line(system, colours))
         axis.set_ylabel(f"scale {scale}\n[deviations]")
     axes[0].set_title(title)
     axes[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -67,7 +68,7 @@ def spectrograms(series: dict[str, np.ndarray], *, split: int, title: str) -> Fi
     for axis, (system, values) in zip(axes, series.items(), strict=True):
         window = max(8, min(48, len(values) // 4))
         transform = signal.ShortTimeFFT(np.hanning(window), hop=max(1, window // 12), fs=1.0)
-        amplitude = np.abs(transform.stft(values - values.mean()))
+        amplitude = np.abs(transform.stft(values - values[:split].mean()))  # the history's, so that all show it alike
         extent = transform.extent(len(values))
         shown = {"origin": "lower", "aspect": "auto", "extent": extent, "cmap": "viridis", "vmin": 0, "vmax": 3}
         picture = axis.imshow(np.log1p(amplitude), **shown)
@@ -98,9 +99,10 @@ def training(history: pd.DataFrame, *, title: str) -> Figure:
     """Each part of the loss by epoch, on a log scale, and the validation MSE."""
     figure, axis = plt.subplots()
     parts = [name for name in history if name != "epoch"]
-    for part, style in zip(parts, ("-", "--", "-.", ":", (0, (3, 1, 1, 1)), "-"), strict=False):
+    dashes = ("-", "--", "-.", ":", (0, (3, 1, 1, 1)), "-")
+    for part, style, shade in zip(parts, dashes, PARTS, strict=False):
         label = "validation MSE" if part == "val_mse" else part.replace("_", ", ")
-        axis.plot(history["epoch"], history[part], linestyle=style, marker=".", label=label)
+        axis.plot(history["epoch"], history[part], linestyle=style, color=shade, marker=".", label=label)
     axis.set(xlabel="epoch", ylabel="part of the loss", yscale="log", title=title)
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -3,9 +3,11 @@
 A colour stands for a role on every page: truth black, teacher orange, plain MLP blue, distilled green.
 """
 
+import io
 from pathlib import Path
 
 import matplotlib
+import PIL.Image
 
 matplotlib.use("agg")  # figures are saved, then shown as the saved picture
 import matplotlib.pyplot as plt
@@ -13,7 +15,9 @@ import pandas as pd
 from IPython.display import Image
 from matplotlib.figure import Figure
 
+SCREEN_DPI = 110  # at which a page shows a figure; the file has more dots, for sharp screens and print
 COLOURS = {"truth": "#000000", "teacher": "#E69F00", "plain": "#0072B2", "distilled": "#009E73", "linear": "#999999"}
+DASHES = {"truth": "-", "teacher": "--", "plain": ":", "distilled": "-", "linear": "-."}  # for print in grey
 plt.style.use(Path(__file__).with_name("study.mplstyle"))
 
 
@@ -24,11 +28,42 @@ def colours(runs: pd.DataFrame) -> dict[str, str]:
     return {"truth": COLOURS["truth"], **dict(zip(runs["system"], shades, strict=True))}
 
 
+def role(shade: str) -> str:
+    """What a colour of `COLOURS` stands for."""
+    return next(name for name, colour in COLOURS.items() if colour == shade)
+
+
+def line(system: str, colours: dict[str, str]) -> dict[str, str]:
+    """Colour, dashes and label of a system's line."""
+    return {"color": colours[system], "linestyle": DASHES[role(colours[system])], "label": system}
+
+
+def describe(figure: Figure) -> str:
+    """The figure in words, for those who do not see it: titles, axes, legend and the names along the axes."""
+    axes = [axis for axis in figure.axes if axis.get_label() != "<colorbar>"]
+    legends = [legend for axis in axes if (legend := axis.get_legend())]
+    names = [text.get_text() for axis in axes for text in axis.get_yticklabels()]
+    found = {
+        "Titles": [figure.get_suptitle(), *(axis.get_title() for axis in axes)],
+        "Horizontal": [figure.get_supxlabel(), *(axis.get_xlabel() for axis in axes)],
+        "Vertical": [figure.get_supylabel(), *(axis.get_ylabel() for axis in axes)],
+        "Rows": [name for name in names if any(letter.isalpha() for letter in name) and "mathdefault" not in name],
+        "Legend": [text.get_text() for legend in legends for text in legend.get_texts()],
+    }
+    words = {
+        what: ", ".join(dict.fromkeys(text.replace("\n", " ") for text in texts if text))
+        for what, texts in found.items()
+    }
+    return ". ".join(f"{what}: {text}" for what, text in words.items() if text) + "."
+
+
 def save(figure: Figure, name: str, folder: str | Path) -> Image:
-    """Write `name`.png and `name`.pdf; returns the picture, to be shown."""
+    """Write `name`.png and `name`.pdf; returns the picture, to be shown, with `describe` as its alternative text."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
-    figure.savefig(folder / f"{name}.png", metadata={"Software": None})
+    figure.savefig(picture := io.BytesIO(), format="png")
+    PIL.Image.open(picture).convert("RGB").quantize(256).save(folder / f"{name}.png", optimize=True)  # a third as large
+    width, words = round(figure.get_figwidth() * SCREEN_DPI), describe(figure)
     plt.close(figure)
-    return Image(folder / f"{name}.png")
+    return Image(folder / f"{name}.png", width=width, alt=words)
