@@ -109,3 +109,4 @@ def test_pages_write_every_committed_table_with_the_same_words(again):
     assert {path.suffix for path in committed} == {".csv", ".md", ".tex"}
     for path in committed:
         assert (folder / "results/tables" / path.name).read_text() == path.read_text(), path.name
+    assert (folder / "results/claims.csv").read_text() == (ROOT / "results/claims.csv").read_text()
