@@ -263,16 +263,12 @@ def scale_table(runs: pd.DataFrame) -> pd.DataFrame:
     return lines
 
 
-def telling_sample(plain: dict[str, np.ndarray], distilled: dict[str, np.ndarray]) -> tuple[int, int]:
-    """(sample, channel) of the kept windows on which the distilled forecast improves most on the plain one."""
-    gain = _sample_errors(plain) - _sample_errors(distilled)
-    sample, channel = np.unravel_index(np.argmax(gain), gain.shape)
-    return int(sample), int(channel)
+def example(arrays: dict[str, np.ndarray]) -> tuple[int, int]:
+    """(sample, channel) of the window that pages draw: the second one that a row keeps, and the first channel.
 
-
-def _sample_errors(arrays: dict[str, np.ndarray]) -> np.ndarray:
-    """Mean squared error [samples, C] of the kept windows."""
-    return np.square(arrays["sample_prediction"].astype(float) - arrays["sample_y"]).mean(1)
+    A rule that looks at no result: a window picked for its gain would show a gain whatever the student is.
+    """
+    return min(1, len(arrays["sample_y"]) - 1), 0
 
 
 def chosen_on(runs: pd.DataFrame) -> pd.DataFrame:

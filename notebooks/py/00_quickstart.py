@@ -57,14 +57,14 @@ tables.save(result, "00_quickstart", f"{results}/tables")
 
 # %% [markdown]
 # ## One forecast
-# Of the windows kept for drawing, the one (and the channel) on which distillation helps most. It is
-# picked to show *what* changes; page 02 shows how often.
+# The second of the windows that a row keeps, and the first channel: a rule that looks at no result, the same on every
+# page. One window shows *what* changes; page 02 shows how often.
 
 # %%
 three = rows.taught(runs, dataset=dataset, horizon=horizon, teacher=teacher)
 arrays = {system: Store(store).arrays(id) for system, id in three["id"].items()}
-_, plain, distilled = arrays
-sample, channel = analysis.telling_sample(arrays[plain], arrays[distilled])
+_, plain, _ = arrays
+sample, channel = analysis.example(arrays[plain])
 where = {"sample": sample, "channel": channel, "title": f"{dataset}: {series.channels[channel]}"}
 figure = plots.forecasts(arrays, colours=plots.colours(runs), **where)
 plots.save(figure, "00_forecast", figures)

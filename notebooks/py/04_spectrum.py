@@ -27,14 +27,14 @@ runs = rows.with_students(rows.read(configs, profile, "main", store=store, train
 
 # %% [markdown]
 # ## One window: history and forecast in time and frequency
-# Short-time spectrograms; right of the dotted line the forecast begins. The day is at 1/24, or 0.042; brighter
-# is stronger.
+# The window and channel of page 00. Short-time spectrograms; right of the dotted line the forecast begins. The day is
+# at 1/24, or 0.042; brighter is stronger.
 
 # %%
 three = rows.taught(runs, dataset=dataset, horizon=horizon, teacher=teacher)
 arrays = {name: Store(store).arrays(id) for name, id in three["id"].items()}
 _, plain, distilled = arrays
-sample, channel = analysis.telling_sample(arrays[plain], arrays[distilled])
+sample, channel = analysis.example(arrays[plain])
 colours = plots.colours(three.reset_index())
 
 # %%
@@ -42,7 +42,7 @@ history = arrays[plain]["sample_x"][sample, :, channel].astype(float)
 futures = {"truth": arrays[plain]["sample_y"][sample, :, channel]}
 futures |= {name: entry["sample_prediction"][sample, :, channel] for name, entry in arrays.items()}
 whole = {name: np.concatenate([history, future]) for name, future in futures.items()}
-figure = plots.spectrograms(whole, split=len(history), title=f"{dataset}, channel {channel + 1}: log amplitude")
+figure = plots.spectrograms(whole, split=len(history), title=f"{dataset}, first channel: log amplitude")
 plots.save(figure, "04_spectrograms", figures)
 
 # %% [markdown]
