@@ -5,6 +5,8 @@ import os
 import signal
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as every run of a study, here and in what tests start: set before torch
+
 import pytest
 import torch
 from jaxtyping import install_import_hook
@@ -26,15 +28,6 @@ def published_data() -> Path:
     if not folder or not (Path(folder) / "ETTh1.csv").is_file():
         pytest.skip("TDLIB_DATA does not name a folder with the paper's data")
     return Path(folder)
-
-
-@pytest.fixture
-def one_thread():
-    """As every run of a study."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,6 @@ SHAPE = {"lookback": 48, "horizon": 16, "channels": 3}
 OPTIONS = {"scales": 2, "downsample": "max", "temperature": 0.3, "reduction": "kl"}
 TRAINING = {"learning_rate": 1e-2, "batch_size": 32, "epochs": 2, "patience": 5}
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture
 def batch(splits, student):

@@ -13,8 +13,6 @@ from tdlib.store import Store
 from tdlib.train import Supervised, fit, predict
 from tdlib.windows import Windows, split
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def linear(horizon: int = 16, channels: int = 3) -> nn.Module:
     torch.manual_seed(0)

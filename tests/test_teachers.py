@@ -26,8 +26,6 @@ from tdlib.windows import Splits, split
 SHAPE = {"lookback": 48, "horizon": 16, "channels": 3}
 TRAINING = {"learning_rate": 1e-2, "batch_size": 32, "epochs": 2, "patience": 5}
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 # --- the teacher's outputs
 

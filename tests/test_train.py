@@ -15,9 +15,6 @@ from tdlib.windows import Windows
 OPTIONS = {"learning_rate": 0.01, "batch_size": 32, "epochs": 1, "patience": 5}
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def linear(horizon: int = 16, channels: int = 3) -> nn.Module:
     torch.manual_seed(0)
     return models.build("nlinear", lookback=48, horizon=horizon, channels=channels)

@@ -66,7 +66,7 @@ def execute(name: str, out: Path, parameters: dict | None = None, *, shared: boo
         out.mkdir(parents=True, exist_ok=True)
         filled = {key: value for key, value in _places(out, given).items() if key in known}
         try:
-            with _quiet():
+            with _kernel():
                 papermill.execute_notebook(
                     source,
                     done,
@@ -135,16 +135,19 @@ def figures(chosen: Iterable[str] = ()) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars inside pages: they would be stored."""
-    before = os.environ.get("TQDM_DISABLE")
-    os.environ["TQDM_DISABLE"] = "1"
+def _kernel() -> Iterator[None]:
+    """What kernels start with: no progress bars, which would be stored, and one thread, since pages run abreast."""
+    wanted = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ |= wanted
     try:
         yield
     finally:
-        os.environ.pop("TQDM_DISABLE")
-        if before is not None:
-            os.environ["TQDM_DISABLE"] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
 
 
 def _strip(page: nbformat.NotebookNode) -> None:
