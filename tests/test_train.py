@@ -71,10 +71,10 @@ def test_an_epoch_uses_every_window_once_in_another_order(splits):
     seen = []
 
     class Spy(Supervised):
-        def forward(self, forecast, y, index):
+        def forward(self, forecast, y, index, mix):
             seen.append(index)
             assert torch.equal(y, splits.train.batch(index)[1])
-            return super().forward(forecast, y, index)
+            return super().forward(forecast, y, index, mix)
 
     fit(linear(), Spy(), splits, **(OPTIONS | {"epochs": 2}))
     steps = -(-len(splits.train) // 32)
@@ -90,7 +90,7 @@ def test_a_named_part_is_its_mean_over_windows_whatever_the_batch_size(batch_siz
     class Index(Objective):
         weights = {"index": 1.0}  # noqa: RUF012
 
-        def forward(self, forecast, y, index):
+        def forward(self, forecast, y, index, mix):
             return {"index": index.float().mean() + 0 * forecast.prediction.sum()}
 
     history = fit(linear(), Index(), splits, **(OPTIONS | {"batch_size": batch_size}))
@@ -103,7 +103,7 @@ def test_the_loss_is_the_weighted_sum_of_the_parts(splits):
             super().__init__()
             self.weights = weights
 
-        def forward(self, forecast, y, index):
+        def forward(self, forecast, y, index, mix):
             squares = (forecast.prediction - y).square()
             return {"early": squares[:, :8].mean(), "late": squares[:, 8:].mean()}
 
@@ -131,7 +131,7 @@ def test_the_objectives_own_weights_are_trained_too(splits):
             super().__init__()
             self.shift = nn.Parameter(torch.zeros(()))
 
-        def forward(self, forecast, y, index):
+        def forward(self, forecast, y, index, mix):
             return {"supervised": (forecast.prediction + self.shift - y).square().mean()}
 
     objective = Shift()
@@ -160,7 +160,7 @@ def test_without_weight_decay_a_step_is_one_of_adam(splits, monkeypatch):
 
 def test_weight_decay_shrinks_every_weight_by_rate_times_decay_a_step(splits):
     class Still(Supervised):
-        def forward(self, forecast, y, index):
+        def forward(self, forecast, y, index, mix):
             return {"supervised": 0 * forecast.prediction.sum()}
 
     model = linear()
@@ -231,7 +231,7 @@ def test_a_part_that_is_not_finite_stops_the_run_and_is_named(part, value, split
     class Breaks(nn.Module):
         weights = {"supervised": 1.0, "period_feature": 0.5}  # noqa: RUF012
 
-        def forward(self, forecast, y, index):
+        def forward(self, forecast, y, index, mix):
             calls.append(index)
             parts = {name: (forecast.prediction - y).square().mean() for name in self.weights}
             if len(calls) == 3:
