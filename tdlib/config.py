@@ -102,12 +102,10 @@ class RunConfig:
         if not self.distilled:  # fields of a distillation that is not there do not change a result
             for name, value in _defaults("terms", "scales", "downsample", "temperature", "reduction").items():
                 set_(name, value)
-        if not self.co_teachers:
-            set_("weighting", "mean")
         if self.teacher:
             first, *others = self.teacher_configs.values()
             set_("teacher_options", _options(first))
-            set_("co_teachers", _by_model((config.model, _options(config)) for config in others))
+            set_("co_teachers", by_model((config.model, _options(config)) for config in others))
 
     def _check_values(self):
         data.check_name(self.dataset)
@@ -132,6 +130,8 @@ class RunConfig:
         one_of("reduction", self.reduction, losses.REDUCTIONS)
         one_of("patterns", self.patterns, ("teacher", "truth"))
         one_of("weighting", self.weighting, committee.WEIGHTINGS)
+        several = bool(self.co_teachers) or self.weighting == "mean"
+        require(several, f"weighting {self.weighting!r} is for a committee of at least two members: name co_teachers")
         for term in self.terms:
             one_of("terms", term, _ALL_TERMS)
         require(len(self.terms) > 0, "terms must name at least one part of the loss")
@@ -229,7 +229,7 @@ class RunConfig:
             whole = [(config.model, config._identity()) for config in self.teacher_configs.values()]
             options = [(name, {field: teacher.get(field) for field in _TEACHER_FIELDS}) for name, teacher in whole]
             kept["teacher_options"] = options.pop(0)[1]
-            kept |= {"co_teachers": _by_model(options)} if options else {}
+            kept |= {"co_teachers": by_model(options)} if options else {}
         return kept
 
 
@@ -237,7 +237,7 @@ def _defaults(*names: str) -> dict:
     return {name: RunConfig.__dataclass_fields__[name].default for name in names}
 
 
-def _by_model(options: Iterable[tuple[str, dict]]) -> dict[str, dict | list[dict]]:
+def by_model(options: Iterable[tuple[str, dict]]) -> dict[str, dict | list[dict]]:
     """Options of teachers as `co_teachers` has them: a list where a model has several."""
     found: dict[str, list[dict]] = {}
     for name, given in options:

@@ -1,0 +1,61 @@
+"""The student to take away: the MLP taught by a committee, with patience. One recipe, chosen on validation alone.
+
+    committee      an iTransformer and linear models in closed form, weighted by validation (`tdlib.committee`)
+    patience       mixup of windows, a rate that falls slowly, the moving average of the weights (`train.fit`)
+    loss           the committee's forecasts alone, at several scales; no truth, no features
+
+After Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", CVPR 2022 (arXiv 2106.05237).
+"""
+
+from tdlib.checks import require
+from tdlib.config import RunConfig, by_model
+from tdlib.distill import TERMS
+
+MEMBERS = {"itransformer": {}, "ridge": {}, "phase_ridge": {}, "sparsetsf": {}, "cyclenet": {}}
+RECIPE = {
+    "learning_rate": 3e-3,
+    "rate_hold": 3,
+    "rate_decay": 0.8,
+    "weight_average": 0.999,
+    "mixup": 0.4,
+    "terms": ("scale_forecast",),
+    "alpha": 2.0,
+    "beta": 0.0,
+    "weighting": "half",
+}
+ALONE = {"co_teachers": {}, "weighting": "mean"}
+PIECES = {  # a variant's name -> what it changes in the recipe
+    "recipe": {},
+    "w/o average of weights": {"weight_average": 0.0},
+    "w/o mixup": {"mixup": 0.0},
+    "published schedule": {"learning_rate": 1e-2, "rate_hold": 2, "rate_decay": 0.5},
+    "with supervision": {"terms": ("supervised", "scale_forecast")},
+    "with period part": {"terms": ("scale_forecast", "period_forecast")},
+    "full length only": {"scales": 0},
+    "equal weights": {"weighting": "mean"},
+    "least squares": {"weighting": "least squares"},
+    "first teacher alone": ALONE,
+    "no teacher": ALONE | {"teacher": None, "teacher_options": {}, "alpha": 0.0, "terms": TERMS},
+}
+
+
+def student(
+    dataset: str,
+    lookback: int,
+    horizon: int,
+    *,
+    model: str = "mlp",
+    members: dict[str, dict | list[dict]] = MEMBERS,
+    **changes,
+) -> RunConfig:
+    """The run of the recipe: `changes` go on top of it.
+
+    `members` are the committee's models, each with its options, or a list of such where it is there several times.
+    ValueError for fewer than two members.
+    """
+    (teacher, options), *others = [
+        (name, each) for name, given in members.items() for each in (given if isinstance(given, list) else [given])
+    ] or [("", {})]
+    require(len(others) > 0, f"a committee has at least two members, got {teacher or 'none'}")
+    taught = {"teacher": teacher, "teacher_options": options, "co_teachers": by_model(others)}
+    return RunConfig(dataset, lookback, horizon, model, **(taught | RECIPE | changes))
