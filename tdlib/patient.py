@@ -21,7 +21,7 @@ RECIPE = {
     "terms": ("scale_forecast",),
     "alpha": 2.0,
     "beta": 0.0,
-    "weighting": "half",
+    "weighting": "held out",
 }
 ALONE = {"co_teachers": {}, "weighting": "mean"}
 PIECES = {  # a variant's name -> what it changes in the recipe
@@ -34,6 +34,7 @@ PIECES = {  # a variant's name -> what it changes in the recipe
     "full length only": {"scales": 0},
     "equal weights": {"weighting": "mean"},
     "least squares": {"weighting": "least squares"},
+    "mean of these two": {"weighting": "half"},
     "first teacher alone": ALONE,
     "no teacher": ALONE | {"teacher": None, "teacher_options": {}, "alpha": 0.0, "terms": TERMS},
 }

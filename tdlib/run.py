@@ -125,7 +125,7 @@ def _members(config: RunConfig, store: Store, compute: Compute) -> list[nn.Modul
 def _committee(config: RunConfig, val: np.ndarray, test: np.ndarray) -> dict:
     """What a row keeps of several teachers: who they are, and what each weighting makes of their errors [N, K, K]."""
     weightings = {}
-    for how in committee.WEIGHTINGS:
+    for how in committee.SCORED:
         weights = committee.weigh(how, val)
         weightings[how] = {
             "weights": weights.tolist(),
