@@ -167,7 +167,7 @@ class RunConfig:
             return {}
         options = [(self.teacher, self.teacher_options)]
         for name, given in self.co_teachers.items():
-            options += [(name, each) for each in (given if isinstance(given, list) else [given])]
+            options += [(name, each) for each in (given if given and isinstance(given, list) else [given])]
         configs, count = {}, collections.Counter()
         for name, given in options:
             count[name] += 1
