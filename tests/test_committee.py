@@ -102,7 +102,9 @@ def test_no_weighting_fits_better_than_least_squares(seed):
 
 
 def test_an_unknown_weighting_is_refused():
-    with pytest.raises(ValueError, match="weighting knows mean, least squares, half, error, greedy, held out, adaptive"):
+    with pytest.raises(
+        ValueError, match="weighting knows mean, least squares, half, error, greedy, held out, adaptive"
+    ):
         weigh("loudest", random_moments(2))
 
 
