@@ -268,7 +268,9 @@ class Profile:
         """The patient student of a seed: trained members have it too, teachers the one that belongs to it."""
         names = self.table["datasets"][dataset].get("committee", self.table["patient"]["members"])
         members = {name: self._fields(dataset, name) | self._seed(dataset, name, seed) for name in names}
-        fields = {"lookback": self.table["lookback"], "horizon": horizon, "seed": seed} | self._fields(dataset, "mlp")
+        fields = {"lookback": self.table["lookback"], "horizon": horizon, "seed": seed}
+        own = self._fields(dataset, "mlp")  # of which the recipe has its own rate and epochs
+        fields |= {name: own[name] for name in ("settings", "batch_size") if name in own}
         return patient.student(dataset, members=members, **(fields | changes))
 
     def _seed(self, dataset: str, member: str, seed: int) -> dict[str, int]:
