@@ -7,9 +7,12 @@
 After Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", CVPR 2022 (arXiv 2106.05237).
 """
 
+import pandas as pd
+
 from tdlib.checks import require
 from tdlib.config import RunConfig, by_model
 from tdlib.distill import TERMS
+from tdlib.store import Store
 
 MEMBERS = {"itransformer": {}, "ridge": {}, "phase_ridge": {}, "sparsetsf": {}, "cyclenet": {}}
 RECIPE = {
@@ -61,3 +64,29 @@ def student(
     require(len(others) > 0, f"a committee has at least two members, got {teacher or 'none'}")
     taught = {"teacher": teacher, "teacher_options": options, "co_teachers": by_model(others)}
     return RunConfig(dataset, lookback, horizon, model, **(taught | RECIPE | changes))
+
+
+def weightings(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """What each weighting makes of the committees of `runs` (rows of `rows.read`): a line a run and weighting.
+
+    MSE of the committee itself: on validation, on blocks of it `held out`, and on test; `chosen` by the student.
+    """
+    lines = []
+    for run in runs.to_dict("records"):
+        for how, found in store.read(run["id"])["committee"]["weightings"].items():
+            errors = {"held out": found["held_out_mse"], "validation": found["val_mse"], "test": found["test_mse"]}
+            place = {name: run[name] for name in ("dataset", "horizon", "setting", "seed")}
+            lines.append(place | {"weighting": how, "chosen": how == run["weighting"]} | errors)
+    return pd.DataFrame(lines)
+
+
+def members(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """Who the committees of `runs` are: the weight that the student's weighting gives each, and its validation MSE."""
+    lines = []
+    for run in runs.to_dict("records"):
+        kept = store.read(run["id"])["committee"]
+        weights = kept["weightings"][run["weighting"]]["weights"]
+        for name, weight, error in zip(kept["members"], weights, kept["val_mse"], strict=True):
+            place = {name: run[name] for name in ("dataset", "horizon", "setting", "seed")}
+            lines.append(place | {"member": name, "weight": weight, "validation": error})
+    return pd.DataFrame(lines)
