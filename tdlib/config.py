@@ -1,17 +1,18 @@
 """What a run is: everything that changes its result, and nothing else."""
 
+import collections
 import dataclasses
 import functools
 import json
 import math
 import typing
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tdlib import data, losses, models, rivals
+from tdlib import committee, data, losses, models, rivals
 from tdlib.checks import one_of, require
 from tdlib.distill import TERMS, weights
 from tdlib.store import run_id
-from tdlib.teachers import WEIGHTINGS
 from tdlib.windows import LONGEST
 
 TRAINING = {  # the published protocol; baselines that learn by gradient follow the student's
@@ -25,10 +26,12 @@ MOST = {  # what no run passes: the loops, the memory and torch's generator end 
     "batch_size": 1_000_000,
     "epochs": 1_000_000,
     "patience": 1_000_000,
+    "rate_hold": 1_000_000,
     "scales": 63,
     "seed": 2**63 - 1,
 }
 MOST_OF_A_SETTING = 100_000  # widths, layers, lengths of patches
+PATIENCE = ("weight_average", "mixup", "rate_hold", "rate_decay")
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,10 @@ class RunConfig:
     With `teacher`, the student is distilled from that model, whose own run is `teacher_config`:
     its fields are this config's where they describe the data, the protocol's where they do not, and
     `teacher_options` changes any of them. `co_teachers` are further teachers, each with options of its
-    own; the student then learns from the mean of their forecasts, weighted as `weighting` says (beta is 0).
+    own, or a list of such where a model teaches more than once; the student then learns from the mean of their
+    forecasts, weighted as `weighting` says (`tdlib.committee`; beta is 0).
     With `patterns="truth"` the truth takes the teacher's place.
+    `weight_average`, `mixup`, `rate_hold` and `rate_decay` are those of `train.fit`.
     Raises ValueError for a value of the wrong type, or one that no run can have.
     """
 
@@ -69,6 +74,10 @@ class RunConfig:
     teacher_options: dict = field(default_factory=dict)
     co_teachers: dict = field(default_factory=dict)
     weighting: str = "mean"
+    weight_average: float = 0.0
+    mixup: float = 0.0
+    rate_hold: int = 2
+    rate_decay: float = 0.5
 
     def __post_init__(self):
         set_ = functools.partial(object.__setattr__, self)
@@ -88,17 +97,15 @@ class RunConfig:
             set_("settings", self.settings | {"period": min(data.period(self.dataset), self.lookback)})
         self._check_values()
         if models.closed_form(self.model):  # nor do fields of a training that is not there
-            for name, value in {"seed": RunConfig.seed, **TRAINING[models.role(self.model)]}.items():
+            for name, value in (_defaults("seed", *PATIENCE) | TRAINING[models.role(self.model)]).items():
                 set_(name, value)
         if not self.distilled:  # fields of a distillation that is not there do not change a result
-            for name in ("terms", "scales", "downsample", "temperature", "reduction"):
-                set_(name, RunConfig.__dataclass_fields__[name].default)
-        if not self.co_teachers:
-            set_("weighting", "mean")
+            for name, value in _defaults("terms", "scales", "downsample", "temperature", "reduction").items():
+                set_(name, value)
         if self.teacher:
-            options = {name: _options(config) for name, config in self.teacher_configs.items()}
-            set_("teacher_options", options.pop(self.teacher))
-            set_("co_teachers", options)
+            first, *others = self.teacher_configs.values()
+            set_("teacher_options", _options(first))
+            set_("co_teachers", by_model((config.model, _options(config)) for config in others))
 
     def _check_values(self):
         data.check_name(self.dataset)
@@ -106,10 +113,13 @@ class RunConfig:
         require(known, f"unknown model {self.teacher!r} as teacher; known: {', '.join(models.names())}")
         for name in ("lookback", "horizon", "batch_size", "epochs", "patience", "learning_rate", "temperature"):
             require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("learning_rate", "weight_decay", "temperature", "alpha", "beta"):
+        for name in ("learning_rate", "weight_decay", "temperature", "alpha", "beta", "mixup"):
             require(getattr(self, name) != math.inf, f"{name} must be finite, got inf")
-        for name in ("weight_decay", "alpha", "beta", "scales", "seed"):
+        for name in ("weight_decay", "alpha", "beta", "scales", "seed", "mixup", "rate_hold"):
             require(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}")
+        average, decay = self.weight_average, self.rate_decay
+        require(0 <= average < 1, f"weight_average must be at least 0 and below 1, got {average}")
+        require(0 < decay <= 1, f"rate_decay must be above 0 and at most 1, got {decay}")
         for name, most in MOST.items():
             require(getattr(self, name) <= most, f"{name} must be at most {most:,}, got {getattr(self, name)}")
         for name, value in self.settings.items():
@@ -119,7 +129,9 @@ class RunConfig:
         one_of("downsample", self.downsample, losses.DOWNSAMPLINGS)
         one_of("reduction", self.reduction, losses.REDUCTIONS)
         one_of("patterns", self.patterns, ("teacher", "truth"))
-        one_of("weighting", self.weighting, WEIGHTINGS)
+        one_of("weighting", self.weighting, committee.WEIGHTINGS)
+        several = bool(self.co_teachers) or self.weighting == "mean"
+        require(several, f"weighting {self.weighting!r} is for a committee of at least two members: name co_teachers")
         for term in self.terms:
             one_of("terms", term, _ALL_TERMS)
         require(len(self.terms) > 0, "terms must name at least one part of the loss")
@@ -131,7 +143,10 @@ class RunConfig:
         require(taught or not (self.alpha or self.beta), 'alpha and beta need a teacher, or patterns="truth"')
         for name in ("teacher_options", "co_teachers"):
             require(bool(self.teacher) or not getattr(self, name), f"{name} need a teacher")
-        require(self.teacher not in self.co_teachers, f"co_teachers name {self.teacher!r}, the teacher, again")
+        configs = list(self.teacher_configs.values())
+        for place, config in enumerate(configs):
+            which = f"{config.model!r}, the teacher," if config == configs[0] else repr(config.model)
+            require(config not in configs[:place], f"co_teachers name {which} again with the same options")
         no_width = "the features of several teachers have no common width: with co_teachers beta must be 0"
         require(not (self.co_teachers and self.beta), no_width)
         learns = not (self.distilled and models.closed_form(self.model))
@@ -147,11 +162,17 @@ class RunConfig:
 
     @functools.cached_property
     def teacher_configs(self) -> "dict[str, RunConfig]":
-        """The runs of this student's teachers, by model."""
+        """The runs of this student's teachers, by model; of one model, "dlinear", then "dlinear 2", ..."""
         if not self.teacher:
             return {}
-        options = {self.teacher: self.teacher_options, **self.co_teachers}
-        return {name: _teacher_config(self, name, given) for name, given in options.items()}
+        options = [(self.teacher, self.teacher_options)]
+        for name, given in self.co_teachers.items():
+            options += [(name, each) for each in (given if given and isinstance(given, list) else [given])]
+        configs, count = {}, collections.Counter()
+        for name, given in options:
+            count[name] += 1
+            configs[name if count[name] == 1 else f"{name} {count[name]}"] = _teacher_config(self, name, given)
+        return configs
 
     @property
     def weights(self) -> dict[str, float]:
@@ -168,7 +189,7 @@ class RunConfig:
     @property
     def teacher_config(self) -> "RunConfig | None":
         """The run of this student's teacher, the first one where there are several."""
-        return self.teacher_configs[self.teacher] if self.teacher else None
+        return next(iter(self.teacher_configs.values())) if self.teacher else None
 
     def to_dict(self) -> dict:
         """Plain JSON values, every field resolved."""
@@ -205,13 +226,23 @@ class RunConfig:
         usual = models.settings(self.model)
         kept["settings"] = {name: value for name, value in self.settings.items() if value != usual[name]}
         if self.teacher:
-            whole = {name: config._identity() for name, config in self.teacher_configs.items()}
-            options = {
-                name: {field: teacher.get(field) for field in _TEACHER_FIELDS} for name, teacher in whole.items()
-            }
-            kept["teacher_options"] = options.pop(self.teacher)
-            kept |= {"co_teachers": options} if options else {}
+            whole = [(config.model, config._identity()) for config in self.teacher_configs.values()]
+            options = [(name, {field: teacher.get(field) for field in _TEACHER_FIELDS}) for name, teacher in whole]
+            kept["teacher_options"] = options.pop(0)[1]
+            kept |= {"co_teachers": by_model(options)} if options else {}
         return kept
+
+
+def _defaults(*names: str) -> dict:
+    return {name: RunConfig.__dataclass_fields__[name].default for name in names}
+
+
+def by_model(options: Iterable[tuple[str, dict]]) -> dict[str, dict | list[dict]]:
+    """Options of teachers as `co_teachers` has them: a list where a model has several."""
+    found: dict[str, list[dict]] = {}
+    for name, given in options:
+        found.setdefault(name, []).append(given)
+    return {name: given if len(given) > 1 else given[0] for name, given in found.items()}
 
 
 def _plain(value: object) -> object:

@@ -18,7 +18,7 @@ from tdlib import rivals
 from tdlib.losses import multi_period, multi_scale
 from tdlib.models import Forecast
 from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher
-from tdlib.train import Objective
+from tdlib.train import Mix, Objective, unmixed
 from tdlib.windows import Splits
 
 TERMS = ("supervised", "scale_forecast", "period_forecast", "scale_feature", "period_feature")
@@ -70,11 +70,14 @@ class Distillation(Objective):
         self.scale = functools.partial(multi_scale, dim=-1, scales=scales, downsample=downsample)
         self.period = functools.partial(multi_period, dim=-1, temperature=temperature, reduction=reduction)
 
-    def forward(self, forecast: Forecast, y: Tensor, index: Tensor) -> dict[str, Tensor]:
-        """The parts of the loss, by name, for the student's forecast of the training windows `index` [B]."""
+    def forward(self, forecast: Forecast, y: Tensor, index: Tensor, mix: Mix = unmixed) -> dict[str, Tensor]:
+        """The parts of the loss, by name, for the student's forecast of the training windows `index` [B].
+
+        Forecast and truth are of the windows as mixed by `mix`; it mixes the teacher's outputs likewise.
+        """
         exact = torch.autocast(y.device.type, enabled=False)  # for all but the student's and the projector's products
         with exact:
-            y_t, f_t = (part.to(y.device) for part in self.teacher.batch(index)) if self.teacher else (y, None)
+            y_t, f_t = (mix(part.to(y.device)) for part in self.teacher.batch(index)) if self.teacher else (y, None)
         if self.projector is not None:
             f_t = self.projector(f_t).float()
         y_s, f_s = (part.float() for part in forecast)

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from tdlib import data, models
+from tdlib import committee, data, models
 from tdlib.checks import require
 from tdlib.compute import Compute
-from tdlib.config import RunConfig
+from tdlib.config import PATIENCE, RunConfig
 from tdlib.distill import Distillation
 from tdlib.evaluate import evaluate
 from tdlib.schema import agree, check_fit
@@ -52,7 +52,7 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
     """Train one run and write its weights and its row; the same config and `compute` give the same bits again."""
     series = data.load(config.dataset)
     splits = split(series, config.lookback, config.horizon, compute.place)
-    names = ("learning_rate", "batch_size", "epochs", "patience", "weight_decay")
+    names = ("learning_rate", "batch_size", "epochs", "patience", "weight_decay", *PATIENCE)
     training = {name: getattr(config, name) for name in names}
     with _ALONE, compute.limit_threads(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -65,6 +65,10 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
             history = fit(model, objective, splits, **training, compute=compute)
         seconds = time.perf_counter() - started
         result = evaluate(model, splits.test)
+        several = {}
+        if config.co_teachers:
+            test = committee.error_moments(_members(config, store, compute), splits.test)
+            several = {"committee": _committee(config, objective.teacher.moments, test)}
         model.cpu()
     scaling = {"mean": splits.mean.tolist(), "deviation": splits.deviation.tolist()}
     about = {"config": config.to_dict(), "channels": list(series.channels), **scaling}
@@ -84,7 +88,7 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "seconds": round(seconds, 1),
         "provenance": provenance() | compute.describe(),
-    }
+    } | several
     store.write(row, result.arrays)
 
 
@@ -107,9 +111,30 @@ def _objective(config: RunConfig, model: nn.Module, splits: Splits, store: Store
     found = {name: _teacher(teacher, splits, store, compute) for name, teacher in config.teacher_configs.items()}
     teacher, width = found.get(config.teacher, (None, 0))
     if config.co_teachers:
-        teacher = SeveralTeachers({name: source for name, (source, _) in found.items()}, config.weighting)
+        sources = {name: source for name, (source, _) in found.items()}
+        moments = committee.error_moments(_members(config, store, compute), splits.val)
+        teacher = SeveralTeachers(sources, config.weighting, moments)
     names = ("alpha", "beta", "terms", "scales", "downsample", "temperature", "reduction")
     return Distillation(teacher, width, model.feature_width, **{name: getattr(config, name) for name in names})
+
+
+def _members(config: RunConfig, store: Store, compute: Compute) -> list[nn.Module]:
+    return [trained(teacher.id, store)[0].to(compute.place) for teacher in config.teacher_configs.values()]
+
+
+def _committee(config: RunConfig, val: np.ndarray, test: np.ndarray) -> dict:
+    """What a row keeps of several teachers: who they are, and what each weighting makes of their errors [N, K, K]."""
+    weightings = {}
+    for how in committee.SCORED:
+        weights = committee.weigh(how, val)
+        weightings[how] = {
+            "weights": weights.tolist(),
+            "val_mse": float(committee.errors(val, weights).mean()),
+            "held_out_mse": committee.held_out(how, val),
+            "test_mse": float(committee.errors(test, weights).mean()),
+        }
+    ids = {name: teacher.id for name, teacher in config.teacher_configs.items()}
+    return {"members": ids, "val_mse": np.diag(val.mean(0)).tolist(), "weightings": weightings}
 
 
 def _teacher(

@@ -53,6 +53,27 @@ class Metrics(Struct, forbid_unknown_fields=True):
     test_period_kl: float
 
 
+class Weighting(Struct, forbid_unknown_fields=True):
+    """One way to weigh a committee's K members: `weights` [K], and the committee's own errors (`tdlib.committee`)."""
+
+    weights: Annotated[list[NotNegative], Meta(min_length=2)]
+    val_mse: NotNegative
+    held_out_mse: NotNegative
+    test_mse: NotNegative
+
+
+class Committee(Struct, forbid_unknown_fields=True):
+    """A student's teachers: their rows by name, their validation errors [K], and what each weighting makes of them."""
+
+    members: Annotated[dict[str, str], Meta(min_length=2)]
+    val_mse: list[NotNegative]
+    weightings: dict[str, Weighting]
+
+    def __post_init__(self):
+        for what, length in [("val_mse", self.val_mse), *((name, w.weights) for name, w in self.weightings.items())]:
+            require(len(length) == len(self.members), f"it has {len(self.members)} members, and its {what} differs")
+
+
 class Row(Struct, forbid_unknown_fields=True):
     """One run, as `run.train_run` describes it and `Store.write` signs it."""
 
@@ -65,6 +86,7 @@ class Row(Struct, forbid_unknown_fields=True):
     provenance: dict[str, str | int | float | None]
     arrays_sha256: str
     row_sha256: str
+    committee: Committee | None = None  # of students of several teachers, since 2026-11-25
 
 
 class Weights(Struct, forbid_unknown_fields=True):

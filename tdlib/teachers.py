@@ -17,13 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tdlib import rivals
+from tdlib import committee, rivals
+from tdlib.checks import require
 from tdlib.files import room_for
 from tdlib.models import Forecast
 from tdlib.train import predict
 from tdlib.windows import Splits, Windows
 
-WEIGHTINGS = ("mean", "adaptive")
 OUTPUTS = ("predictions", "features")
 MEMORY_BUDGET = 1e9  # bytes of one teacher's outputs that a process reads into memory: two such fit a laptop
 
@@ -67,17 +67,33 @@ class LiveTeacher:
 class SeveralTeachers:
     """Teachers as one: the weighted mean of their forecasts, and no features (they share no width).
 
-    The weights, equal at first, stay (`"mean"`) or follow the student's validation error (`"adaptive"`,
-    see `rivals.alignment`).
+    The weights are those that `committee.weigh` fits to `moments`, the members' errors on validation; without them
+    they are equal. They stay, or follow the student's validation error with the weighting "adaptive" (see
+    `rivals.alignment`). ValueError for fewer than two teachers, and for forecasts of other windows.
     """
 
-    def __init__(self, teachers: dict[str, StoredTeacher | LiveTeacher], weighting: str, step: float = 0.5):
-        self.teachers, self.weighting, self.step = teachers, weighting, step
+    def __init__(
+        self,
+        teachers: dict[str, StoredTeacher | LiveTeacher],
+        weighting: str,
+        moments: np.ndarray | None = None,
+        step: float = 0.5,
+    ):
+        require(len(teachers) > 1, f"a committee has at least two members, got {len(teachers)}")
+        self.teachers, self.weighting, self.moments, self.step = teachers, weighting, moments, step
         self.weights = torch.full((len(teachers),), 1 / len(teachers))
+        if moments is not None:
+            self.weights = torch.from_numpy(committee.weigh(weighting, moments)).float()
 
     def batch(self, index: Tensor) -> Forecast:
-        predictions = torch.stack([teacher.batch(index).prediction.cpu() for teacher in self.teachers.values()])
-        return Forecast(torch.einsum("k,kbhc->bhc", self.weights, predictions), predictions.new_empty(0))
+        forecasts = {name: teacher.batch(index).prediction.cpu() for name, teacher in self.teachers.items()}
+        shapes = {name: list(forecast.shape[1:]) for name, forecast in forecasts.items()}
+        if len({tuple(shape) for shape in shapes.values()}) > 1:
+            listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+            raise ValueError(f"members of a committee forecast the same windows, and these differ: {listed}")
+        predictions = torch.stack(list(forecasts.values()))
+        mean = torch.einsum("k,kbhc->bhc", self.weights, predictions)
+        return Forecast(mean, predictions.new_empty(len(index), 0))
 
     def adapt(self, model: nn.Module, splits: Splits, count: int = 512) -> None:
         """One step of the weights; gradients from windows spread evenly over validation and training."""
@@ -118,9 +134,11 @@ def store_outputs(teacher: nn.Module, windows: Windows, folder: Path) -> None:
                 files = [opened.enter_context(open(unfinished / f"{name}.npy", "wb")) for name in OUTPUTS]
                 for file, shape in zip(files, shapes, strict=True):
                     _begin_array(file, shape)
-                for _, _, _, forecast in predict(teacher, windows):  # in the order of the windows
-                    for file, part in zip(files, forecast, strict=True):
-                        file.write(part.half().cpu().numpy().tobytes())
+                for index, _, _, forecast in predict(teacher, windows):  # in the order of the windows
+                    kept = [part.half().cpu() for part in forecast]
+                    _check(kept, index, shapes)
+                    for file, part in zip(files, kept, strict=True):
+                        file.write(part.numpy().tobytes())
                 for file in files:
                     file.flush()
                     os.fsync(file.fileno())
@@ -128,6 +146,17 @@ def store_outputs(teacher: nn.Module, windows: Windows, folder: Path) -> None:
             unfinished.rename(folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _check(outputs: list[Tensor], index: Tensor, shapes: list[tuple[int, ...]]) -> None:
+    """ValueError unless the outputs of the windows `index` [B] have the last axes of `shapes` and are finite."""
+    for name, part, (_, *axes) in zip(OUTPUTS, outputs, shapes, strict=True):
+        wanted, got = [len(index), *axes], list(part.shape)
+        require(got == wanted, f"the teacher's {name} must be of shape {wanted}, got {got}")
+        finite = part.isfinite().flatten(1).all(1)
+        if not finite.all():
+            window = int(index[~finite][0])
+            raise ValueError(f"the teacher's {name} for training window {window} are not finite in half precision")
 
 
 def _begin_array(file: BinaryIO, shape: tuple[int, ...]) -> None:

@@ -5,11 +5,13 @@ Shapes: B batch, H horizon, C channels, N windows.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tdlib.compute import Compute
 from tdlib.models import Forecast
@@ -19,12 +21,42 @@ BATCH = 256  # windows that are predicted at once; fewer where there are more th
 BATCH_CHANNELS = 64 * BATCH  # memory grows with windows times channels, and Traffic has 862
 
 
+Mix = Callable[[Tensor], Tensor]
+
+
+def unmixed(part: Tensor) -> Tensor:
+    return part
+
+
 class Diverged(RuntimeError):
     """A part of the loss is no longer finite."""
 
 
+class Mixture(NamedTuple):
+    """Each of B windows mixed with another of the same batch: `share` [B, 1, 1] of itself, the rest of `partner` [B].
+
+    mixup (Zhang et al., ICLR 2018): the same mixture of inputs, of targets, and of a teacher's stored outputs, which
+    for a linear teacher are its outputs for the mixed window.
+    """
+
+    share: Tensor
+    partner: Tensor
+
+    @classmethod
+    def draw(cls, count: int, concentration: float, device: torch.device) -> "Mixture":
+        """Shares of Beta(a, a), partners a permutation; both from torch's generator."""
+        share = torch.distributions.Beta(concentration, concentration).sample((count, 1, 1))
+        return cls(share.to(device), torch.randperm(count).to(device))
+
+    def __call__(self, part: Tensor) -> Tensor:
+        return part[self.partner].lerp(part, self.share)
+
+
 class Objective(nn.Module):
-    """Maps (forecast, truth, window index) to named parts of the loss; `weights` holds the weight of each."""
+    """Maps (forecast, truth, window index, mix) to named parts of the loss; `weights` holds the weight of each.
+
+    `mix` does to a batch what was done to its windows; forecast and truth are of the mixed windows.
+    """
 
     weights: Mapping[str, float]
 
@@ -38,7 +70,7 @@ class Supervised(Objective):
 
     weights: Mapping[str, float] = {"supervised": 1.0}
 
-    def forward(self, forecast: Forecast, y: Tensor, index: Tensor) -> dict[str, Tensor]:
+    def forward(self, forecast: Forecast, y: Tensor, index: Tensor, mix: Mix = unmixed) -> dict[str, Tensor]:
         return {"supervised": F.mse_loss(forecast.prediction, y)}
 
 
@@ -52,28 +84,37 @@ def fit(
     epochs: int,
     patience: int,
     weight_decay: float = 0.0,
+    weight_average: float = 0.0,
+    mixup: float = 0.0,
+    rate_hold: int = 2,
+    rate_decay: float = 0.5,
     compute: Compute = Compute(),
 ) -> list[dict[str, float]]:
     """Train `model` (and the objective's own weights) in place; returns the named parts of each epoch.
 
     AdamW, which without `weight_decay` is Adam, bit for bit; a step shrinks every weight by rate times decay
-    (Loshchilov and Hutter, ICLR 2019). The rate holds for two epochs and then halves with each. Stops after
-    `patience` epochs without a better validation MSE and restores the best weights. Draws from torch's generator,
-    so `torch.manual_seed` fixes the result. Model, objective and windows must be at `compute.place`.
-    Raises Diverged, naming the part, on a loss that is not finite.
+    (Loshchilov and Hutter, ICLR 2019). The rate holds for `rate_hold` epochs and falls to `rate_decay` of itself with
+    each further one. Stops after `patience` epochs without a better validation MSE and restores the best weights.
+    With `weight_average` d what is validated and kept is the moving average  d average + (1 - d) weights,  taken after
+    every step from the first step's weights on. With `mixup` a the windows of a batch are mixed in pairs, with shares
+    of Beta(a, a) (see `Mixture`). Both as in Beyer et al., "a good teacher is patient and consistent", CVPR 2022.
+    Draws from torch's generator, so `torch.manual_seed` fixes the result. Model, objective and windows must be at
+    `compute.place`. Raises Diverged, naming the part, on a loss that is not finite.
     """
     weights = [*model.parameters(), *objective.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=weight_decay, fused=True)
+    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(weight_average)) if weight_average else None
+    kept = model if averaged is None else averaged.module
     history, best, best_state = [], float("inf"), None
     for epoch in range(1, epochs + 1):
-        optimizer.param_groups[0]["lr"] = learning_rate * 0.5 ** max(0, epoch - 2)
-        parts = train_epoch(model, objective, splits.train, optimizer, batch_size, compute)
-        val_mse = float(window_errors(model, splits.val).mean(dtype=torch.float64))
+        optimizer.param_groups[0]["lr"] = learning_rate * rate_decay ** max(0, epoch - rate_hold)
+        parts = train_epoch(model, objective, splits.train, optimizer, batch_size, compute, averaged, mixup)
+        val_mse = float(window_errors(kept, splits.val).mean(dtype=torch.float64))
         _require_finite("the validation MSE", val_mse)
-        history.append({"epoch": epoch, **parts, **objective.after_epoch(model, splits), "val_mse": val_mse})
+        history.append({"epoch": epoch, **parts, **objective.after_epoch(kept, splits), "val_mse": val_mse})
         if val_mse < best:
             best, best_epoch = val_mse, epoch
-            best_state = {name: value.clone() for name, value in model.state_dict().items()}
+            best_state = {name: value.clone() for name, value in kept.state_dict().items()}
         elif epoch - best_epoch >= patience:
             break
     model.load_state_dict(best_state)
@@ -87,15 +128,21 @@ def train_epoch(
     optimizer: torch.optim.Optimizer,
     batch_size: int,
     compute: Compute = Compute(),
+    averaged: AveragedModel | None = None,
+    mixup: float = 0.0,
 ) -> dict[str, float]:
-    """One pass over all windows in random order; returns the mean of each named part of the loss."""
+    """One pass over all windows in random order; returns the mean of each named part of the loss.
+
+    `averaged` takes part in every step; for `mixup` see `fit`.
+    """
     model.train()
     weights = torch.tensor(list(objective.weights.values()), device=compute.place)
     sums = dict.fromkeys(objective.weights, 0.0)
     for index in torch.randperm(len(windows)).split(batch_size):
-        x, y = windows.batch(index)
+        mix = Mixture.draw(len(index), mixup, compute.place) if mixup else unmixed
+        x, y = (mix(part) for part in windows.batch(index))
         with compute.autocast():
-            parts = objective(model(x), y, index)
+            parts = objective(model(x), y, index, mix)
         values = torch.stack([parts[name] for name in objective.weights])
         optimizer.zero_grad()
         torch.dot(weights, values).backward()
@@ -103,6 +150,8 @@ def train_epoch(
             _require_finite(name, value)
             sums[name] += value * len(index) / len(windows)
         optimizer.step()
+        if averaged is not None:
+            averaged.update_parameters(model)
     return sums
 
 

@@ -241,10 +241,71 @@ def test_a_setting_that_no_model_passes_is_refused_at_once(value):
         assert "itransformer: dropout must be" in refusal(model="itransformer", settings={"dropout": rate})
 
 
-@pytest.mark.parametrize("options", [3, None, "seed", [1]])
+@pytest.mark.parametrize("options", [3, None, "seed", [], [1], [{}, 1]])
 def test_options_of_a_further_teacher_that_are_no_dict_are_refused(options):
-    words = f"the options of the teacher moderntcn must be a dict, got {options!r}"
+    words = f"the options of the teacher moderntcn must be a dict, got {1 if options in ([1], [{}, 1]) else options!r}"
     assert refusal(teacher="itransformer", beta=0.0, co_teachers={"moderntcn": options}) == words
+
+
+COMMITTEE = {"beta": 0.0, "co_teachers": {"itransformer": [{"seed": 1}, {"seed": 2}], "ridge": {}}}
+
+
+def test_a_model_may_teach_several_times_with_other_seeds():
+    config = distilled(**COMMITTEE)
+    assert [(name, run.seed) for name, run in config.teacher_configs.items()] == [
+        ("itransformer", 2021),
+        ("itransformer 2", 1),
+        ("itransformer 3", 2),
+        ("ridge", 2021),
+    ]
+    assert [options["seed"] for options in config.co_teachers["itransformer"]] == [1, 2]
+    assert RunConfig.from_dict(config.to_dict()) == config
+    others = [
+        distilled(beta=0.0, co_teachers={"itransformer": {"seed": 1}, "ridge": {}}),
+        distilled(beta=0.0, co_teachers={"itransformer": [{"seed": 1}], "ridge": {}}),
+        distilled(beta=0.0, co_teachers={"itransformer": [{"seed": 1}, {"seed": 3}], "ridge": {}}),
+        distilled(**COMMITTEE, weighting="half"),
+    ]
+    assert others[0] == others[1]
+    assert len({run.id for run in [config, *others]}) == 4
+
+
+@pytest.mark.parametrize("options", [{"seed": 2021}, [{"seed": 1}, {"seed": 1}]])
+def test_the_same_run_cannot_teach_twice(options):
+    words = refusal(teacher="itransformer", beta=0.0, co_teachers={"itransformer": options})
+    the_teacher = ", the teacher," if isinstance(options, dict) else ""
+    assert words == f"co_teachers name 'itransformer'{the_teacher} again with the same options"
+
+
+def test_a_weighting_is_refused_where_there_is_one_teacher():
+    words = "weighting 'half' is for a committee of at least two members: name co_teachers"
+    assert refusal(teacher="itransformer", weighting="half") == refusal(weighting="half") == words
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("weight_average", 1.0, "weight_average must be at least 0 and below 1, got 1.0"),
+        ("weight_average", -0.1, "weight_average must be at least 0 and below 1, got -0.1"),
+        ("weight_average", math.nan, "weight_average must be at least 0 and below 1, got nan"),
+        ("rate_decay", 0.0, "rate_decay must be above 0 and at most 1, got 0.0"),
+        ("rate_decay", 1.5, "rate_decay must be above 0 and at most 1, got 1.5"),
+        ("rate_hold", -1, "rate_hold must not be negative, got -1"),
+        ("rate_hold", 0.5, "rate_hold must be int, got 0.5"),
+        ("mixup", -0.4, "mixup must not be negative, got -0.4"),
+        ("mixup", math.inf, "mixup must be finite, got inf"),
+        ("mixup", math.nan, "mixup must not be negative, got nan"),
+        ("mixup", "much", "mixup must be float, got 'much'"),
+    ],
+)
+def test_a_patience_that_no_run_can_have_is_refused(name, value, words):
+    assert refusal(**{name: value}) == words
+
+
+def test_patience_is_no_part_of_a_model_in_closed_form():
+    patient = {"weight_average": 0.9, "mixup": 0.4, "rate_hold": 3, "rate_decay": 0.8}
+    assert plain(model="ridge", **patient) == plain(model="ridge")
+    assert len({plain(**{name: value}).id for name, value in patient.items()} | {plain().id}) == 5
 
 
 @pytest.mark.parametrize(("horizon", "scales"), [(7, 3), (1, 1), (15, 4)])
@@ -347,6 +408,11 @@ DISTILLED_CHANGES = {
     "temperature": 0.6,
     "reduction": "kl",
     "teacher_options": {"seed": 2022},
+    "weight_decay": 0.1,
+    "weight_average": 0.99,
+    "mixup": 0.4,
+    "rate_hold": 3,
+    "rate_decay": 0.8,
 }
 OPTION_CHANGES = {
     "seed": 2022,

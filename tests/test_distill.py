@@ -11,8 +11,8 @@ from tdlib.distill import TERMS, Distillation, Projector
 from tdlib.models import Forecast
 from tdlib.store import Store
 from tdlib.study import RunConfig, ensure
-from tdlib.teachers import LiveTeacher, SeveralTeachers
-from tdlib.train import Supervised, fit, train_epoch
+from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher, store_outputs
+from tdlib.train import Mixture, Supervised, fit, train_epoch
 
 SHAPE = {"lookback": 48, "horizon": 16, "channels": 3}
 OPTIONS = {"scales": 2, "downsample": "max", "temperature": 0.3, "reduction": "kl"}
@@ -177,6 +177,27 @@ def test_after_an_epoch_only_adaptive_weights_have_moved_and_the_log_has_both(we
     assert list(log) == ["weight_a", "weight_b"]
     assert (log == {"weight_a": 0.5, "weight_b": 0.5}) == (weighting == "mean")
     assert objective(stored).after_epoch(student, splits) == {}
+
+
+def test_the_mixed_outputs_of_a_linear_teacher_are_its_outputs_for_the_mixed_windows(splits, tmp_path):
+    torch.manual_seed(3)
+    teacher = models.build("ridge", **SHAPE)
+    teacher.solve(splits)
+    store_outputs(teacher, splits.train, tmp_path / "outputs")
+    index = torch.arange(40)
+    mix = Mixture.draw(40, 0.4, torch.device("cpu"))
+    x, y = (mix(part) for part in splits.train.batch(index))
+    silent = Distillation(StoredTeacher(tmp_path / "outputs"), 16, 8, alpha=1.0, beta=0.0, terms=("scale_forecast",))
+    parts = silent(teacher(x), y, index, mix)
+    assert parts["scale_forecast"].item() < 1e-6  # half precision is all that is between them
+    assert silent(teacher(x), y, index)["scale_forecast"].item() > 1e-3
+
+
+@pytest.mark.parametrize("weighting", ["mean", "adaptive"])
+def test_a_committee_has_nothing_but_forecasts_to_mix(weighting, stored, student, splits):
+    several = objective(SeveralTeachers({"a": stored, "b": stored}, weighting), beta=0.0)
+    history = fit(student, several, splits, **TRAINING, mixup=0.4, weight_average=0.9)
+    assert set(history[-1]) >= {"scale_forecast", "period_forecast", "weight_a", "weight_b"}
 
 
 def test_the_floor_bounds_the_feature_term_of_an_epoch_where_the_exact_one_grows_past_it(teacher, splits):

@@ -126,7 +126,7 @@ def test_every_rival_trains_in_the_same_loop(tmp_path):
         ({"co_teachers": {"giant": {}}, "beta": 0.0}, "unknown model 'giant'"),
         ({"co_teachers": {"moderntcn": {"alpha": 1}}, "beta": 0.0}, "teacher_options knows seed"),
         ({"teacher": None, "alpha": 0.0, "co_teachers": {"moderntcn": {}}}, "need a teacher"),
-        ({"weighting": "loudest"}, "weighting knows mean, adaptive"),
+        ({"weighting": "loudest"}, "weighting knows mean, least squares, half"),
     ],
 )
 def test_teachers_that_do_not_go_together_are_refused(changes, words):

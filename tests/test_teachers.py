@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import small
 import torch
@@ -102,6 +103,55 @@ def test_the_room_of_all_values_is_taken_behind_the_header(tmp_path):
         teachers._begin_array(file, (3, 5, 7))
         assert file.tell() == 128
         assert os.fstat(file.fileno()).st_size == 128 + 2 * 3 * 5 * 7
+
+
+@pytest.mark.parametrize("name", ["predictions", "features"])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e5])  # the last is finite until it is half as wide
+def test_outputs_that_are_not_finite_are_refused_with_their_window(name, value, splits, tmp_path):
+    class Broken(torch.nn.Module):
+        feature_width = 4
+
+        def forward(self, x):
+            broken = (x == splits.train.batch(torch.tensor([200]))[0]).all(2).all(1)  # window 200, in any batch
+            outputs = {"predictions": torch.zeros(len(x), 16, 3), "features": torch.zeros(len(x), 3, 4)}
+            outputs[name][broken] = value
+            return Forecast(*outputs.values())
+
+    words = f"^the teacher's {name} for training window 200 are not finite in half precision$"
+    with pytest.raises(ValueError, match=words):
+        store_outputs(Broken(), splits.train, tmp_path / "outputs")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_of_another_shape_are_refused(splits, tmp_path):
+    teacher = models.build("nlinear", lookback=48, horizon=8, channels=3)
+    with pytest.raises(
+        ValueError, match=r"^the teacher's predictions must be of shape \[\d+, 16, 3\], got \[\d+, 8, 3\]$"
+    ):
+        store_outputs(teacher, splits.train, tmp_path / "outputs")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_committee_with_one_member_and_one_of_other_windows_are_refused(stored):
+    with pytest.raises(ValueError, match=r"^a committee has at least two members, got 1$"):
+        SeveralTeachers({"alone": stored}, "mean")
+
+    class Short:
+        def batch(self, index):
+            return Forecast(torch.zeros(len(index), 8, 3), torch.zeros(len(index), 3, 4))
+
+    words = r"^members of a committee forecast the same windows, and these differ: long \[16, 3\], short \[8, 3\]$"
+    with pytest.raises(ValueError, match=words):
+        SeveralTeachers({"long": stored, "short": Short()}, "mean").batch(torch.arange(5))
+
+
+def test_a_committee_takes_the_weights_that_validation_gives_it(stored):
+    moments = np.array([[[1.0, 0.0], [0.0, 4.0]]])
+    several = SeveralTeachers({"good": stored, "bad": Constant(1.0)}, "least squares", moments)
+    assert several.weights.tolist() == pytest.approx([0.8, 0.2])
+    index = torch.arange(5)
+    expected = 0.8 * stored.batch(index).prediction + 0.2
+    torch.testing.assert_close(several.batch(index).prediction, expected)
 
 
 def test_a_second_writer_of_the_same_outputs_does_no_harm(teacher, splits, tmp_path):

@@ -9,7 +9,7 @@ from torch import nn
 
 from tdlib import models, train
 from tdlib.models import Forecast
-from tdlib.train import Diverged, Objective, Supervised, fit, predict, window_errors
+from tdlib.train import Diverged, Mixture, Objective, Supervised, fit, predict, train_epoch, window_errors
 from tdlib.windows import Windows
 
 OPTIONS = {"learning_rate": 0.01, "batch_size": 32, "epochs": 1, "patience": 5}
@@ -68,10 +68,10 @@ def test_an_epoch_uses_every_window_once_in_another_order(splits):
     seen = []
 
     class Spy(Supervised):
-        def forward(self, forecast, y, index):
+        def forward(self, forecast, y, index, mix):
             seen.append(index)
             assert torch.equal(y, splits.train.batch(index)[1])
-            return super().forward(forecast, y, index)
+            return super().forward(forecast, y, index, mix)
 
     fit(linear(), Spy(), splits, **(OPTIONS | {"epochs": 2}))
     steps = -(-len(splits.train) // 32)
@@ -87,7 +87,7 @@ def test_a_named_part_is_its_mean_over_windows_whatever_the_batch_size(batch_siz
     class Index(Objective):
         weights = {"index": 1.0}  # noqa: RUF012
 
-        def forward(self, forecast, y, index):
+        def forward(self, forecast, y, index, mix):
             return {"index": index.float().mean() + 0 * forecast.prediction.sum()}
 
     history = fit(linear(), Index(), splits, **(OPTIONS | {"batch_size": batch_size}))
@@ -100,7 +100,7 @@ def test_the_loss_is_the_weighted_sum_of_the_parts(splits):
             super().__init__()
             self.weights = weights
 
-        def forward(self, forecast, y, index):
+        def forward(self, forecast, y, index, mix):
             squares = (forecast.prediction - y).square()
             return {"early": squares[:, :8].mean(), "late": squares[:, 8:].mean()}
 
@@ -128,7 +128,7 @@ def test_the_objectives_own_weights_are_trained_too(splits):
             super().__init__()
             self.shift = nn.Parameter(torch.zeros(()))
 
-        def forward(self, forecast, y, index):
+        def forward(self, forecast, y, index, mix):
             return {"supervised": (forecast.prediction + self.shift - y).square().mean()}
 
     objective = Shift()
@@ -157,7 +157,7 @@ def test_without_weight_decay_a_step_is_one_of_adam(splits, monkeypatch):
 
 def test_weight_decay_shrinks_every_weight_by_rate_times_decay_a_step(splits):
     class Still(Supervised):
-        def forward(self, forecast, y, index):
+        def forward(self, forecast, y, index, mix):
             return {"supervised": 0 * forecast.prediction.sum()}
 
     model = linear()
@@ -178,6 +178,113 @@ def test_the_seed_fixes_every_bit_of_a_training(splits):
     assert results[0][0] == results[1][0] != results[2][0]
     assert same(results[0][1], results[1][1])
     assert not same(results[0][1], results[2][1])
+
+
+# --- patience
+
+
+def steps_by_hand(splits, **patience) -> tuple[list[list[torch.Tensor]], nn.Module]:
+    """The weights after every step of an epoch, and the model that is kept."""
+    states = []
+
+    class Recorder(torch.optim.AdamW):
+        def step(self, *arguments, **keywords):
+            super().step(*arguments, **keywords)
+            states.append([value.detach().clone() for value in self.param_groups[0]["params"]])
+
+    model = student()
+    torch.manual_seed(5)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch.optim, "AdamW", Recorder)
+        fit(model, Supervised(), splits, **OPTIONS, **patience)
+    return states, model
+
+
+def test_the_average_of_weights_is_the_one_of_a_loop_by_hand_and_is_what_is_validated_and_kept(splits, validation):
+    validated = validation(0.5)
+    states, model = steps_by_hand(splits, weight_average=0.9)
+    assert len(states) == math.ceil(len(splits.train) / 32)
+    average = states[0]
+    for state in states[1:]:
+        average = [0.9 * old + 0.1 * new for old, new in zip(average, state, strict=True)]
+    for value, wanted, last in zip(model.parameters(), average, states[-1], strict=True):
+        torch.testing.assert_close(value.detach(), wanted)
+        assert not torch.equal(value.detach(), last)
+    assert same(validated[0], model.state_dict())
+
+
+def test_an_average_takes_no_part_in_the_steps(splits):
+    for with_average, without in zip(
+        steps_by_hand(splits, weight_average=0.9)[0], steps_by_hand(splits)[0], strict=True
+    ):
+        assert all(torch.equal(a, b) for a, b in zip(with_average, without, strict=True))
+
+
+def test_the_rate_holds_and_falls_as_it_is_told(splits, validation, monkeypatch):
+    rates = []
+
+    def epoch(model, objective, windows, optimizer, *rest):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return {"supervised": 1.0}
+
+    validation(*[1.0] * 5)
+    monkeypatch.setattr(train, "train_epoch", epoch)
+    fit(linear(), Supervised(), splits, **(OPTIONS | {"epochs": 5}), rate_hold=3, rate_decay=0.8)
+    assert rates == pytest.approx([0.01, 0.01, 0.01, 0.008, 0.0064])
+
+
+def test_a_mixture_is_a_share_of_a_window_and_the_rest_of_its_partner():
+    mix = Mixture(torch.tensor([0.25, 0.5, 1.0]).view(3, 1, 1), torch.tensor([1, 2, 0]))
+    part = torch.tensor([4.0, 8.0, 16.0]).view(3, 1, 1)
+    assert mix(part).flatten().tolist() == [0.25 * 4 + 0.75 * 8, 0.5 * 8 + 0.5 * 16, 16.0]
+
+
+def test_mixtures_are_of_the_whole_batch_with_shares_of_a_beta():
+    torch.manual_seed(0)
+    mix = Mixture.draw(4000, 0.4, torch.device("cpu"))
+    assert mix.partner.sort().values.tolist() == list(range(4000))
+    assert mix.share.shape == (4000, 1, 1)
+    assert mix.share.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert mix.share.var().item() == pytest.approx(0.25 / 1.8, abs=0.01)  # of Beta(a, a): 1 / (4 (2a + 1))
+
+
+def test_inputs_and_truth_are_mixed_alike(splits):
+    """A model that knows the truth of every window, linear as it is, also knows that of every mixture."""
+    batches = []
+
+    class Spy(Supervised):
+        def forward(self, forecast, y, index, mix):
+            x, truth = splits.train.batch(index)
+            torch.testing.assert_close(y, mix(truth))
+            batches.append((mix(x), mix(truth) - truth))
+            return super().forward(forecast, y, index, mix)
+
+    class Echo(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale, self.seen = nn.Parameter(torch.ones(())), []
+
+        def forward(self, x):
+            self.seen.append(x)
+            return Forecast(self.scale * x[:, :16], x)
+
+    model = Echo()
+    train_epoch(model, Spy(), splits.train, torch.optim.SGD(model.parameters(), 1e-3), 32, mixup=0.4)
+    for x, (mixed, change) in zip(model.seen, batches, strict=True):
+        torch.testing.assert_close(x, mixed)
+        assert change.abs().max() > 0
+
+
+def test_the_seed_fixes_every_bit_of_a_patient_training(splits):
+    patience = {"weight_average": 0.9, "mixup": 0.4, "rate_hold": 1, "rate_decay": 0.8}
+    results = []
+    for changes in ({}, {}, {"mixup": 0.5}, {"weight_average": 0.8}):
+        model = student()
+        torch.manual_seed(5)
+        results.append((fit(model, Supervised(), splits, **OPTIONS, **(patience | changes)), model.state_dict()))
+    assert results[0][0] == results[1][0]
+    assert same(results[0][1], results[1][1])
+    assert not any(same(results[0][1], result[1]) for result in results[2:])
 
 
 # --- the end
@@ -228,7 +335,7 @@ def test_a_part_that_is_not_finite_stops_the_run_and_is_named(part, value, split
     class Breaks(nn.Module):
         weights = {"supervised": 1.0, "period_feature": 0.5}  # noqa: RUF012
 
-        def forward(self, forecast, y, index):
+        def forward(self, forecast, y, index, mix):
             calls.append(index)
             parts = {name: (forecast.prediction - y).square().mean() for name in self.weights}
             if len(calls) == 3:

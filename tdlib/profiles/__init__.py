@@ -7,6 +7,7 @@
     versatility  more teachers, other students, other sizes and norms of the student, other distillations
     lookback     teacher, plain and distilled student at several look-backs
     sensitivity  one distilled student with the weights, scales, temperature and downsampling of its loss varied
+    patient      the student of a committee (`tdlib.patient`), and with pieces of its recipe removed
 
 Which runs are "fair" is known once the trials are in a store: `Profile.fair` takes their rows.
 `smoke` is for tests, `demo` for a laptop in minutes, `laptop` for hours, `paper` for a GPU or a cluster.
@@ -21,13 +22,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from tdlib import rivals, study
+from tdlib import models, patient, rivals, study
 from tdlib.checks import one_of
 from tdlib.config import RunConfig
 from tdlib.distill import TERMS
 from tdlib.store import Store
 
-PARTS = ("main", "trials", "ablation", "versatility", "lookback", "sensitivity")
+PARTS = ("main", "trials", "ablation", "versatility", "lookback", "sensitivity", "patient")
 ABLATIONS = {  # the variant's name -> what it changes in the full method
     "full": {},
     "w/o scale": {"terms": [term for term in TERMS if not term.startswith("scale")]},
@@ -256,6 +257,36 @@ class Profile:
             for name, entries in varied.items()
         }
 
+    def patient(self) -> dict[RunConfig, str]:
+        """The runs of page 12, each with the name of its variant: the recipe everywhere, its pieces in few places."""
+        seeds, pieces = self.table["patient"].get("seeds", {}), self.table["patient"]["pieces"]
+        recipe = {
+            self.patient_student(dataset, horizon, seed): "recipe"
+            for dataset in self.datasets
+            for horizon in self.horizons
+            for seed in seeds.get(dataset, self.seeds(dataset))
+        }
+        return recipe | {
+            self.patient_student(dataset, horizon, seed, **changes): variant
+            for dataset, horizon, seed in itertools.product(pieces["datasets"], pieces["horizons"], pieces["seeds"])
+            for variant, changes in patient.PIECES.items()
+        }
+
+    def patient_student(self, dataset: str, horizon: int, seed: int, **changes) -> RunConfig:
+        """The patient student of a seed: trained members have it too, teachers the one that belongs to it."""
+        names = self.table["datasets"][dataset].get("committee", self.table["patient"]["members"])
+        members = {name: self._fields(dataset, name) | self._seed(dataset, name, seed) for name in names}
+        fields = {"lookback": self.table["lookback"], "horizon": horizon, "seed": seed}
+        own = self._fields(dataset, "mlp")  # of which the recipe has its own rate and epochs
+        fields |= {name: own[name] for name in ("settings", "batch_size") if name in own}
+        return patient.student(dataset, members=members, **(fields | changes))
+
+    def _seed(self, dataset: str, member: str, seed: int) -> dict[str, int]:
+        if models.closed_form(member):
+            return {}
+        seeds = self._of(member, dataset) if member in self.teachers else self.seeds(dataset)
+        return {"seed": seeds[self.seeds(dataset).index(seed) % len(seeds)]}
+
     def efficiency(self) -> list[RunConfig]:
         """The runs of page 10, all part of other pages: plain and distilled student, linear layers, every teacher."""
         table = self.table["versatility"]
@@ -278,6 +309,7 @@ class Profile:
             "versatility": lambda: [run for entries in self.versatility().values() for _, run in entries],
             "lookback": self.lookback,
             "sensitivity": lambda: [run for entries in self.sensitivity().values() for run in entries],
+            "patient": lambda: list(self.patient()),
         }
         for part in parts:
             one_of("part", part, PARTS)

@@ -1,0 +1,92 @@
+"""The student to take away: the MLP taught by a committee, with patience. One recipe, chosen on validation alone.
+
+    committee      an iTransformer and linear models in closed form, weighted by validation (`tdlib.committee`)
+    patience       mixup of windows, a rate that falls slowly, the moving average of the weights (`train.fit`)
+    loss           the committee's forecasts alone, at several scales; no truth, no features
+
+After Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", CVPR 2022 (arXiv 2106.05237).
+"""
+
+import pandas as pd
+
+from tdlib.checks import require
+from tdlib.config import RunConfig, by_model
+from tdlib.distill import TERMS
+from tdlib.store import Store
+
+MEMBERS = {"itransformer": {}, "ridge": {}, "phase_ridge": {}, "sparsetsf": {}, "cyclenet": {}}
+RECIPE = {
+    "learning_rate": 3e-3,
+    "rate_hold": 3,
+    "rate_decay": 0.8,
+    "epochs": 20,  # by then the rate has fallen to a fiftieth: the average improves for ever, but by nothing
+    "weight_average": 0.999,
+    "mixup": 0.4,
+    "terms": ("scale_forecast",),
+    "alpha": 2.0,
+    "beta": 0.0,
+    "weighting": "held out",
+}
+ALONE = {"co_teachers": {}, "weighting": "mean"}
+PIECES = {  # a variant's name -> what it changes in the recipe
+    "recipe": {},
+    "w/o average of weights": {"weight_average": 0.0},
+    "w/o mixup": {"mixup": 0.0},
+    "published schedule": {"learning_rate": 1e-2, "rate_hold": 2, "rate_decay": 0.5},
+    "with supervision": {"terms": ("supervised", "scale_forecast")},
+    "with period part": {"terms": ("scale_forecast", "period_forecast")},
+    "full length only": {"scales": 0},
+    "equal weights": {"weighting": "mean"},
+    "least squares": {"weighting": "least squares"},
+    "mean of these two": {"weighting": "half"},
+    "first teacher alone": ALONE,
+    "no teacher": ALONE | {"teacher": None, "teacher_options": {}, "alpha": 0.0, "terms": TERMS},
+}
+
+
+def student(
+    dataset: str,
+    lookback: int,
+    horizon: int,
+    *,
+    model: str = "mlp",
+    members: dict[str, dict | list[dict]] = MEMBERS,
+    **changes,
+) -> RunConfig:
+    """The run of the recipe: `changes` go on top of it.
+
+    `members` are the committee's models, each with its options, or a list of such where it is there several times.
+    ValueError for fewer than two members.
+    """
+    (teacher, options), *others = [
+        (name, each) for name, given in members.items() for each in (given if isinstance(given, list) else [given])
+    ] or [("", {})]
+    require(len(others) > 0, f"a committee has at least two members, got {teacher or 'none'}")
+    taught = {"teacher": teacher, "teacher_options": options, "co_teachers": by_model(others)}
+    return RunConfig(dataset, lookback, horizon, model, **(taught | RECIPE | changes))
+
+
+def weightings(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """What each weighting makes of the committees of `runs` (rows of `rows.read`): a line a run and weighting.
+
+    MSE of the committee itself: on validation, on blocks of it `held out`, and on test; `chosen` by the student.
+    """
+    lines = []
+    for run in runs.to_dict("records"):
+        for how, found in store.read(run["id"])["committee"]["weightings"].items():
+            errors = {"held out": found["held_out_mse"], "validation": found["val_mse"], "test": found["test_mse"]}
+            place = {name: run[name] for name in ("dataset", "horizon", "setting", "seed")}
+            lines.append(place | {"weighting": how, "chosen": how == run["weighting"]} | errors)
+    return pd.DataFrame(lines)
+
+
+def members(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """Who the committees of `runs` are: the weight that the student's weighting gives each, and its validation MSE."""
+    lines = []
+    for run in runs.to_dict("records"):
+        kept = store.read(run["id"])["committee"]
+        weights = kept["weightings"][run["weighting"]]["weights"]
+        for name, weight, error in zip(kept["members"], weights, kept["val_mse"], strict=True):
+            place = {name: run[name] for name in ("dataset", "horizon", "setting", "seed")}
+            lines.append(place | {"member": name, "weight": weight, "validation": error})
+    return pd.DataFrame(lines)

@@ -1,0 +1,104 @@
+"""The recipe is a run like any other: its settings, its committee's place in the row, the same bits again."""
+
+import numpy as np
+import outside
+import pytest
+import small
+
+from tdlib import committee, data, patient, study
+from tdlib.distill import TERMS
+from tdlib.run import load_model
+from tdlib.store import Store
+from tdlib.windows import split
+
+MEMBERS = {"ridge": {}, "phase_ridge": {}, "nlinear": [{"epochs": 1, "seed": 1}, {"epochs": 1, "seed": 2}]}
+SMALL = {"epochs": 2, "settings": {"width": 16}, "members": MEMBERS}
+
+
+def student(**changes):
+    return patient.student("synthetic", 50, 16, **(SMALL | changes))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    store = Store(tmp_path_factory.mktemp("patient"))
+    study.ensure(student(), store=store, executor=outside.Inline())
+    return store
+
+
+def test_the_recipe_is_what_page_12_says():
+    run = patient.student("ETTh1", 720, 96)
+    assert list(run.teacher_configs) == ["itransformer", "ridge", "phase_ridge", "sparsetsf", "cyclenet"]
+    assert (run.model, run.weighting, run.terms, run.alpha, run.beta) == ("mlp", "held out", ("scale_forecast",), 2, 0)
+    assert (run.learning_rate, run.rate_hold, run.rate_decay) == (3e-3, 3, 0.8)
+    assert (run.weight_average, run.mixup) == (0.999, 0.4)
+    assert patient.student("ETTh1", 720, 96, model="rlinear", seed=7, alpha=1.0).seed == 7
+
+
+def test_every_variant_differs_from_the_recipe_in_what_its_name_says():
+    runs = {name: student(**changes) for name, changes in patient.PIECES.items()}
+    assert len({run.id for run in runs.values()}) == len(runs)
+    assert runs["recipe"] == student()
+    assert (runs["first teacher alone"].teacher, runs["first teacher alone"].co_teachers) == ("ridge", {})
+    alone = runs["no teacher"]
+    assert (alone.distilled, alone.terms, alone.mixup, alone.weight_average) == (False, TERMS, 0.4, 0.999)
+    usual = {name: getattr(student(model="mlp", members=MEMBERS), name) for name in ("rate_hold", "rate_decay")}
+    assert usual == {"rate_hold": 3, "rate_decay": 0.8}
+
+
+@pytest.mark.parametrize(("members", "who"), [({}, "none"), ({"ridge": {}}, "ridge"), ({"ridge": [{}]}, "ridge")])
+def test_a_committee_of_fewer_than_two_is_refused(members, who):
+    with pytest.raises(ValueError, match=f"^a committee has at least two members, got {who}$"):
+        student(members=members)
+
+
+def test_the_row_has_the_members_and_what_each_weighting_makes_of_them(store):
+    row, config = store.read(student().id), student()
+    kept = row["committee"]
+    assert kept["members"] == {name: member.id for name, member in config.teacher_configs.items()}
+    assert list(kept["members"]) == ["ridge", "phase_ridge", "nlinear", "nlinear 2"]
+    alone = [store.read(id)["metrics"]["val_mse"] for id in kept["members"].values()]
+    assert kept["val_mse"] == pytest.approx(alone, rel=1e-5)
+    assert list(kept["weightings"]) == list(committee.SCORED)
+    splits = split(data.synthetic(), 50, 16)
+    members = [load_model(id, store)[0] for id in kept["members"].values()]
+    test = committee.error_moments(members, splits.test)
+    for found in kept["weightings"].values():
+        assert sum(found["weights"]) == pytest.approx(1)
+        assert found["test_mse"] == pytest.approx(committee.errors(test, np.array(found["weights"])).mean())
+    held = {how: found["held_out_mse"] for how, found in kept["weightings"].items() if how != "held out"}
+    chosen = kept["weightings"][min(held, key=held.get)]
+    assert kept["weightings"]["held out"]["weights"] == chosen["weights"]
+    logged = [row["epochs"][-1][f"weight_{name}"] for name in kept["members"]]
+    assert logged == pytest.approx(chosen["weights"], abs=1e-6)
+
+
+def test_a_second_training_has_the_same_bits_and_a_second_asking_trains_nothing(store, tmp_path):
+    again = Store(tmp_path)
+    study.ensure(student(), store=again, executor=outside.Inline())
+    assert again.read(student().id)["metrics"] == store.read(student().id)["metrics"]
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()}
+    assert len(study.ensure(student(), store=again)) == 1
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").iterdir()} == before
+
+
+def test_a_study_that_lost_a_member_trains_it_again_with_the_student(store, tmp_path):
+    again = Store(tmp_path)
+    study.ensure(list(student().teacher_configs.values())[1:], store=again, executor=outside.Inline())
+    study.ensure(student(), store=again, executor=outside.Inline())
+    assert again.read(student().id)["metrics"] == store.read(student().id)["metrics"]
+
+
+@pytest.mark.parametrize("field", ["val_mse", "weights"])
+def test_a_committee_of_another_size_is_not_written(field, store, tmp_path):
+    kept = store.read(student().id)["committee"]
+    if field == "val_mse":
+        kept["val_mse"] = kept["val_mse"][:-1]
+    else:
+        kept["weightings"]["half"]["weights"] = [0.5, 0.5]
+    with pytest.raises(ValueError, match=r"it has 4 members, and its (val_mse|half) differs"):
+        Store(tmp_path / "new").write(small.row(student().id, committee=kept), small.arrays())
+
+
+def test_a_row_of_one_teacher_has_no_committee(store):
+    assert "committee" not in store.read(next(iter(student().teacher_configs.values())).id)
