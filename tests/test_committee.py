@@ -9,8 +9,6 @@ from tdlib import committee
 from tdlib.committee import WEIGHTINGS, error_moments, errors, held_out, weigh
 from tdlib.models import Forecast
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 class Constant(nn.Module):
     def __init__(self, value: float, horizon: int = 16):
