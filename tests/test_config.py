@@ -408,7 +408,6 @@ DISTILLED_CHANGES = {
     "temperature": 0.6,
     "reduction": "kl",
     "teacher_options": {"seed": 2022},
-    "weight_decay": 0.1,
     "weight_average": 0.99,
     "mixup": 0.4,
     "rate_hold": 3,
