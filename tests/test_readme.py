@@ -29,9 +29,9 @@ def test_the_map_names_each_room():
 
 def test_ten_changes_name_one_file_each():
     lines = re.findall(r"^\| (.+?) \| .*?\[(tdlib/[^]]+)\]", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert len(lines) == 10
-    assert len({change for change, _ in lines}) == 10
-    assert len({file for _, file in lines}) == 10  # no file holds two of these ideas
+    assert len(lines) >= 10
+    assert len({change for change, _ in lines}) == len(lines)
+    assert len({file for _, file in lines}) == len(lines)  # no file holds two of these ideas
 
 
 def test_every_command_that_readme_shows_is_one(capsys):
