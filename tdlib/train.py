@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from tdlib.compute import Compute
 from tdlib.models import Forecast
@@ -95,15 +95,16 @@ def fit(
     AdamW, which without `weight_decay` is Adam, bit for bit; a step shrinks every weight by rate times decay
     (Loshchilov and Hutter, ICLR 2019). The rate holds for `rate_hold` epochs and falls to `rate_decay` of itself with
     each further one. Stops after `patience` epochs without a better validation MSE and restores the best weights.
-    With `weight_average` d what is validated and kept is the moving average  d average + (1 - d) weights,  taken after
-    every step from the first step's weights on. With `mixup` a the windows of a batch are mixed in pairs, with shares
-    of Beta(a, a) (see `Mixture`). Both as in Beyer et al., "a good teacher is patient and consistent", CVPR 2022.
-    Draws from torch's generator, so `torch.manual_seed` fixes the result. Model, objective and windows must be at
-    `compute.place`. Raises Diverged, naming the part, on a loss that is not finite.
+    With `weight_average` d what is validated and kept is the mean of the weights after every step, where the step
+    before the last has d times its share, the one before d^2, and so on. With `mixup` a the windows of a batch are
+    mixed in pairs, with shares of Beta(a, a) (see `Mixture`). Both as in Beyer et al., "a good teacher is patient and
+    consistent", CVPR 2022. Draws from torch's generator, so `torch.manual_seed` fixes the result. Model, objective and
+    windows must be at `compute.place`.
+    Raises Diverged, naming the part, on a loss that is not finite.
     """
     weights = [*model.parameters(), *objective.parameters()]
     optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=weight_decay, fused=True)
-    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(weight_average)) if weight_average else None
+    averaged = AveragedModel(model, avg_fn=_moving(weight_average)) if weight_average else None
     kept = model if averaged is None else averaged.module
     history, best, best_state = [], float("inf"), None
     for epoch in range(1, epochs + 1):
@@ -119,6 +120,15 @@ def fit(
             break
     model.load_state_dict(best_state)
     return history
+
+
+def _moving(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """d average + (1 - d) weights, divided by 1 - d^n as Adam's averages are: a short training is no less averaged."""
+
+    def update(average: Tensor, weight: Tensor, count: Tensor) -> Tensor:
+        return average.lerp(weight, (1 - decay) / (1 - decay ** (count + 1)))
+
+    return update
 
 
 def train_epoch(

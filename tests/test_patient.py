@@ -5,7 +5,7 @@ import outside
 import pytest
 import small
 
-from tdlib import committee, data, patient, study
+from tdlib import committee, data, patient, rows, study
 from tdlib.distill import TERMS
 from tdlib.run import load_model
 from tdlib.store import Store
@@ -102,3 +102,18 @@ def test_a_committee_of_another_size_is_not_written(field, store, tmp_path):
 
 def test_a_row_of_one_teacher_has_no_committee(store):
     assert "committee" not in store.read(next(iter(student().teacher_configs.values())).id)
+
+
+def test_a_page_reads_weightings_and_members_of_rows(store):
+    runs = rows.with_systems(study.ensure(student(), store=store, train_missing=False))
+    table = patient.weightings(runs, store)
+    assert list(table["weighting"]) == list(committee.SCORED)
+    assert list(table.loc[table["chosen"], "weighting"]) == ["held out"]
+    kept = store.read(student().id)["committee"]
+    assert table["test"].tolist() == [found["test_mse"] for found in kept["weightings"].values()]
+    assert set(table["setting"]) == {"synthetic, 16 steps"}
+    who = patient.members(runs, store)
+    assert dict(zip(who["member"], who["weight"], strict=True)) == dict(
+        zip(kept["members"], kept["weightings"]["held out"]["weights"], strict=True)
+    )
+    assert who["validation"].tolist() == kept["val_mse"]

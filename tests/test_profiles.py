@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tdlib import data, models, profiles
+from tdlib import data, models, patient, profiles
 from tdlib.config import RunConfig
 from tdlib.distill import TERMS
 from tdlib.profiles import PARTS, Profile
@@ -412,3 +412,31 @@ def test_the_last_pair_of_the_student_is_idle_in_half_of_the_runs_that_ask_about
     idle = [run for run in runs if not run.settings["affine"]]
     assert len(idle) == len(runs) / 2
     assert set(runs) - set(idle) <= of_the_first_teacher(name)  # what learns is the student of every other page
+
+
+# --- the patient student
+
+
+@pytest.mark.parametrize(("name", "recipe", "pieces"), [("smoke", 1, 0), ("demo", 1, 0), ("laptop", 52, 2 * 3)])
+def test_the_recipe_is_everywhere_and_its_pieces_are_removed_in_few_places(name, recipe, pieces):
+    variants = list(Profile(name).patient().values())
+    assert variants.count("recipe") == recipe
+    assert set(variants) == ({"recipe"} if not pieces else set(patient.PIECES))
+    assert all(variants.count(variant) == pieces for variant in set(variants) - {"recipe"})
+
+
+def test_a_patient_student_learns_from_members_of_its_seed_or_of_the_teachers_that_belong_to_it():
+    profile = Profile("laptop")
+    run = profile.patient_student("ETTh2", 336, 2022)
+    seeds = {name: member.seed for name, member in run.teacher_configs.items()}
+    assert seeds == {"itransformer": 2022, "ridge": 2021, "phase_ridge": 2021, "sparsetsf": 2022, "cyclenet": 2022}
+    assert run.teacher_config == profile.config("ETTh2", 336, "itransformer", seed=2022)
+    weather = profile.patient_student("Weather", 96, 2021)
+    assert list(weather.teacher_configs) == ["ridge", "phase_ridge", "sparsetsf", "cyclenet"]
+    assert weather.teacher_configs["ridge"].settings == {"per_channel": True}
+    assert (weather.epochs, weather.learning_rate, weather.weighting) == (20, 3e-3, "held out")
+
+
+def test_a_profiles_epochs_of_its_plain_student_are_not_the_recipes():
+    run = Profile("demo").patient_student("nyc_weather", 96, 2021)
+    assert (run.epochs, run.settings["width"], run.lookback) == (20, 256, 336)

@@ -204,9 +204,11 @@ def test_the_average_of_weights_is_the_one_of_a_loop_by_hand_and_is_what_is_vali
     validated = validation(0.5)
     states, model = steps_by_hand(splits, weight_average=0.9)
     assert len(states) == math.ceil(len(splits.train) / 32)
-    average = states[0]
-    for state in states[1:]:
-        average = [0.9 * old + 0.1 * new for old, new in zip(average, state, strict=True)]
+    shares = [0.9 ** (len(states) - 1 - place) for place in range(len(states))]
+    average = [
+        sum(share * value for share, value in zip(shares, values, strict=True)) / sum(shares)
+        for values in zip(*states, strict=True)
+    ]
     for value, wanted, last in zip(model.parameters(), average, states[-1], strict=True):
         torch.testing.assert_close(value.detach(), wanted)
         assert not torch.equal(value.detach(), last)
