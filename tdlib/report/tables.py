@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from tdlib import models
@@ -43,10 +44,9 @@ def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3)
     markdown = plain.to_markdown(index=False, missingval="", floatfmt=f".{digits}f")
     (folder / f"{name}.md").write_text(markdown + "\n")
     (folder / f"{name}.tex").write_text(flat.to_latex(index=False, float_format=f"%.{digits}f", na_rep="", escape=True))
-    holes = [name for name in rounded.select_dtypes("float") if rounded[name].isna().any()]
-    return rounded.assign(
-        **{name: rounded[name].map(f"{{:.{digits}f}}".format, na_action="ignore").fillna("") for name in holes}
-    )
+    holes = {name: rounded[name] for name in rounded.select_dtypes("float") if rounded[name].isna().any()}
+    shown = {name: ["" if np.isnan(x) else f"{x:.{digits}f}" for x in column] for name, column in holes.items()}
+    return rounded.assign(**shown)
 
 
 def beside_published(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:

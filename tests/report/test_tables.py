@@ -265,3 +265,10 @@ def test_the_texts_show_the_committed_tables(name, tmp_path):
     copy.write_text(text)
     tables.update_text(copy, ROOT / "results/tables")
     assert copy.read_text() == text
+
+
+def test_what_is_not_there_is_shown_as_empty_and_stays_empty_in_the_csv(tmp_path):
+    table = pd.DataFrame({"some": [0.25, np.nan], "none": np.nan, "all": [1.0, 2.0]})
+    shown = tables.save(table, "holes", tmp_path)
+    assert shown.to_dict("list") == {"some": ["0.250", ""], "none": ["", ""], "all": [1.0, 2.0]}
+    assert (tmp_path / "holes.csv").read_text() == "some,none,all\n0.25,,1.0\n,,2.0\n"
