@@ -113,13 +113,15 @@ class RunConfig:
         require(known, f"unknown model {self.teacher!r} as teacher; known: {', '.join(models.names())}")
         for name in ("lookback", "horizon", "batch_size", "epochs", "patience", "learning_rate", "temperature"):
             require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("learning_rate", "weight_decay", "temperature", "alpha", "beta", "mixup"):
+        for name in ("learning_rate", "weight_decay", "temperature", "alpha", "beta"):
             require(getattr(self, name) != math.inf, f"{name} must be finite, got inf")
-        for name in ("weight_decay", "alpha", "beta", "scales", "seed", "mixup", "rate_hold"):
+        for name in ("weight_decay", "alpha", "beta", "scales", "seed", "rate_hold"):
             require(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}")
         average, decay = self.weight_average, self.rate_decay
         require(0 <= average < 1, f"weight_average must be at least 0 and below 1, got {average}")
         require(0 < decay <= 1, f"rate_decay must be above 0 and at most 1, got {decay}")
+        drawn = self.mixup == 0 or 1e-3 <= self.mixup <= 1e3  # of a Beta outside, shares are 0, 1/2 or 1
+        require(drawn, f"mixup must be 0, or lie between 0.001 and 1000, got {self.mixup}")
         for name, most in MOST.items():
             require(getattr(self, name) <= most, f"{name} must be at most {most:,}, got {getattr(self, name)}")
         for name, value in self.settings.items():

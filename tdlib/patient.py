@@ -39,6 +39,8 @@ PIECES = {  # a variant's name -> what it changes in the recipe
     "equal weights": {"weighting": "mean"},
     "least squares": {"weighting": "least squares"},
     "mean of these two": {"weighting": "half"},
+    "width 64": {"settings": {"width": 64}},
+    "one linear layer": {"model": "rlinear", "settings": {}},
     "first teacher alone": ALONE,
     "no teacher": ALONE | {"teacher": None, "teacher_options": {}, "alpha": 0.0, "terms": TERMS},
 }

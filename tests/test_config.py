@@ -292,9 +292,10 @@ def test_a_weighting_is_refused_where_there_is_one_teacher():
         ("rate_decay", 1.5, "rate_decay must be above 0 and at most 1, got 1.5"),
         ("rate_hold", -1, "rate_hold must not be negative, got -1"),
         ("rate_hold", 0.5, "rate_hold must be int, got 0.5"),
-        ("mixup", -0.4, "mixup must not be negative, got -0.4"),
-        ("mixup", math.inf, "mixup must be finite, got inf"),
-        ("mixup", math.nan, "mixup must not be negative, got nan"),
+        ("mixup", -0.4, "mixup must be 0, or lie between 0.001 and 1000, got -0.4"),
+        ("mixup", 1e-320, "mixup must be 0, or lie between 0.001 and 1000, got 1e-320"),
+        ("mixup", math.inf, "mixup must be 0, or lie between 0.001 and 1000, got inf"),
+        ("mixup", math.nan, "mixup must be 0, or lie between 0.001 and 1000, got nan"),
         ("mixup", "much", "mixup must be float, got 'much'"),
     ],
 )

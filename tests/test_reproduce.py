@@ -135,6 +135,7 @@ def command(*parts: str) -> str:
 
 READ = {"06_ablation": ["ablation"], "07_versatility": ["versatility"], "08_lookback": ["lookback"]}
 READ |= {"09_sensitivity": ["sensitivity"], "10_efficiency": ["main", "versatility"], "00b_claims": []}
+READ |= {"12_beyond": ["patient"]}
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if name != "01_from_scratch"])
