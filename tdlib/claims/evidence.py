@@ -54,6 +54,8 @@ class Evidence:
         self.runs = rows.read([*wanted, *chosen], profile, store=store, train_missing=train_missing)
         self.fair = self._of(chosen)
         self.main = self._of(run for entry in self.profiles for run in entry.main())
+        recipe = (run for entry in self.profiles for run, name in entry.patient().items() if name == "recipe")
+        self.patient = self._of(recipe)
         self.lookback = self._of(run for entry in self.profiles for run in entry.lookback())
 
     def _of(self, configs: Iterable) -> pd.DataFrame:
@@ -77,9 +79,10 @@ class Evidence:
         return runs[(runs["model"] == "mlp") & (runs["part"] == "plain")]
 
     def distilled(self, teacher: str | None = None, runs: pd.DataFrame | None = None) -> pd.DataFrame:
-        """The MLPs that learned from `teacher`; from that of each setting which is best on validation if None."""
+        """The MLPs that learned from `teacher` alone; from that of each setting which is best on validation if None."""
         runs = self.main if runs is None else runs
-        runs = runs[(runs["model"] == "mlp") & (runs["part"] == "distilled")]
+        alone = ~runs["co_teachers"].astype(bool)
+        runs = runs[(runs["model"] == "mlp") & (runs["part"] == "distilled") & alone]
         return runs[runs["teacher"] == teacher] if teacher else best_on_validation(runs)
 
     def baselines(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
