@@ -99,6 +99,9 @@ tables.save(against.drop(columns="lookback"), "12_against", f"{results}/tables",
 
 # %%
 everywhere = against[against["dataset"] == "all"].set_index("against").rename(columns={"difference": "estimate"})
+settings = against.groupby("against")["dataset"].size() - 1
+short = everywhere[["estimate", "low", "high", "win rate", "runs"]].assign(settings=settings)
+tables.save(short.reset_index(), "12_all", f"{results}/tables", digits=1)
 figure = plots.intervals(everywhere, label="MSE against the opponent, mean over settings [%]", reference=0)
 plots.save(figure, "12_against", figures)
 
