@@ -226,7 +226,7 @@ def _time_stamps(column: pd.Series, path: str | Path) -> pd.DatetimeIndex:
         row = int(np.argmax(steps)) + 1
         fault = "repeats" if stamps[row] == stamps[row - 1] else "is earlier than"
         raise ValueError(f"{path}: the time stamp of row {row + 1}, {column[row]}, {fault} the one before it")
-    return _regular(pd.DatetimeIndex(stamps, name=_own_name(column)))
+    return _regular(pd.DatetimeIndex(stamps).rename(_own_name(column)))
 
 
 def _own_name(column: pd.Series) -> str | None:

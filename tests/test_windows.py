@@ -159,7 +159,7 @@ def test_a_series_far_from_zero_keeps_its_digits():
     values = np.random.default_rng(0).normal(0, 1, (1000, 2))
     near, far = (windows.split(Series(v, None, ("a", "b"), "own", "0" * 64), 10, 5) for v in (values, values + 1e9))
     torch.testing.assert_close(far.train.values, near.train.values, atol=1e-5, rtol=0)  # in float32 1e9 moves by 64
-    assert far.mean - 1e9 == pytest.approx(near.mean, abs=1e-6)
+    assert far.mean - 1e9 == pytest.approx(near.mean, abs=1e-5)
 
 
 @pytest.mark.parametrize("value", [5.0, 0.1, 1e9 + 0.1])
