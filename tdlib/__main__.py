@@ -18,6 +18,7 @@ try:
     from tdlib.files import DISK_FULL, DiskFull, check_output, check_place, note_written, write_atomically
     from tdlib.forecast import forecast_csv
     from tdlib.report import pages, tables
+    from tdlib.reproduce import reproduce
     from tdlib.store import Store
     from tdlib.sweep import SweepFailed
 except KeyboardInterrupt:  # these imports take seconds
@@ -89,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("reproduce", _reproduce, "train what a profile lacks, execute every page, print the results")
     profile_options(sub)
+    sub.add_argument("--committed", type=_path, default=Path("results"), help="the store to read rows from")
+    sub.add_argument("--all", action="store_true", help="train every row, also those that a profile reads elsewhere")
     sub = command("runs", _runs, "train what a profile lacks")
     profile_options(sub)
     sub.add_argument("--part", action="append", choices=profiles.PARTS, help="only this part; may be repeated")
@@ -149,24 +152,7 @@ def _path(text: str) -> Path:
 def _reproduce(options: argparse.Namespace) -> None:
     profile = profiles.Profile(options.profile)
     place = options.store or Path("build") / profile.name
-    runs = profiles.ensure(profile, profile.runs(), store=place)
-    up = Path("..")  # pages run in notebooks/
-    parameters = {
-        "profile": profile.name,
-        "store": str(up / place),
-        "figures": str(up / place / "figures"),
-        "results": str(up / place),
-        "dataset": profile.datasets[0],
-        "horizon": profile.horizons[0],
-        "teacher": profile.teachers[0],
-    }
-    pages.execute_all(place / "pages", parameters)
-    main = runs[runs["id"].isin([config.id for config in profile.main()])]
-    table = tables.by_system(rows.with_systems(main)).reset_index().round(3)
-    print(f"\nProfile {profile.name}: {len(runs)} runs; errors in scaled units, means over seeds\n")
-    print(table.drop(columns="horizon" if table["horizon"].nunique() == 1 else []).to_string(index=False))
-    for kind in ("pages", "figures", "tables"):
-        print(f"{kind:8} {place / kind}")
+    reproduce(profile, place, committed=None if options.all else options.committed)
 
 
 def _runs(options: argparse.Namespace) -> None:
@@ -218,7 +204,8 @@ def _figures(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     require(0 <= options.tolerance < float("inf"), f"--tolerance must be 0 or more, got {options.tolerance}")
-    configs = profiles.Profile(options.profile).main()
+    profile = profiles.Profile(options.profile)
+    configs = [run for run in profile.anew() if run in profile.main()]
     places = [options.committed, options.store or Path("build") / options.profile]
     both = [study.ensure(configs, store=place, train_missing=False) for place in places]
     for place, found in zip(places, both, strict=True):
