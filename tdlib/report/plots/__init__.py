@@ -2,6 +2,7 @@
 
 from tdlib.report.plots.errors import beside_seeds, curves, dumbbells, heat_map, intervals, points, radar, weight_grids
 from tdlib.report.plots.latency import bubbles
+from tdlib.report.plots.method import pipeline
 from tdlib.report.plots.series import differences, forecasts, periods, scales, spectrograms, training
 from tdlib.report.plots.style import COLOURS, colours, save
 from tdlib.report.plots.theory import ratios, shares
@@ -18,6 +19,7 @@ __all__ = [
     "heat_map",
     "intervals",
     "periods",
+    "pipeline",
     "points",
     "radar",
     "ratios",
