@@ -155,3 +155,21 @@ def test_the_pipeline_has_every_symbol_of_the_loss_and_boxes_that_do_not_overlap
     for place, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:place])
     assert plots.save(figure, "method", tmp_path, words="in words").alt == "in words"
+
+
+def test_a_null_is_filled_where_it_is_called_a_difference():
+    table = pd.DataFrame({"system": ["MLP", "FITS"], "difference": [1.0, -2.0], "blocks": [True, False]})
+    axis = plots.chance.nulls(table, pd.Series([-3.0], name="distilled"), label="").axes[0]
+    hollow, filled, effects = axis.lines[:3]
+    assert (hollow.get_xdata().tolist(), hollow.get_ydata().tolist()) == ([-2.0], [1])
+    assert (filled.get_xdata().tolist(), filled.get_ydata().tolist()) == ([1.0], [2])
+    assert effects.get_ydata().tolist() == [0]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["distilled", "FITS", "MLP"]
+
+
+def test_variants_stand_above_the_best_of_their_family():
+    variants = pd.DataFrame({"family": ["a"] * 2 + ["b"], "val_mse": [1.0, 2.0, 5.0], "test_mse": [3.0, 1.5, 7.0]})
+    first, second = plots.chance.agreement(variants).axes
+    assert first.lines[0].get_xdata().tolist() == [0, 100]
+    assert first.lines[0].get_ydata().tolist() == [100, 0]
+    assert second.lines[0].get_xdata().tolist() == [0]

@@ -1,5 +1,6 @@
 """Frames and arrays in, figures out."""
 
+from tdlib.report.plots import chance
 from tdlib.report.plots.errors import beside_seeds, curves, dumbbells, heat_map, intervals, points, radar, weight_grids
 from tdlib.report.plots.latency import bubbles
 from tdlib.report.plots.method import pipeline
@@ -11,6 +12,7 @@ __all__ = [
     "COLOURS",
     "beside_seeds",
     "bubbles",
+    "chance",
     "colours",
     "curves",
     "differences",
