@@ -1,4 +1,4 @@
-"""The command line: `python -m tdlib COMMAND --help`. Bad input is one sentence and exit code 2."""
+"""The command line, `tdlib` or `python -m tdlib`: `tdlib COMMAND --help`. Bad input is one sentence and exit code 2."""
 
 import argparse
 import json
@@ -24,6 +24,7 @@ try:
 except KeyboardInterrupt:  # these imports take seconds
     sys.exit(130)
 
+PROGRAM = "tdlib" if Path(sys.argv[0]).stem == "tdlib" else "python -m tdlib"  # as it was called
 RECORD = Path("cache", "written.json")  # in a store: the files that commands have written with its runs
 
 
@@ -70,11 +71,11 @@ def _failed(error: OSError) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
-        raise ValueError(f"{message} (see python -m tdlib --help)")
+        raise ValueError(f"{message} (see {PROGRAM} --help)")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m tdlib", description="TimeDistill: train, distil, analyse, forecast.")
+    parser = _Parser(prog=PROGRAM, description="TimeDistill: train, distil, analyse, forecast.")
     parser.add_argument("--version", action="version", version=f"tdlib {__version__}")
     parser.set_defaults(run=lambda _: parser.print_help())
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
@@ -150,6 +151,7 @@ def _path(text: str) -> Path:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
+    pages.require_pages()  # before hours of training
     profile = profiles.Profile(options.profile)
     place = options.store or Path("build") / profile.name
     reproduce(profile, place, committed=None if options.all else options.committed)
@@ -226,7 +228,7 @@ def _distill(options: argparse.Namespace) -> None:
     table = rows.with_systems(runs)[["system", "test_mse", "test_mae", "parameters", "seconds", "id"]]
     print(table.round(3).to_string(index=False))
     csv, store = (shlex.quote(str(path)) for path in (options.csv, options.store))
-    print(f"\nTo forecast: python -m tdlib forecast {configs[-1].id} {csv} --store {store}")
+    print(f"\nTo forecast: {PROGRAM} forecast {configs[-1].id} {csv} --store {store}")
 
 
 def _forecast(options: argparse.Namespace) -> None:
