@@ -102,7 +102,8 @@ def test_it_installs_as_a_command_with_every_package(tmp_path):
     options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "install", *options, "--target", str(target), str(source)]
     subprocess.run(command, check=True, timeout=300)
-    files = {path.relative_to(source) for path in (source / "tdlib").rglob("*") if path.suffix in (".py", ".toml")}
+    kinds = (".py", ".toml", ".mplstyle", ".jinja")
+    files = {path.relative_to(source) for path in (source / "tdlib").rglob("*") if path.suffix in kinds}
     assert files <= {path.relative_to(target) for path in target.rglob("*")}
     environment = {"PYTHONPATH": str(target), "PATH": "/usr/bin:/bin"}
     asked = [str(target / "bin/tdlib"), "--help"]
