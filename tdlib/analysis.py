@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import ArrayLike
 
 from tdlib import bootstrap
+from tdlib.losses import halve
 from tdlib.models import title
 from tdlib.rows import missing
 from tdlib.store import Store
@@ -269,6 +271,21 @@ def example(arrays: dict[str, np.ndarray]) -> tuple[int, int]:
     A rule that looks at no result: a window picked for its gain would show a gain whatever the student is.
     """
     return min(1, len(arrays["sample_y"]) - 1), 0
+
+
+def at_scales(
+    arrays: dict[str, dict[str, np.ndarray]], sample: int, channel: int, scales: int = 3
+) -> dict[int, dict[str, np.ndarray]]:
+    """By scale 0..`scales`, one channel of one kept window: the truth and the forecast of each system of `arrays`."""
+    first = next(iter(arrays.values()))
+    series = {"truth": first["sample_y"][sample, :, channel]}
+    series |= {name: entry["sample_prediction"][sample, :, channel] for name, entry in arrays.items()}
+    halved = {name: torch.from_numpy(values.astype(np.float32)) for name, values in series.items()}
+    parts = {}
+    for scale in range(scales + 1):
+        parts[scale] = {name: values.numpy() for name, values in halved.items()}
+        halved = {name: halve(values) for name, values in halved.items()}
+    return parts
 
 
 def chosen_on(runs: pd.DataFrame) -> pd.DataFrame:

@@ -293,3 +293,12 @@ def test_the_setting_is_chosen_on_the_mean_over_seeds():
 @pytest.mark.parametrize("kept, expected", [(4, (1, 0)), (1, (0, 0))])
 def test_the_example_does_not_depend_on_any_forecast(kept, expected):
     assert analysis.example({"sample_y": np.zeros((kept, 8, 3))}) == expected
+
+
+def test_a_kept_window_at_scales_is_halved_with_its_truth():
+    arrays = small.arrays(horizon=8)
+    parts = analysis.at_scales({"MLP": arrays}, 1, 0, scales=2)
+    assert list(parts) == [0, 1, 2]
+    assert [len(series["truth"]) for series in parts.values()] == [8, 4, 2]
+    np.testing.assert_allclose(parts[0]["MLP"], arrays["sample_prediction"][1, :, 0])
+    np.testing.assert_allclose(parts[2]["truth"], arrays["sample_y"][1, :, 0].reshape(2, 4).mean(1), rtol=1e-3)

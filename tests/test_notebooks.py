@@ -17,6 +17,8 @@ from jupytext.compare import compare_notebooks
 
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "notebooks/py").glob("[0-9]*.py"))
+WITHOUT_EXERCISES = ("00b_claims", "07_versatility", "10_efficiency", "12_beyond")  # and without goals, so far
+TAUGHT = [name for name in NAMES if name not in WITHOUT_EXERCISES]
 FROM_SCRATCH = "01_from_scratch"  # is the lesson itself: it may train in a loop
 
 
@@ -59,12 +61,63 @@ def test_a_committed_page_is_executed_without_an_error_and_names_no_folder_of_a_
     assert not re.search(r"/(work|root|tmp|home|Users)/", nbformat.writes(executed(name)))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_page_ends_with_what_is_seen(name):
-    last = executed(name).cells[-1]
-    assert last.cell_type == "markdown"
-    assert last.source.startswith("## What we see")
-    assert len(last.source.splitlines()) > 1
+@pytest.mark.parametrize("name", TAUGHT)
+def test_a_page_ends_with_what_is_seen_and_exercises(name):
+    sections = [cell.source for cell in executed(name).cells if cell.source.startswith("## ")]
+    seen, exercises = sections[-2:]
+    assert seen.startswith("## What we see\n")
+    assert len(seen.splitlines()) > 1
+    assert exercises.startswith("## Exercises\n### Exercise 1 ")
+
+
+@pytest.mark.parametrize("name", TAUGHT)
+def test_a_page_opens_with_its_goals_and_asks_for_a_guess_before_a_figure(name):
+    cells = executed(name).cells
+    assert "**After this page you can** " in cells[0].source
+    asked = [place for place, cell in enumerate(cells) if "**Predict first:** " in cell.source]
+    assert len(asked) == 1
+    question, answer = cells[asked[0] : asked[0] + 2]
+    assert question.source.rstrip().endswith("?")
+    assert any("image/png" in output.get("data", {}) for output in answer.outputs)
+
+
+@pytest.mark.parametrize("name", TAUGHT)
+def test_a_page_has_three_exercises_with_folded_solutions(name):
+    cells = executed(name).cells
+    start = next(place for place, cell in enumerate(cells) if cell.source.startswith("## Exercises"))
+    assert not any("hide-cell" in cell.metadata.get("tags", []) for cell in cells[:start])
+    exercises: list[list[nbformat.NotebookNode]] = []
+    for cell in cells[start:]:
+        if cell.cell_type == "markdown":
+            exercises.append([])
+        exercises[-1].append(cell)
+    heads = [re.search(r"^### Exercise (\d) \((code|thought)\): .", cells[0].source, re.M) for cells in exercises]
+    assert [head[1] for head in heads] == ["1", "2", "3"]
+    assert {head[2] for head in heads} == {"code", "thought"}
+    for head, (text, *solution) in zip(heads, exercises, strict=True):
+        folded = re.search(r"<details><summary>Solution</summary>\n\n.+\n\n</details>$", text.source, re.S)
+        assert bool(folded) == (head[2] == "thought")
+        assert solution or folded
+        for cell in solution:
+            assert "hide-cell" in cell.metadata.tags
+            assert cell.outputs or "assert" in cell.source
+    code = "\n".join(cell.source for _, *solution in exercises for cell in solution)
+    before = "\n".join(cell.source for cell in cells[:start])
+    library = ["torch", "multi_scale"] if name == FROM_SCRATCH else _imported(before)
+    assert any(re.search(rf"\b{used}\b", code) for used in library)
+
+
+def _imported(source: str) -> list[str]:
+    """What a page takes from the library, by name."""
+    lines = re.findall(r"^from tdlib\S* import (.+)$", source, re.MULTILINE)
+    return [name for line in lines for name in line.split(", ")]
+
+
+def test_only_its_check_at_the_end_takes_the_library_into_page_01():
+    sources = [cell.source for cell in code_cells(FROM_SCRATCH)]
+    assert [source.splitlines()[0] for source in sources if "tdlib" in source] == ["from tdlib import losses"]
+    solutions = [cell.source for cell in code_cells(FROM_SCRATCH) if "hide-cell" in cell.metadata.get("tags", [])]
+    assert solutions and not any("losses." in source for source in solutions)
 
 
 def test_figures_are_small_and_there_as_png_and_pdf():

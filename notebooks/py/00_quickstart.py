@@ -5,6 +5,9 @@
 #
 # This page trains all three models on real data: a year of hourly weather at New York's three airports,
 # 15 channels. The question: **what does the student gain from its teacher, and what does the teacher cost?**
+#
+# **After this page you can** say what teacher, student and distillation are; train the three models of this study by
+# one call and read their rows; and tell apart what one forecast, an average error and a time of forecast each show.
 
 # %% tags=["parameters"]
 profile = "demo"
@@ -16,12 +19,10 @@ horizon = 96
 teacher = "itransformer"
 train_missing = True
 
-# %% [markdown]
-# ## The series
-
 # %%
 import time
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -29,6 +30,22 @@ from tdlib import analysis, data, models, profiles, rows, windows
 from tdlib.report import plots, tables
 from tdlib.store import Store
 
+# %% [markdown]
+# ## The method in one picture
+# Orange is the teacher, green the student; the grey, round boxes are what is compared. Only green and dashed boxes
+# have weights that learn. Page 01 builds each of these boxes in bare torch.
+
+# %%
+words = (
+    "The pipeline: teacher and student read the same look-back. The teacher's feature, through a projector, "
+    "and its forecast are compared with the student's by S and P; the student's forecast with the truth by the MSE."
+)
+plots.save(plots.pipeline(), "00_method", figures, words=words)
+
+# %% [markdown]
+# ## The series
+
+# %%
 series = data.load(dataset)
 print(series.name, "has", *series.values.shape, "rows and channels:", ", ".join(series.channels[:4]), "...")
 
@@ -58,15 +75,20 @@ tables.save(result, "00_quickstart", f"{results}/tables")
 # %% [markdown]
 # ## One forecast
 # The second of the windows that a row keeps, and the first channel: a rule that looks at no result, the same on every
-# page. One window shows *what* changes; page 02 shows how often.
+# page. The whole look-back is shown. One window shows *what* changes; page 02 shows how often.
+#
+# **Predict first:** plain and distilled student are the same network with the same seed. Where will their forecasts
+# differ more, in the first steps or far out? And whose line will swing more widely?
 
 # %%
 three = rows.taught(runs, dataset=dataset, horizon=horizon, teacher=teacher)
 arrays = {system: Store(store).arrays(id) for system, id in three["id"].items()}
 _, plain, _ = arrays
 sample, channel = analysis.example(arrays[plain])
+test = windows.split(series, configs[0].lookback, horizon).test
+history, _ = test.batch(torch.tensor([arrays[plain]["sample_index"][sample]]))
 where = {"sample": sample, "channel": channel, "title": f"{dataset}: {series.channels[channel]}"}
-figure = plots.forecasts(arrays, colours=plots.colours(runs), **where)
+figure = plots.forecasts(arrays, colours=plots.colours(runs), history=history[0, :, channel], **where)
 plots.save(figure, "00_forecast", figures)
 
 # %% [markdown]
@@ -116,3 +138,47 @@ print("prediction", tuple(forecast.prediction.shape), " features", tuple(forecas
 #   networks. Page 05 has the published sizes.
 # * One data set and one seed prove little: page 05 has three seeds, a second data set and linear baselines, and
 #   page 02 asks on how many windows the student wins.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): where in the horizon is the gain?
+# One forecast shows one window. `arrays[system]["step_mse"]` holds the MSE of every step over all test windows and
+# channels. In which quarter of the horizon does the distilled student gain most on the plain one, in percent?
+
+# %% tags=["hide-cell"]
+student = three.index[2]
+quarters = {name: [part.mean() for part in np.array_split(entry["step_mse"], 4)] for name, entry in arrays.items()}
+table = pd.DataFrame(quarters, index=["first", "second", "third", "last"])
+table["gain over plain [%]"] = 100 * (1 - table[student] / table[plain])
+most, widest = table["gain over plain [%]"].idxmax(), (table[plain] - table[student]).idxmax()
+print(table.round(3).to_string())
+print(f"{student}: the largest gain in percent is in the {most} quarter, in MSE in the {widest}.")
+
+# %% [markdown]
+# ### Exercise 2 (code): what costs nothing?
+# Before a small error impresses, set it beside one that takes no training. Build the model `seasonal_naive`, the last
+# period again and again, and read its MSE on the test windows above. Then write the forecast yourself: it is one line.
+
+# %% tags=["hide-cell"]
+lookback, day = configs[0].lookback, data.period(dataset)
+x, y = test.batch(torch.arange(0, len(test), 4))  # every fourth window is enough
+repeated = x[:, torch.arange(horizon) % day + lookback - day]  # the last `day` steps, again and again
+shape = {"lookback": lookback, "horizon": horizon, "channels": len(series.channels)}
+naive = models.build("seasonal_naive", **shape, period=day)
+torch.testing.assert_close(naive(x).prediction, repeated)
+print(f"the last {day} steps again and again: MSE {(repeated - y).square().mean():.3f}")
+print(runs.set_index("system")["test_mse"].round(3).to_string())
+
+# %% [markdown]
+# ### Exercise 3 (thought): who pays, and when?
+# The student is as small and as fast with a teacher as without. Where, then, are the costs of its teacher, who pays
+# them, and for which user is distillation a bad bargain?
+#
+# <details><summary>Solution</summary>
+#
+# The teacher is paid for once, in training: it must be trained itself, and it must run over all training windows. Who
+# only forecasts pays nothing. So distillation pays where a model is trained once and used often, or on a machine where
+# the teacher does not fit. It is a bad bargain where the model is fitted anew before every forecast, or where a model
+# that needs no teacher is as good: to know that, one has to train it (page 05 does).
+#
+# </details>

@@ -4,11 +4,15 @@
 # with its teacher, a projector, and a sum of five terms. We build each from its formula on a toy signal,
 # without the library, train a student with and without them, and check at the end that the library computes
 # the same numbers.
+#
+# **After this page you can** write both losses from their formulas, say what each of them notices and what it is deaf
+# to, explain why the divergence is computed from logarithms and has a floor, and distil a network of your own.
 
 # %% tags=["parameters"]
 figures = "../figures"
 
 # %%
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -246,8 +250,10 @@ assert errors["distilled student"] < errors["plain student"]
 
 # %% [markdown]
 # ## One forecast of each
-# Above the truth without its noise, below what each forecast adds to it: the plain student repeats some of the noise
-# that it learned by heart; the distilled one stays near its teacher.
+# Above the truth without its noise, below what each forecast adds to it.
+#
+# **Predict first:** the plain student saw few, noisy windows, many times over. What will its errors look like from step
+# to step, and whose errors will the distilled student's resemble?
 
 # %%
 figure, (above, axis) = plt.subplots(2, 1, figsize=(7, 3.4), sharex=True, layout="constrained")
@@ -261,6 +267,21 @@ _ = above.set(ylabel="value")
 _ = axis.set(xlabel="step of the horizon", ylabel="forecast - truth")
 _ = figure.legend(loc="outside right center")
 keep(figure, "01_students", "The clean truth, and below it the errors of teacher, plain and distilled student by step.")
+
+# %% [markdown]
+# The plain student repeats some of the noise that it learned by heart; the distilled one stays near its teacher. One
+# window may mislead; over all of them:
+
+# %% tags=["nbval-ignore-output"]
+with torch.no_grad():
+    truth = clean.unfold(0, lookback + horizon, 1)[test, lookback:]
+    off = {
+        name: forward(model, x[test])[0] - truth
+        for name, model in zip(errors, (teacher, plain, distilled), strict=True)
+    }
+for name in ("plain student", "distilled student"):
+    both = torch.stack([off[name].flatten(), off["teacher"].flatten()])
+    print(f"{name:18} its errors' correlation with the teacher's: {torch.corrcoef(both)[0, 1]:.2f}")
 
 # %% [markdown]
 # ## The library computes the same
@@ -287,3 +308,52 @@ print("equal, for forecasts and for features")
 #   case: real features reach such amplitudes within a few steps of training.
 # * The floor bounds the divergence of two distributions that have nothing in common. It is part of the method,
 #   not of its numerics: page 06 shows the same student with the exact divergence.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): what does a scale notice?
+# Two students are off by 1 at every step: one by +1 throughout, the other by +1 and -1 in turn. Their MSE is the same.
+# Work out $S$ of each by hand for $M = 3$, then check with `multi_scale`.
+
+# %% tags=["hide-cell"]
+target = torch.zeros(1, horizon)
+level, zigzag = target + 1, target + torch.tensor([1.0, -1.0]).repeat(horizon // 2)
+assert F.mse_loss(level, target) == F.mse_loss(zigzag, target) == 1
+assert multi_scale(level, target) == 1  # a mean of ones is one: it counts at all four scales
+assert multi_scale(zigzag, target) == 1 / 4  # a pair's mean is zero: it counts at scale 0 alone
+print("off in level: S = 1; off in turn: S = 1/4. An error in the course weighs 4 times one in the details.")
+
+# %% [markdown]
+# ### Exercise 2 (thought): what is each pattern deaf to?
+# A student forecasts the teacher's curve, but a few steps too late. Which of the two patterns notices? And which one
+# notices a curve that is right but for a constant added to it? Answer before you open this.
+#
+# <details><summary>Solution</summary>
+#
+# The amplitudes of a Fourier transform do not know *when* a wave has its crest: $P$ is deaf to a shift around the
+# circle, and, without bin 0, to a constant. $S$ compares step with step and notices both. So $P$ cannot stand alone:
+# it needs a part that knows of time, the MSE or $S$. Here is the check:
+#
+# </details>
+
+# %% tags=["hide-cell"]
+late, raised = torch.roll(y[:50], 5, dims=1), y[:50] + 1
+for changed in (late, raised):
+    assert multi_period(changed, y[:50]).abs() < 1e-4
+    assert multi_scale(changed, y[:50]) > 0.1
+print(f"S of the late one {multi_scale(late, y[:50]):.2f}, of the raised one {multi_scale(raised, y[:50]):.2f}; P is 0")
+
+# %% [markdown]
+# ### Exercise 3 (code): which level does the work here?
+# Train the student again, from the same weights, with the teacher's forecasts alone ($\beta = 0$) and with its
+# features alone ($\alpha = 0$). Compare with the plain and the distilled student above. It takes seconds.
+
+# %% tags=["hide-cell", "nbval-ignore-output"]
+for name, weights in {"forecasts alone": (2.0, 0.0), "features alone": (0.0, 0.1)}.items():
+    distilled, projector = new_student(), nn.Sequential(nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, 64))
+    loss = partial(distillation, alpha=weights[0], beta=weights[1])
+    train([*distilled.parameters(), *projector.parameters()], loss, len(x[few]), epochs=60)
+    errors[name] = test_mse(distilled)
+for name, error in sorted(errors.items(), key=lambda entry: entry[1]):
+    print(f"{name:18} {error:.3f}")
+print("One seed on one toy signal: which level helps more elsewhere is the question of page 06.")

@@ -6,6 +6,9 @@
 #
 # **Win rate**: the share of test windows on which the student's error is strictly smaller than the
 # teacher's. **Win keep**: of the windows that the plain MLP wins, the share that the distilled one still wins.
+#
+# **After this page you can** say why a model with the larger mean error may win most windows, read a share of windows
+# with an interval that respects their overlap, and set "it keeps its wins" against what any student would keep.
 
 # %% tags=["parameters"]
 profile = "demo+laptop"
@@ -18,9 +21,11 @@ teacher = "itransformer"
 train_missing = False
 
 # %%
+import numpy as np
+import pandas as pd
 from IPython.display import Markdown, display
 
-from tdlib import analysis, profiles, rows
+from tdlib import analysis, profiles, rows, study
 from tdlib.report import plots, tables
 from tdlib.store import Store
 
@@ -29,11 +34,22 @@ runs = rows.read(configs, profile, "main", store=store, train_missing=train_miss
 
 # %% [markdown]
 # ## The plain MLP wins more often than its average says
-# Each number is a share of test windows, averaged over the students' seeds; 50 means a draw.
+# Each number is a share of test windows, averaged over the students' seeds; 50 means a draw. PatchTST, the third
+# teacher of the paper's figure, is among the teachers of page 07: its rows stand here, too, where they are.
 
 # %%
-wins, keeps = analysis.wins(runs, Store(store)), analysis.keeps(runs, Store(store))
+wanted = [
+    run for entry in profiles.load(profile) for name, run in entry.versatility()["teachers"] if name == "patchtst"
+]
+third = study.ensure(wanted, store=store, train_missing=train_missing)
+everyone = rows.with_systems(pd.concat([runs, third]).drop_duplicates("id")) if len(third) else runs
+everyone.attrs = runs.attrs
+wins, keeps = analysis.wins(everyone, Store(store)), analysis.keeps(everyone, Store(store))
 tables.save(wins.reset_index(), "02_win_rate", f"{results}/tables", digits=1)
+
+# %% [markdown]
+# **Predict first:** say a teacher's mean error is smaller than the plain MLP's. On what share of the windows does the
+# plain MLP win all the same? And by how many points does distillation move that share?
 
 # %%
 grid = wins["estimate"].unstack("system", sort=False).rename_axis(columns=None)
@@ -71,7 +87,8 @@ tables.save(keeps.reset_index(), "02_win_keep", f"{results}/tables", digits=1)
 taught = keeps.index.get_level_values("system").str.contains(" from ")
 best = keeps[~taught]["estimate"].groupby(["dataset", "horizon", "teacher"], sort=False).idxmax()
 few = keeps[taught | keeps.index.isin(best)]
-parts = runs.assign(part=runs["part"].mask((runs["part"] == "plain") & (runs["model"] != "mlp"), "linear"))
+linear = (everyone["part"] == "plain") & (everyone["model"] != "mlp")
+parts = everyone.assign(part=everyone["part"].mask(linear, "linear"))
 few = few.assign(part=few.index.get_level_values("system").map(dict(zip(parts["system"], parts["part"], strict=True))))
 shown = few.set_axis([f"{data}, {steps}, {name}: {system}" for data, steps, name, system in few.index])
 plots.save(plots.intervals(shown, label="win keep [%]"), "02_win_keep", figures)
@@ -123,3 +140,51 @@ display(Markdown("\n".join(said)))
 #   that are easy for every student are kept by every student.
 # * Wins and losses come in stretches, as the last figure shows, and not as noise from one window to the next. That is
 #   why blocks, not windows, are drawn for the intervals.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): win rate and win keep by hand
+# Compute both for the three runs of the last figure, in a line of numpy each, and check them against
+# `analysis.win_rate` and `analysis.win_keep`. Which windows does a *strict* comparison count for nobody?
+
+# %% tags=["hide-cell"]
+mlp, distilled = students
+rate = 100 * (mlp < against).mean()
+keep = 100 * (distilled < against)[mlp < against].mean() if rate else float("nan")
+np.testing.assert_allclose(rate, analysis.win_rate(mlp, against))
+np.testing.assert_allclose(keep, analysis.win_keep(mlp, distilled, against))
+print(f"win rate {rate:.1f}%, win keep {keep:.1f}%; ties, for nobody: {analysis.tie_rate(mlp, against):.1f}%")
+
+# %% [markdown]
+# ### Exercise 2 (thought): wins most, errs more
+# Give errors of five windows for a student that wins four of them and has twice its teacher's mean error. What kind of
+# student would that be, and what does the win rate hide of it?
+#
+# <details><summary>Solution</summary>
+#
+# A student that is slightly better on quiet windows and far off on a loud one, such as a level that jumps within the
+# look-back. The win rate counts a hair's breadth and a disaster alike; the mean counts little but the disaster. Neither
+# is the truth: give both. An example:
+#
+# </details>
+
+# %% tags=["hide-cell"]
+student, teacher_errors = np.array([0.9, 0.9, 0.9, 0.9, 6.4]), np.ones(5)
+assert analysis.win_rate(student, teacher_errors) == 80
+np.testing.assert_allclose(student.mean(), 2 * teacher_errors.mean())
+print(f"wins 80% of the windows, mean error {student.mean():.1f} against {teacher_errors.mean():.1f}")
+
+# %% [markdown]
+# ### Exercise 3 (code): how far from 50 is chance?
+# The same plain MLP, another seed: neither is the better model. How far from 50% is the win rate of one against the
+# other, by setting? Compare with what distillation moves in the heat map.
+
+# %% tags=["hide-cell"]
+mlps = runs[(runs["model"] == "mlp") & (runs["part"] == "plain")]
+for setting, ids in mlps.groupby("setting", sort=False)["id"]:
+    errors = [Store(store).arrays(id)["errors"] for id in ids]
+    rates = [analysis.win_rate(a, b) for place, a in enumerate(errors) for b in errors[:place]]
+    told = ", ".join(f"{rate:.0f}" for rate in rates) or "needs two seeds"
+    print(f"{setting}: win rates of a seed against an earlier one [%]: {told}")
+moved = (own - plain.reindex(own.index)).dropna()
+print(f"distillation moves the win rate by {moved.min():+.0f} to {moved.max():+.0f} points in these rows")

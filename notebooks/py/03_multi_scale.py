@@ -3,6 +3,9 @@
 # Averaging a forecast over pairs of steps, again and again, leaves its slow part: scale 0 is the forecast
 # itself, scale 3 its means over eight steps. The paper's claim: a plain MLP misses the coarse course of the
 # series that its teacher follows, and the multi-scale part of the loss hands it over.
+#
+# **After this page you can** take a forecast apart into a course and details, say how much of an error or of a gain is
+# in which of them, and see why a smaller error at a coarse scale proves nothing by itself.
 
 # %% tags=["parameters"]
 profile = "demo+laptop"
@@ -12,11 +15,14 @@ results = "../results"
 dataset = "nyc_weather"
 horizon = 96
 teacher = "itransformer"
+also = "ETTh1"
 train_missing = False
 
 # %%
-import numpy as np
+import contextlib
+
 import torch
+from IPython.display import display
 
 from tdlib import analysis, losses, profiles, rows
 from tdlib.report import plots, tables, words
@@ -29,31 +35,40 @@ runs = rows.with_students(rows.read(configs, profile, "main", store=store, train
 # ## One window, seen at four scales
 # The second of the windows that a row keeps, and the first channel: a rule that looks at no result.
 
-# %%
-three = rows.taught(runs, dataset=dataset, horizon=horizon, teacher=teacher)
-arrays = {name: Store(store).arrays(id) for name, id in three["id"].items()}
-_, plain, distilled = arrays
-sample, channel = analysis.example(arrays[plain])
-colours = plots.colours(three.reset_index())
 
 # %%
-series = {"truth": arrays[plain]["sample_y"][sample, :, channel]}
-series |= {name: entry["sample_prediction"][sample, :, channel] for name, entry in arrays.items()}
-series = {name: torch.from_numpy(values.astype(np.float32)) for name, values in series.items()}
-parts = {}
-for scale in range(4):
-    parts[scale] = {name: values.numpy() for name, values in series.items()}
-    series = {name: losses.halve(values) for name, values in series.items()}
-figure = plots.scales(parts, colours=colours, title=f"{dataset}, {horizon} steps, first channel")
-plots.save(figure, "03_scales", figures)
+def window(place):
+    three = rows.taught(runs, dataset=place, horizon=horizon, teacher=teacher)
+    arrays = {name: Store(store).arrays(id) for name, id in three["id"].items()}
+    parts = analysis.at_scales(arrays, *analysis.example(next(iter(arrays.values()))))
+    title = f"{place}, {horizon} steps, first channel"
+    return plots.scales(parts, colours=plots.colours(three.reset_index()), title=title)
+
+
+plots.save(window(dataset), "03_scales", figures)
+
+# %% [markdown]
+# The same on a second data set, where its rows are there.
+
+# %%
+with contextlib.suppress(rows.Missing):
+    display(plots.save(window(also), f"03_scales_{also}", figures))
+
+# %%
+three = rows.taught(runs, dataset=dataset, horizon=horizon, teacher=teacher)
+_, plain, distilled = three.index
+colours = plots.colours(three.reset_index())
 
 # %% [markdown]
 # ## All test windows
 # The MSE at each scale; bands are one deviation over seeds. If the gap between the plain and the distilled
 # student stays as wide at scale 3 as at scale 0, what was handed over is coarse.
+#
+# **Predict first:** from scale 0 to scale 3, how much of the plain student's error goes away by averaging, a tenth or
+# a half? And does the gap to the distilled one close as fast?
 
 # %%
-errors = analysis.scale_table(runs[runs["system"].isin(arrays)])
+errors = analysis.scale_table(runs[runs["system"].isin(three.index)])
 figure = plots.curves(errors, x="scale", label="scale m (means over 2^m steps)", colours=colours)
 plots.save(figure, "03_scale_errors", figures)
 
@@ -91,3 +106,51 @@ for setting, found in share.items():
 # * The sentences above are made from the rows shown. The gain is a matter of coarse scales only where its share
 #   exceeds the error's.
 # * Averages are easier to forecast: curves are to be compared at one scale, not along it.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): an error's bands
+# A pair of steps with errors $a, b$ has $\frac12(a^2 + b^2) = (\frac{a + b}2)^2 + (\frac{a - b}2)^2$: the MSE at
+# scale $m$ is that of scale $m + 1$ and the mean square of the half differences, which averaging takes away. So the
+# steps from column to column of the table are the error in *details* of 2, 4 and 8 steps, and the last column is the
+# course. Check the identity on noise with `losses.halve`, then say in which band the gain is.
+
+# %% tags=["hide-cell"]
+noise = torch.randn(horizon, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+mean, half = losses.halve(noise), losses.halve(noise * torch.tensor([1, -1]).repeat(horizon // 2))
+torch.testing.assert_close(noise.square().mean(), mean.square().mean() + half.square().mean())
+
+# %% tags=["hide-cell"]
+bands = shown.diff(-1, axis=1).iloc[:, :-1].set_axis([f"details of {2**m} steps" for m in shown.columns[1:]], axis=1)
+bands["course"] = shown[shown.columns[-1]]
+assert (bands >= 0).all(axis=None)
+assert (bands.sum(axis=1) - shown[0]).abs().max() < 1e-6
+gained = bands.xs(plain, level="system") - bands.xs(distilled, level="system")
+(100 * gained.div(gained.sum(axis=1), axis=0)).round(1).rename_axis(columns="share of the gain [%]")
+
+# %% [markdown]
+# ### Exercise 2 (thought): smaller at a coarse scale
+# Every system's error falls from scale 0 to scale 3, even that of the last value again and again. Why must it? And what
+# would you compare instead, to say that a student has learned the coarse course?
+#
+# <details><summary>Solution</summary>
+#
+# By exercise 1 the error at a coarser scale is the finer one less a mean of squares: it cannot grow, whoever forecasts.
+# So compare systems *at* one scale, and their gains *between* scales with what a gain in proportion to the error would
+# be, as the sentences above do; a share of the gain says something only beside the share of the error.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (code): is the coarse share a property or luck?
+# The coarse share of the gain above is of means over seeds. Compute it for each seed by itself. How far apart are they?
+
+# %% tags=["hide-cell"]
+by_seed = errors[errors["system"].isin([plain, distilled])]
+by_seed = by_seed.pivot_table(index=["setting", "seed", "system"], columns="scale", values="MSE", sort=False)
+each = (by_seed.xs(plain, level="system") - by_seed.xs(distilled, level="system")).dropna()
+shares = (100 * each[each.columns[-1]] / each[0]).unstack("seed").round(0)
+print(shares.to_string())
+apart = (shares.max(axis=1) - shares.min(axis=1)).max()
+print(f"Seeds of one setting are up to {apart:.0f} points apart." if shares.shape[1] > 1 else "One seed: no spread.")
+print("A share is a ratio of two differences: where the gain is small, it may be anything.")

@@ -3,6 +3,9 @@
 # A forecast of H steps is a sum of waves with periods H, H/2, H/3, ... The **period distribution** is the
 # softmax of their amplitudes: where the forecast puts its weight. The multi-period part of the loss asks the
 # student to put it where the teacher does. The question: does that bring the student closer to the **truth**?
+#
+# **After this page you can** read a period distribution and a spectrogram of a forecast, say what the temperature does
+# to both, and judge "closer to the truth" against the same student without the period part.
 
 # %% tags=["parameters"]
 profile = "demo+laptop"
@@ -12,13 +15,19 @@ results = "../results"
 dataset = "nyc_weather"
 horizon = 96
 teacher = "itransformer"
+also = "ETTh1"
 train_missing = False
 
 # %%
+import contextlib
+
 import numpy as np
 import pandas as pd
+import torch
+from IPython.display import display
+from scipy.special import rel_entr
 
-from tdlib import analysis, profiles, rows, study
+from tdlib import analysis, losses, profiles, rows, study
 from tdlib.report import plots, tables, words
 from tdlib.store import Store
 
@@ -37,17 +46,34 @@ _, plain, distilled = arrays
 sample, channel = analysis.example(arrays[plain])
 colours = plots.colours(three.reset_index())
 
+
 # %%
-history = arrays[plain]["sample_x"][sample, :, channel].astype(float)
-futures = {"truth": arrays[plain]["sample_y"][sample, :, channel]}
-futures |= {name: entry["sample_prediction"][sample, :, channel] for name, entry in arrays.items()}
-whole = {name: np.concatenate([history, future]) for name, future in futures.items()}
-figure = plots.spectrograms(whole, split=len(history), title=f"{dataset}, first channel: log amplitude")
-plots.save(figure, "04_spectrograms", figures)
+def spectrograms(arrays, place):
+    first = next(iter(arrays.values()))
+    history = first["sample_x"][sample, :, channel].astype(float)
+    futures = {"truth": first["sample_y"][sample, :, channel]}
+    futures |= {name: entry["sample_prediction"][sample, :, channel] for name, entry in arrays.items()}
+    whole = {name: np.concatenate([history, future]) for name, future in futures.items()}
+    return plots.spectrograms(whole, split=len(history), title=f"{place}, first channel: log amplitude")
+
+
+plots.save(spectrograms(arrays, dataset), "04_spectrograms", figures)
+
+# %% [markdown]
+# The same window of a second data set, where its rows are there.
+
+# %%
+with contextlib.suppress(rows.Missing):
+    others = rows.taught(runs, dataset=also, horizon=horizon, teacher=teacher)["id"]
+    figure = spectrograms({name: Store(store).arrays(id) for name, id in others.items()}, also)
+    display(plots.save(figure, f"04_spectrograms_{also}", figures))
 
 # %% [markdown]
 # ## All test windows: the period distribution
 # Mean over windows and channels; the truth's six strongest periods.
+#
+# **Predict first:** which period will be the strongest of hourly data over four days? And will a forecast put more or
+# less weight on it than the truth does?
 
 # %%
 distributions = {"truth": arrays[plain]["periods_true"].mean(0)}
@@ -102,3 +128,47 @@ print(words.spread(100 * (kl[distilled] / kl[plain] - 1), "distilled against pla
 #   far as the student without it stays further away.
 # * A softmax of amplitudes may lie nearly all on one period: a window on which forecast and truth prefer
 #   different ones then costs much, whatever the rest looks like.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): what the temperature does
+# Compute $Q$ of the truth of the first figure's window with `losses.log_period_distribution`, at the temperatures 0.1,
+# 0.5, 5 and 50. How large is the largest share at each, and where does it go as the temperature grows?
+
+# %% tags=["hide-cell"]
+truth = torch.from_numpy(arrays[plain]["sample_y"][sample, :, channel].astype(np.float64))
+largest = [
+    losses.log_period_distribution(truth, dim=0, temperature=temperature).exp().max().item()
+    for temperature in (0.1, 0.5, 5.0, 50.0)
+]
+assert largest == sorted(largest, reverse=True)
+print("largest share at 0.1, 0.5, 5, 50:", ", ".join(f"{share:.3f}" for share in largest))
+print(f"towards 1 / {horizon // 2} = {2 / horizon:.3f}: all periods alike. Near 0 only the strongest period is heard.")
+
+# %% [markdown]
+# ### Exercise 2 (thought): which way round?
+# The divergence is $\mathrm{KL}(Q_\mathrm{teacher} \| Q_\mathrm{student})$. What would the student be punished for, and
+# what would it be free to do, if the two changed places?
+#
+# <details><summary>Solution</summary>
+#
+# As it stands, each period counts by the *teacher's* share: a period that the teacher has and the student lacks is
+# expensive, one that the student invents costs only what it takes away from the others. Turned round, each counts by
+# the student's share: the student must not invent, but it may leave out all of the teacher's periods but one. The
+# first spreads the student over everything that the teacher hears, the second lets it pick.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (code): the divergence of means, the mean of divergences
+# The bars above are means over windows. Compute the divergence between the *mean* distributions of truth and forecast,
+# and compare with the table, a mean over windows. Which one must be smaller, and what does the other one see?
+
+# %% tags=["hide-cell"]
+for name, entry in arrays.items():
+    between = rel_entr(entry["periods_true"], np.maximum(entry["periods"], 1e-30)).sum(1).mean()
+    mean = three.loc[name, "test_period_kl"]
+    assert between <= mean * (1 + 1e-3)
+    print(f"{name}: divergence of the means {between:.3f}, mean of the divergences {mean:.3f}")
+print("The divergence is convex in both, so averaging first can only lower it: it forgives a forecast that has")
+print("the right periods in the wrong windows. Bars that agree do not show that windows do.")

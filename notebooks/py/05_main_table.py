@@ -3,6 +3,9 @@
 # The main table: every teacher, the plain MLP, the MLP distilled from each teacher, and the opponents that the
 # paper leaves out: the last value, the last period, and linear maps, some of them fitted in closed form within
 # seconds. Means over seeds, with their deviation, and the published figures beside ours.
+#
+# **After this page you can** read a main table with its spread, say why a gain over the plain MLP is not yet a good
+# forecaster, and choose a baseline without looking at the test segment.
 
 # %% tags=["parameters"]
 profile = "demo+laptop"
@@ -34,6 +37,9 @@ tables.save(main.reset_index(), "05_main", f"{results}/tables", digits=4)
 # %% [markdown]
 # ## Every run as a dot
 # Without the last value and the last period, whose errors are far to the right.
+#
+# **Predict first:** a linear map, fitted in closed form within seconds, stands among these. Will it be nearer to the
+# plain MLP or to the distilled one? And is a teacher further from its student than one seed is from another?
 
 # %%
 students = rows.with_students(runs)
@@ -151,3 +157,47 @@ print(words.spread(costs, "its test MSE against that of the best on test"))
 #   what to go by.
 # * A baseline in closed form is fitted in seconds and has no seed to choose. Whoever takes a forecaster away from here
 #   should look at the line "strongest baseline" first.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): who is first, and how often?
+# Rank the systems of `tables.by_system(runs)` by MSE within each setting. How often is each one first, and what is the
+# mean rank of those that are in every setting? Does the order agree with that of the mean MSE?
+
+# %% tags=["hide-cell"]
+errors = tables.by_system(students)["MSE"].unstack("system", sort=False).dropna(axis=1)
+ranks = errors.rank(axis=1)
+order = pd.DataFrame({"first": (ranks == 1).sum(), "mean rank": ranks.mean(), "mean MSE": errors.mean()})
+print(order.sort_values("mean rank").round(3).to_string())
+agree = order["mean rank"].rank().corr(order["mean MSE"].rank())
+print(f"{len(errors)} settings; the orders by mean rank and by mean MSE correlate by {agree:.2f}.")
+
+# %% [markdown]
+# ### Exercise 2 (thought): a baseline without a seed
+# A map in closed form has no seed, and its row shows no deviation. Is its test MSE therefore certain? What does its
+# interval against the MLP stand for, and what would make that interval narrower?
+#
+# <details><summary>Solution</summary>
+#
+# No: the seed is one source of doubt, the few blocks of time in the test segment are the other. Another year would give
+# another error to a map in closed form, too. The interval draws blocks (and the MLP's seeds). More seeds narrow only
+# the MLP's side; for the rest it takes a longer test segment or more data sets.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (code): a mean of what?
+# "Improves by x% on average" may be the mean over settings of changes in percent, or the change of the mean MSE.
+# Compute both for the distilled MLP against the plain one. When do they differ?
+
+# %% tags=["hide-cell"]
+table = tables.by_system(students)["MSE"].unstack("system", sort=False)
+taught = next(iter(students.loc[(students["model"] == "mlp") & (students["part"] == "distilled"), "system"]), None)
+if {"MLP", taught} <= set(table):
+    both = table[["MLP", taught]].dropna()
+    change = 100 * (both[taught] / both["MLP"] - 1)
+    whole = 100 * (both[taught].mean() / both["MLP"].mean() - 1)
+    print(f"mean of changes {change.mean():+.1f}%; change of means {whole:+.1f}%")
+    print("The second weighs a setting by its error: hard settings, and long horizons, speak loudest.")
+else:
+    print("needs the plain and a distilled MLP")

@@ -3,6 +3,9 @@
 # The loss has five parts: the truth, and two patterns (scale, period) at two levels (prediction, feature).
 # Here each is left out, each stands alone, the period part takes its exact form, and the **truth** takes
 # the teacher's place: if that were as good, no teacher would be needed.
+#
+# **After this page you can** read an ablation, tell "this part is not needed" from "this part can be replaced by the
+# others", and say which of its differences are larger than what another seed does.
 
 # %% tags=["parameters"]
 profile = "demo+laptop"
@@ -34,6 +37,10 @@ references = [run for entry in profiles.load(profile) for run in entry.ablation_
 beside = rows.read(references, profile, "main", store=store, train_missing=train_missing)
 lines = beside.pivot_table(index="system", columns="setting", values="test_mse", sort=False)
 lines = lines.reindex(columns=runs["setting"].unique())
+
+# %% [markdown]
+# **Predict first:** each of the five parts is left out once. Without which one will the student be worst? And can it
+# do without the truth, taught by the teacher alone, and still beat the plain MLP (the dashed or dotted blue line)?
 
 # %%
 colours = plots.colours(beside)
@@ -89,3 +96,43 @@ for (place, steps), group in both["test [%]"].groupby(level=["dataset", "horizon
 #   seed: deviations are those of students alone.
 # * Where a variant has one seed, another seed may change its place. Whether the missing floor or the missing
 #   division moves the exact KL is not separated here.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): what a variant is
+# `profiles.ABLATIONS` says what each variant changes. Write down from memory which terms are left in *w/o prediction
+# level* and in *w/o period*, then look. Which term is in all variants that change the list, but for one?
+
+# %% tags=["hide-cell"]
+listed = {name: set(changes["terms"]) for name, changes in profiles.ABLATIONS.items() if "terms" in changes}
+for name in ("w/o prediction level", "w/o period"):
+    print(f"{name}: {', '.join(sorted(listed[name]))}")
+without = [name for name, terms in listed.items() if "supervised" not in terms]
+assert without == ["w/o supervised"]
+print("The truth, `supervised`, is in all of them but one.")
+
+# %% [markdown]
+# ### Exercise 2 (thought): needed, or replaceable?
+# Suppose that leaving out the period part changes nothing, and that leaving out the scale part changes nothing either.
+# Does it follow that neither is worth anything? Which lines of the table answer that?
+#
+# <details><summary>Solution</summary>
+#
+# No. Both may hand over the same thing, so that either one will do: leaving one out is then harmless, leaving both out
+# is not. The plain MLP, which has neither, and the variants with one part alone tell the two cases apart. An ablation
+# that only leaves out measures what is *not replaced*, not what is *worth*.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (code): larger than a seed?
+# For each variant with several seeds, compare its distance from the full method with two standard errors of the
+# difference, from the deviations over seeds. Which variants stand out, and why is this yardstick still too kind?
+
+# %% tags=["hide-cell"]
+several = ablation[(ablation["seeds"] > 1) & (ablation.index.get_level_values("variant") != "full")]
+full_method = ablation.xs("full", level="variant").reindex(several.index.droplevel("variant")).set_axis(several.index)
+error = (several["deviation"] ** 2 / several["seeds"] + full_method["deviation"] ** 2 / full_method["seeds"]) ** 0.5
+far = ((several["MSE"] - full_method["MSE"]).abs() > 2 * error).map({True: "beyond", False: "within"})
+print(far.unstack("variant", sort=False, fill_value="").T.to_string() if len(far) else "needs two seeds")
+print("Too kind: two or three seeds give a poor deviation, one test segment is shared, and there are many variants.")

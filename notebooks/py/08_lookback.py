@@ -3,6 +3,9 @@
 # The paper looks back 720 steps. A longer look-back shows more periods and asks for more weights. Does
 # distillation help at short ones too, where the student cannot see what its teacher could not see either?
 #
+# **After this page you can** say what a longer look-back buys and costs, and why "longer is better" may hold for one
+# model and not for another.
+#
 # The `demo` profile has two look-backs and one seed; `make runs PROFILE=laptop` trains four and three.
 
 # %% tags=["parameters"]
@@ -13,7 +16,7 @@ results = "../results"
 train_missing = False
 
 # %%
-from tdlib import profiles, rows
+from tdlib import models, profiles, rows
 from tdlib.report import plots, tables, words
 
 wanted = profiles.Profile(profile).lookback()
@@ -22,6 +25,9 @@ runs = rows.read(wanted, profile, "lookback", store=store, train_missing=train_m
 # %% [markdown]
 # ## Error by look-back
 # Bands are one deviation over seeds.
+#
+# **Predict first:** whose error will fall most when the look-back grows, and whose may rise: the linear layer's, the
+# plain MLP's, the distilled one's or the teacher's?
 
 # %%
 curves = runs.rename(columns=tables.METRICS)
@@ -51,3 +57,46 @@ for horizon, lines in table.drop(columns="gain [%]").groupby("horizon"):
 # ## What we see
 # * The sentences above are made from the rows shown.
 # * A system with one seed shows no trend that another seed could not change.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): what does a longer look-back weigh?
+# Build the MLP of this page with `models.build` at each look-back and count its weights. By how many does a step of
+# look-back raise the number, and why is it twice the width?
+
+# %% tags=["hide-cell"]
+student = next(run for run in wanted if run.model == "mlp")
+counts = {}
+for lookback in sorted({run.lookback for run in wanted}):
+    model = models.build("mlp", lookback=lookback, horizon=student.horizon, channels=7, **student.settings)
+    counts[lookback] = sum(weight.numel() for weight in model.parameters())
+(first, few), *_, (last, many) = counts.items()
+assert (many - few) / (last - first) == 2 * model.feature_width
+print(counts, "a step weighs", 2 * model.feature_width)
+print("Each of the two branches, trend and season, has a first layer with a row for every step.")
+
+# %% [markdown]
+# ### Exercise 2 (thought): what else changes?
+# Compare look-back 96 with 720 on the same series. Which test windows are compared, what happens to the number of
+# training windows, and what may a plain model do with 624 more inputs?
+#
+# <details><summary>Solution</summary>
+#
+# The targets of validation and test are the same: both segments begin a look-back early. Training windows are fewer by
+# the difference. More inputs give the model more to see and more to learn by heart: with the same
+# number of windows the plain model may overfit. A smoother target, such as a teacher's forecast, works against that.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (code): could you have chosen it?
+# For each horizon and system, which look-back has the smallest validation error, and which the smallest test error?
+# Means over seeds. How much test error does the choice on validation cost?
+
+# %% tags=["hide-cell"]
+means = curves.groupby(["horizon", "system", "lookback"])[["validation MSE", "MSE"]].mean()
+for (horizon, system), found in means.groupby(level=["horizon", "system"], sort=False):
+    found = found.droplevel(["horizon", "system"])
+    chosen, best = found["validation MSE"].idxmin(), found["MSE"].idxmin()
+    cost = 100 * (found["MSE"][chosen] / found["MSE"][best] - 1)
+    print(f"{horizon} steps, {system}: validation chooses {chosen}, test {best}; it costs {cost:.1f}%")

@@ -6,6 +6,9 @@
 # A setting can be chosen on the **validation** error, as a user must, or on the **test** error, as nobody should.
 # The published grid has one best cell a data set, and looks chosen on test; here are both.
 #
+# **After this page you can** judge a setting against what another seed does, choose by validation and say what that
+# costs, and estimate what the best of many cells looks like when all are alike.
+#
 # The `demo` profile has four pairs of weights and one other number of scales; `make runs PROFILE=laptop` trains the
 # published grid, five numbers of scales, three temperatures and four downsamplings.
 
@@ -17,6 +20,8 @@ results = "../results"
 train_missing = False
 
 # %%
+import numpy as np
+
 from tdlib import analysis, profiles, rows
 from tdlib.report import plots, tables, words
 
@@ -36,6 +41,9 @@ print("test MSE over seeds:", seeds["test_mse"].round(4).tolist(), "deviation", 
 # %% [markdown]
 # ## The two weights
 # Left the validation error, right the test error, of each pair of weights, in percent of the best cell.
+#
+# **Predict first:** how many percent lie between the best and the worst cell? And will the best cell on the left be the
+# best on the right?
 
 # %%
 weights = runs[runs["id"].isin([run.id for run in entries["weights"]])]
@@ -79,3 +87,47 @@ print("outside the band:", said)
 # * The sentences above are made from the rows shown. What is chosen on the test set cannot be had: whoever chooses has
 #   the validation error only.
 # * One run outside the band is not yet a difference.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): the price of an honest choice
+# With `analysis.chosen_on`: by how many percent is the cell that validation chooses worse on test than the best one? By
+# how many is the worst? Does validation order the cells as test does (rank correlation)?
+
+# %% tags=["hide-cell"]
+errors = analysis.chosen_on(weights).set_index("cell")["test_mse"]
+above = 100 * (errors / errors["chosen on test"] - 1)
+assert (above >= 0).all()
+order = weights["val_mse"].rank().corr(weights["test_mse"].rank())
+print(
+    f"chosen on validation {above['chosen on validation']:.2f}% above the best, the worst {above['worst on test']:.2f}%"
+)
+print(f"rank correlation of validation and test over {len(weights)} cells: {order:.2f}")
+
+# %% [markdown]
+# ### Exercise 2 (thought): a grid of equals
+# Suppose that all pairs of weights are equally good, and that a cell's test error differs from another's by its seed
+# alone. What would the grid look like, what would its best cell be, and how could you tell?
+#
+# <details><summary>Solution</summary>
+#
+# It would look like a grid: some cells lighter, some darker, one of them the best, with a gain that grows with the
+# number of cells. Train the grid once more with another seed: if the best cell moves anywhere, the cells were alike. If
+# neighbours resemble each other and the pattern stays, they were not. Exercise 3 computes how large the gain is.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (code): the best of equals
+# Draw as many normal numbers as the grid has cells, with the deviation over seeds from above, many times. By how many
+# percent of the mean is the best of them better? Set the grid's own best beside it.
+
+# %% tags=["hide-cell"]
+draws = np.random.default_rng(0).normal(size=(10_000, len(weights))).min(axis=1).mean()
+deviation, middle = seeds["test_mse"].std(), seeds["test_mse"].mean()
+best = 100 * (weights["test_mse"].min() / weights["test_mse"].mean() - 1)
+if len(seeds) > 1:
+    equals = 100 * draws * deviation / middle
+    print(f"best of {len(weights)} equals: {equals:+.2f}% of their mean; best of this grid: {best:+.2f}%")
+else:
+    print("needs two seeds")

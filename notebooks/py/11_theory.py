@@ -3,6 +3,9 @@
 # The paper explains distillation as **data augmentation**: learning from the truth and from a teacher bounds
 # learning from mixtures of the two from above (Theorems 4.1 and 4.2). Here both are checked by number, on random
 # series and on real forecasts; where the published form does not hold, the form that does stands beside it.
+#
+# **After this page you can** state both theorems in a form that holds, prove the first from the convexity of the
+# square, and give a counterexample where the loss that is trained bounds nothing.
 
 # %% tags=["parameters"]
 profile = "demo"
@@ -81,6 +84,10 @@ assert (scale[scale["form"] == "full length"]["holds in %"] == 100).all()
 shown = scale.pivot_table(index=["triples", "form"], columns="M", values="holds in %")
 tables.save(shown.reset_index(), "11_scale", f"{results}/tables", digits=1)
 
+# %% [markdown]
+# **Predict first:** at M = 0 both forms are the same. As coarser scales join in, which of the two will fall below 1,
+# and for which triples?
+
 # %%
 figure = plots.ratios(scale, x="M", label="M, coarser scales", bound=1.0)
 plots.save(figure, "11_scale", figures)
@@ -125,3 +132,43 @@ plots.save(figure, "11_temperature", figures)
 #   grows, because all distributions then become the same.
 # * What is left of the explanation: what is trained bounds learning from mixtures from above where losses compare like
 #   with like, and gives no bound where both sides are pooled or the MSE stands for a divergence.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): a counterexample by hand
+# Find a truth, a teacher and a student of two steps for which the loss that is trained, pooled on both sides at M = 1,
+# is smaller than the mixture's. Hint: which details does pooling hide? Check with `theorems.scales`.
+
+# %% tags=["hide-cell"]
+y = t = torch.zeros(1, 2, dtype=torch.float64)
+s = torch.tensor([[1.0, -1.0]], dtype=torch.float64)  # its mean is the teacher's
+pooled, full = (theorems.scales(y, t, s, eta=1.0, coarser=1, pooled=form).item() for form in (True, False))
+assert pooled == 0.75  # (1 + (1 + 0) / 2) / (2 * 1): the coarse scale costs the student nothing
+assert full == 1
+print(f"left / right side: pooled {pooled}, at full length {full}")
+
+# %% [markdown]
+# ### Exercise 2 (thought): prove the one that holds
+# Show that $\mathrm{MSE}(y, \hat y) + \eta\,\mathrm{MSE}(t, \hat y) \ge (1 + \eta)\,\mathrm{MSE}(y', \hat y)$ for
+# $y' = (y + \eta t)/(1 + \eta)$. When is it an equality?
+#
+# <details><summary>Solution</summary>
+#
+# With $a = y - \hat y$, $b = t - \hat y$ and $\lambda = 1/(1 + \eta)$ the mixture's error is $\lambda a + (1 - \lambda)
+# b$, and $\lambda a^2 + (1 - \lambda) b^2 - (\lambda a + (1 - \lambda) b)^2 = \lambda (1 - \lambda)(a - b)^2 \ge 0$ at
+# each step. Multiply by $1 + \eta$ and take the mean. It is an equality where $y = t$: what the bound gives away is how
+# far teacher and truth are apart, whoever the student is.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (code): does another eta save the pooled form?
+# Repeat the count of the `near` triples at M = 3 for several $\eta$. Does a small or a large weight make the loss that
+# is trained a bound?
+
+# %% tags=["hide-cell"]
+for weight in (0.1, 1.0, 10.0):
+    ratio = theorems.scales(*triples["near"], eta=weight, coarser=min(3, most), pooled=True)
+    share = 100 * (ratio >= 1 - theorems.SLACK).double().mean().item()
+    print(f"eta {weight:g}: holds in {share:.1f}% of the triples, smallest ratio {ratio.min():.2f}")
+print("The smaller eta, the less the pooled part matters; no eta of these makes it certain" if ratio.min() < 1 else "")

@@ -134,3 +134,42 @@ def test_a_figure_is_described_in_words(tmp_path):
     shown = plots.save(plots.dumbbells(table, label="test MSE"), "sizes", tmp_path)
     assert shown.alt == "Horizontal: test MSE. Rows: width 64. Legend: teacher, plain, distilled."
     assert shown.width == 770
+
+
+def test_a_forecast_stands_behind_its_whole_look_back_where_that_is_given():
+    arrays = {"MLP": dict.fromkeys(["sample_x", "sample_y", "sample_prediction"], np.ones((1, 4, 1)))}
+    where = {"colours": plots.colours(RUNS), "sample": 0, "channel": 0, "title": ""}
+    for history, length in ((None, 4), (np.zeros(10), 10)):
+        line = plots.forecasts(arrays, history=history, **where).axes[0].lines[0]
+        assert line.get_xdata().tolist() == list(range(-length, 0))
+
+
+def test_the_pipeline_has_every_symbol_of_the_loss_and_boxes_that_do_not_overlap(tmp_path):
+    figure = plots.pipeline()
+    figure.canvas.draw()
+    axis = figure.axes[0]
+    words = "\n".join(text.get_text() for text in axis.texts)
+    for symbol in ("alpha", "beta", "tau", "G(f_t)", "hat{y}_s", "hat{y}_t", "varepsilon", "log"):
+        assert symbol in words
+    boxes = [patch.get_window_extent() for patch in axis.patches if patch.get_boxstyle().__class__.__name__ != "Larrow"]
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:place])
+    assert plots.save(figure, "method", tmp_path, words="in words").alt == "in words"
+
+
+def test_a_null_is_filled_where_it_is_called_a_difference():
+    table = pd.DataFrame({"system": ["MLP", "FITS"], "difference": [1.0, -2.0], "blocks": [True, False]})
+    axis = plots.chance.nulls(table, pd.Series([-3.0], name="distilled"), label="").axes[0]
+    hollow, filled, effects = axis.lines[:3]
+    assert (hollow.get_xdata().tolist(), hollow.get_ydata().tolist()) == ([-2.0], [1])
+    assert (filled.get_xdata().tolist(), filled.get_ydata().tolist()) == ([1.0], [2])
+    assert effects.get_ydata().tolist() == [0]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["distilled", "FITS", "MLP"]
+
+
+def test_variants_stand_above_the_best_of_their_family():
+    variants = pd.DataFrame({"family": ["a"] * 2 + ["b"], "val_mse": [1.0, 2.0, 5.0], "test_mse": [3.0, 1.5, 7.0]})
+    first, second = plots.chance.agreement(variants).axes
+    assert first.lines[0].get_xdata().tolist() == [0, 100]
+    assert first.lines[0].get_ydata().tolist() == [100, 0]
+    assert second.lines[0].get_xdata().tolist() == [0]

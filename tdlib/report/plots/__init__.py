@@ -1,7 +1,9 @@
 """Frames and arrays in, figures out."""
 
+from tdlib.report.plots import chance
 from tdlib.report.plots.errors import beside_seeds, curves, dumbbells, heat_map, intervals, points, radar, weight_grids
 from tdlib.report.plots.latency import bubbles
+from tdlib.report.plots.method import pipeline
 from tdlib.report.plots.series import differences, forecasts, periods, scales, spectrograms, training
 from tdlib.report.plots.style import COLOURS, colours, save
 from tdlib.report.plots.theory import ratios, shares
@@ -10,6 +12,7 @@ __all__ = [
     "COLOURS",
     "beside_seeds",
     "bubbles",
+    "chance",
     "colours",
     "curves",
     "differences",
@@ -18,6 +21,7 @@ __all__ = [
     "heat_map",
     "intervals",
     "periods",
+    "pipeline",
     "points",
     "radar",
     "ratios",

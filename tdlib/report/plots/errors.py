@@ -56,7 +56,7 @@ def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str]) 
     Several seeds become a band of one deviation.
     """
     settings = list(dict.fromkeys(table["setting"]))
-    figure, axes = _panels(len(settings), height=2.2)
+    figure, axes = panel_grid(len(settings), height=2.2)
     style = {"hue": "system", "style": "system", "palette": colours, "markers": True, "dashes": False}
     for axis, setting in zip(axes.flat, settings, strict=False):
         chosen = table[table["setting"] == setting]
@@ -71,7 +71,7 @@ def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str]) 
     return figure
 
 
-def _panels(count: int, *, height: float, **options) -> tuple[Figure, np.ndarray]:
+def panel_grid(count: int, *, height: float, **options) -> tuple[Figure, np.ndarray]:
     """As many panels, `ACROSS` side by side, each `height` inches high."""
     columns = min(ACROSS, count)
     rows = -(-count // columns)
@@ -165,7 +165,7 @@ def points(
     rows, systems, as a vertical line.
     """
     groups, settings = list(dict.fromkeys(table[y])), list(dict.fromkeys(table[panels]))
-    figure, axes = _panels(len(settings), height=0.8 + 0.2 * len(groups), sharey=True)
+    figure, axes = panel_grid(len(settings), height=0.8 + 0.2 * len(groups), sharey=True)
     for axis, setting in zip(axes.flat, settings, strict=False):
         here = table[table[panels] == setting]
         for place, group in enumerate(reversed(groups)):

@@ -15,11 +15,21 @@ PARTS = ["#332288", "#CC6677", "#117733", "#AA4499", "#DDCC77", "#000000"]  # of
 
 
 def forecasts(
-    arrays: dict[str, dict[str, np.ndarray]], *, colours: dict[str, str], sample: int, channel: int, title: str
+    arrays: dict[str, dict[str, np.ndarray]],
+    *,
+    colours: dict[str, str],
+    sample: int,
+    channel: int,
+    title: str,
+    history: np.ndarray | None = None,
 ) -> Figure:
-    """One test window: history, truth and each system's forecast. `arrays`: a row's arrays by system."""
+    """One test window: history, truth and each system's forecast. `arrays`: a row's arrays by system.
+
+    A row keeps the last 2H steps of the look-back; `history` [L], where given, is drawn in their place.
+    """
     first = next(iter(arrays.values()))
-    history, truth = first["sample_x"][sample, :, channel], first["sample_y"][sample, :, channel]
+    history = first["sample_x"][sample, :, channel] if history is None else history
+    truth = first["sample_y"][sample, :, channel]
     figure, axis = plt.subplots()
     axis.plot(np.arange(-len(history), 0), history, color="#777777", label="history")
     axis.plot(np.arange(len(truth)), truth, color=colours["truth"], label="truth")

@@ -57,13 +57,16 @@ def describe(figure: Figure) -> str:
     return ". ".join(f"{what}: {text}" for what, text in words.items() if text) + "."
 
 
-def save(figure: Figure, name: str, folder: str | Path) -> Image:
-    """Write `name`.png and `name`.pdf; returns the picture, to be shown, with `describe` as its alternative text."""
+def save(figure: Figure, name: str, folder: str | Path, *, words: str = "") -> Image:
+    """Write `name`.png and `name`.pdf; returns the picture, to be shown.
+
+    Its alternative text is `words`, or what `describe` finds.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
     figure.savefig(picture := io.BytesIO(), format="png")
     PIL.Image.open(picture).convert("RGB").quantize(256).save(folder / f"{name}.png", optimize=True)  # a third as large
-    width, words = round(figure.get_figwidth() * SCREEN_DPI), describe(figure)
+    width, words = round(figure.get_figwidth() * SCREEN_DPI), words or describe(figure)
     plt.close(figure)
     return Image(folder / f"{name}.png", width=width, alt=words)

@@ -1,0 +1,76 @@
+"""What chance alone does, drawn: nulls beside effects, sources of doubt, validation against test, many looks."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from tdlib.report.plots.errors import panel_grid
+from tdlib.report.plots.style import COLOURS
+
+
+def nulls(table: pd.DataFrame, effects: pd.Series, *, label: str) -> Figure:
+    """A row a `system`, a dot a null's `difference`, filled where its interval over blocks leaves out zero.
+
+    `effects`, of no null, stand in the lowest row.
+    """
+    systems = list(dict.fromkeys(table["system"]))
+    figure, axis = plt.subplots(figsize=(7.0, 1.1 + 0.26 * (len(systems) + 1)))
+    for beyond, words in ((False, "a seed against another"), (True, "the same, called a difference")):
+        chosen = table[table["blocks"] == beyond]
+        fill = COLOURS["plain"] if beyond else "none"
+        places = [len(systems) - systems.index(system) for system in chosen["system"]]
+        axis.plot(chosen["difference"], places, "o", color=COLOURS["plain"], markerfacecolor=fill, label=words)
+    axis.plot(
+        effects, np.zeros(len(effects)), "D", color=COLOURS["distilled"], alpha=0.6, label="distilled against plain"
+    )
+    axis.axvline(0, color="#777777", linestyle=":")
+    axis.set_yticks(range(len(systems) + 1), [effects.name, *reversed(systems)])
+    axis.set(xlabel=label, ylim=(-0.6, len(systems) + 0.6))
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def widths(table: pd.DataFrame, *, label: str) -> Figure:
+    """Mean width of an interval over settings by number of `seeds`, a line for each thing that is drawn."""
+    figure, axis = plt.subplots()
+    means = table.drop(columns="setting").groupby("seeds").mean()
+    styles = {"both": ("o-", COLOURS["truth"]), "blocks alone": ("s--", COLOURS["teacher"])}
+    styles |= {"seeds alone": ("^:", COLOURS["plain"])}
+    for name, (style, shade) in styles.items():
+        axis.plot(means.index, means[name], style, color=shade, label=name)
+    axis.set_xticks(means.index)
+    axis.set(xlabel="pairs of seeds", ylabel=label, ylim=(0, None))
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def agreement(variants: pd.DataFrame) -> Figure:
+    """A panel a `family`, a dot a variant: `val_mse` and `test_mse` in percent above the family's best of each."""
+    families = list(dict.fromkeys(variants["family"]))
+    figure, axes = panel_grid(len(families), height=1.9)
+    for axis, family in zip(axes.flat, families, strict=False):
+        errors = variants.loc[variants["family"] == family, ["val_mse", "test_mse"]]
+        above = 100 * (errors / errors.min() - 1)
+        axis.plot(above["val_mse"], above["test_mse"], "o", color=COLOURS["distilled"], alpha=0.6, markersize=4)
+        axis.set_title(family.replace(": ", "\n"), fontsize="small")
+    figure.supxlabel("validation MSE, % above the best", fontsize=9)
+    figure.supylabel("test MSE, % above the best", fontsize=9)
+    return figure
+
+
+def looks(curves: dict[str, pd.DataFrame]) -> Figure:
+    """A panel a family: expected test MSE of the variant that is chosen among k, against a variant at random [%].
+
+    Frames have the index k and the columns `on test` and `on validation`.
+    """
+    figure, axes = panel_grid(len(curves), height=1.9)
+    for axis, (family, curve) in zip(axes.flat, curves.items(), strict=False):
+        axis.plot(curve.index, curve["on test"], "--", color=COLOURS["teacher"], label="chosen on test")
+        axis.plot(curve.index, curve["on validation"], "-", color=COLOURS["distilled"], label="chosen on\nvalidation")
+        axis.axhline(0, color="#777777", linestyle=":")
+        axis.set_title(family.replace(": ", "\n"), fontsize="small")
+    figure.supxlabel("variants tried, k", fontsize=9)
+    figure.supylabel("test MSE [% against one at random]", fontsize=9)
+    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
