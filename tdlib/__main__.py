@@ -1,4 +1,4 @@
-"""The command line: `python -m tdlib COMMAND --help`. Bad input is one sentence and exit code 2."""
+"""The command line, `tdlib` or `python -m tdlib`: `tdlib COMMAND --help`. Bad input is one sentence and exit code 2."""
 
 import argparse
 import json
@@ -18,11 +18,13 @@ try:
     from tdlib.files import DISK_FULL, DiskFull, check_output, check_place, note_written, write_atomically
     from tdlib.forecast import forecast_csv
     from tdlib.report import pages, tables
+    from tdlib.reproduce import reproduce
     from tdlib.store import Store
     from tdlib.sweep import SweepFailed
 except KeyboardInterrupt:  # these imports take seconds
     sys.exit(130)
 
+PROGRAM = "tdlib" if Path(sys.argv[0]).stem == "tdlib" else "python -m tdlib"  # as it was called
 RECORD = Path("cache", "written.json")  # in a store: the files that commands have written with its runs
 
 
@@ -69,11 +71,11 @@ def _failed(error: OSError) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
-        raise ValueError(f"{message} (see python -m tdlib --help)")
+        raise ValueError(f"{message} (see {PROGRAM} --help)")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m tdlib", description="TimeDistill: train, distil, analyse, forecast.")
+    parser = _Parser(prog=PROGRAM, description="TimeDistill: train, distil, analyse, forecast.")
     parser.add_argument("--version", action="version", version=f"tdlib {__version__}")
     parser.set_defaults(run=lambda _: parser.print_help())
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
@@ -89,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("reproduce", _reproduce, "train what a profile lacks, execute every page, print the results")
     profile_options(sub)
+    sub.add_argument("--committed", type=_path, default=Path("results"), help="the store to read rows from")
+    sub.add_argument("--all", action="store_true", help="train every row, also those that a profile reads elsewhere")
     sub = command("runs", _runs, "train what a profile lacks")
     profile_options(sub)
     sub.add_argument("--part", action="append", choices=profiles.PARTS, help="only this part; may be repeated")
@@ -147,26 +151,10 @@ def _path(text: str) -> Path:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
+    pages.require_pages()  # before hours of training
     profile = profiles.Profile(options.profile)
     place = options.store or Path("build") / profile.name
-    runs = profiles.ensure(profile, profile.runs(), store=place)
-    up = Path("..")  # pages run in notebooks/
-    parameters = {
-        "profile": profile.name,
-        "store": str(up / place),
-        "figures": str(up / place / "figures"),
-        "results": str(up / place),
-        "dataset": profile.datasets[0],
-        "horizon": profile.horizons[0],
-        "teacher": profile.teachers[0],
-    }
-    pages.execute_all(place / "pages", parameters)
-    main = runs[runs["id"].isin([config.id for config in profile.main()])]
-    table = tables.by_system(rows.with_systems(main)).reset_index().round(3)
-    print(f"\nProfile {profile.name}: {len(runs)} runs; errors in scaled units, means over seeds\n")
-    print(table.drop(columns="horizon" if table["horizon"].nunique() == 1 else []).to_string(index=False))
-    for kind in ("pages", "figures", "tables"):
-        print(f"{kind:8} {place / kind}")
+    reproduce(profile, place, committed=None if options.all else options.committed)
 
 
 def _runs(options: argparse.Namespace) -> None:
@@ -218,7 +206,8 @@ def _figures(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     require(0 <= options.tolerance < float("inf"), f"--tolerance must be 0 or more, got {options.tolerance}")
-    configs = profiles.Profile(options.profile).main()
+    profile = profiles.Profile(options.profile)
+    configs = [run for run in profile.anew() if run in profile.main()]
     places = [options.committed, options.store or Path("build") / options.profile]
     both = [study.ensure(configs, store=place, train_missing=False) for place in places]
     for place, found in zip(places, both, strict=True):
@@ -239,7 +228,7 @@ def _distill(options: argparse.Namespace) -> None:
     table = rows.with_systems(runs)[["system", "test_mse", "test_mae", "parameters", "seconds", "id"]]
     print(table.round(3).to_string(index=False))
     csv, store = (shlex.quote(str(path)) for path in (options.csv, options.store))
-    print(f"\nTo forecast: python -m tdlib forecast {configs[-1].id} {csv} --store {store}")
+    print(f"\nTo forecast: {PROGRAM} forecast {configs[-1].id} {csv} --store {store}")
 
 
 def _forecast(options: argparse.Namespace) -> None:

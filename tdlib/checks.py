@@ -1,5 +1,6 @@
 """How a wrong value is refused: ValueError with one sentence, made in one place."""
 
+import importlib.util
 import re
 from collections.abc import Iterable
 
@@ -19,3 +20,14 @@ def check_id(id: str) -> None:
     """ValueError unless `id` can be the name of a run: nothing that a path could be made of."""
     named = isinstance(id, str) and re.fullmatch("[0-9a-f]{16}", id)
     require(bool(named), f"a run's id is 16 hexadecimal digits, such as 0f3a5c7e9b1d2846; got {id!r}")
+
+
+def require_extra(extra: str, *packages: str) -> None:
+    """ValueError, with the command that helps, for the first of the `packages` of an extra that is not installed."""
+    for package in packages:
+        try:
+            found = importlib.util.find_spec(package) is not None
+        except (ImportError, ValueError):  # kept from being imported
+            found = False
+        command = f"pip install '.[{extra}]' in the repository"
+        require(found, f"this needs {package}, which is not installed: {command}")

@@ -266,8 +266,13 @@ def _options(teacher: RunConfig) -> dict:
     return {name: getattr(teacher, name) for name in _TEACHER_FIELDS}
 
 
+@functools.cache
+def _hints() -> dict[str, type]:
+    return typing.get_type_hints(RunConfig)
+
+
 def _check_types(config: RunConfig) -> None:
-    for name, hint in typing.get_type_hints(RunConfig).items():
+    for name, hint in _hints().items():
         value = getattr(config, name)
         wanted = (tuple,) if typing.get_origin(hint) is tuple else typing.get_args(hint) or (hint,)
         if float in wanted and type(value) is int:

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from tdlib import models, profiles, study
+from tdlib.report import pages
+from tdlib.reproduce import reproduce
 from tdlib.store import Store
 
 ROOT = Path(__file__).parent.parent
@@ -60,6 +62,38 @@ def test_reproduce_ends_with_rows_pages_figures_and_a_table_of_results(undisturb
     assert len(list((place / "tables").glob("*.csv"))) >= 12
     assert {path.name for path in folder.iterdir()} == {"build", "notebooks", "results"}
     assert [path.name for path in (folder / "results").iterdir()] == ["published.csv"]
+
+
+def test_a_profile_that_names_what_it_trains_takes_its_other_rows_from_the_committed_ones(
+    undisturbed, tmp_path, monkeypatch, capsys
+):
+    smoke, whole = profiles.Profile("smoke"), undisturbed[0] / "build/smoke"
+    assert smoke.anew() == smoke.runs()
+    smoke.table["reproduce"] = {"parts": ["main"], "seeds": smoke.table["seeds"][:1]}
+    anew = {run.id for run in smoke.anew()}
+    assert 0 < len(anew) < len(smoke.main()) < len(smoke.runs())
+    committed = Store(tmp_path / "results")
+    for id in Store(whole).ids():  # marked by a time that no run takes
+        row = {**Store(whole).read(id), "seconds": 9e4}
+        del row["row_sha256"]
+        committed.write(row, Store(whole).arrays(id))
+    absent = next(run.id for run in smoke.ablation() if run.id not in anew)
+    (tmp_path / f"results/runs/{absent}.json").unlink()
+    monkeypatch.setattr(pages, "execute_all", lambda *_: None)
+    for _ in range(2):  # the second finds all rows there
+        reproduce(smoke, tmp_path / "new", tmp_path / "results")
+        rows = {id: Store(tmp_path / "new").read(id) for id in Store(tmp_path / "new").ids()}
+        assert set(rows) == set(Store(whole).ids())
+        trained = {id for id, row in rows.items() if row["seconds"] < 9e4}
+        assert trained == anew | {absent}
+        assert f"{len(rows) - len(trained)} of the rows were read from" in capsys.readouterr().out
+
+
+def test_the_demo_trains_a_run_of_each_system_anew():
+    demo = profiles.Profile("demo")
+    systems = {(run.model, run.teacher) for run in demo.main()}
+    assert {(run.model, run.teacher) for run in demo.anew() if run in demo.main()} == systems
+    assert len(demo.anew()) < len(demo.runs())
 
 
 def test_reproduce_again_trains_nothing(undisturbed):

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from tdlib import data
-from tdlib.checks import require
+from tdlib.checks import require, require_extra
 from tdlib.deploy.fused import fuse
 from tdlib.files import check_place, write_atomically
 from tdlib.models.mlp import MLP
@@ -110,12 +110,7 @@ def _test_windows(about: dict) -> Windows:
 
 def require_onnx() -> None:
     """ValueError, with the command that helps, where the packages of the extra `onnx` are not installed."""
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ValueError(f"ONNX needs {error.name}, which is not installed: pip install -e '.[onnx]'") from None
+    require_extra("onnx", "onnx", "onnxruntime", "onnxscript")
 
 
 def _export(model: InOwnUnits, about: dict, run: str) -> bytes:

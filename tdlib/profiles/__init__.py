@@ -315,6 +315,11 @@ class Profile:
             one_of("part", part, PARTS)
         return list(dict.fromkeys(run for part in parts or PARTS for run in found[part]()))
 
+    def anew(self) -> list[RunConfig]:
+        """What a reproduction trains itself: the parts and seeds that `[reproduce]` names, else all."""
+        table = self.table.get("reproduce", {})
+        return [run for run in self.runs(*table.get("parts", ())) if run.seed in table.get("seeds", [run.seed])]
+
 
 def load(name: str) -> list[Profile]:
     """The profiles of a name such as "demo" or "demo+laptop"."""

@@ -3,7 +3,8 @@
     NN_name.py --jupytext--> notebook --papermill, with parameters--> executed page
 
 A page runs in the folder `notebooks`, so that paths in its parameters are relative to it. A page that is executed into
-another folder writes its figures and tables there too.
+another folder writes its figures and tables there too. papermill and jupytext are the extra `pages`, imported where
+they are used.
 """
 
 import ast
@@ -14,17 +15,17 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jupytext
-import nbformat
-import papermill
-from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from tdlib import models
-from tdlib.checks import one_of, require
+from tdlib.checks import one_of, require, require_extra
 from tdlib.files import write_atomically
 from tdlib.sweep import Job, sweep
+
+if TYPE_CHECKING:
+    import nbformat
 
 SCRIPTS = Path("notebooks/py")
 PAGES = Path("notebooks")
@@ -45,6 +46,11 @@ def names(chosen: Iterable[str] = ()) -> list[str]:
     return [name for name in known if not chosen or name in chosen]
 
 
+def require_pages() -> None:
+    """ValueError, with the command that helps, where the packages of the extra `pages` are not installed."""
+    require_extra("pages", "ipykernel", "jinja2", "jupytext", "matplotlib", "papermill", "seaborn", "tabulate")
+
+
 def execute(name: str, out: Path, parameters: dict | None = None, *, shared: bool = False) -> Path:
     """Execute one page into the folder `out`; ValueError for a parameter it does not have, or one of a wrong kind.
 
@@ -52,6 +58,12 @@ def execute(name: str, out: Path, parameters: dict | None = None, *, shared: boo
     When a cell fails no page is written: ValueError if that is what the cell raised (a parameter's value
     is wrong), else PageFailed; either names page, cell and error.
     """
+    require_pages()
+    import jupytext
+    import nbformat
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
     _check_folder("out", out)
     with tempfile.TemporaryDirectory() as folder:
         source, done = Path(folder, "source.ipynb"), Path(folder, "done.ipynb")
@@ -115,6 +127,7 @@ def _places(out: Path, given: dict) -> dict:
 
 def execute_all(out: Path, parameters: dict | None = None, chosen: Iterable[str] = ()) -> None:
     """Execute pages side by side, each with those of the parameters that it has."""
+    require_pages()
     sweep([Job(name, _execute_shared, (name, out, parameters)) for name in names(chosen)], label="pages")
 
 
@@ -124,6 +137,7 @@ def _execute_shared(name: str, out: Path, parameters: dict | None) -> None:
 
 def figures(chosen: Iterable[str] = ()) -> None:
     """Run the scripts of pages in this process: every figure and table is drawn again."""
+    require_pages()
     scripts = [(SCRIPTS / f"{name}.py").resolve() for name in names(chosen)]
     before = Path.cwd()
     try:
@@ -150,8 +164,10 @@ def _kernel() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _strip(page: nbformat.NotebookNode) -> None:
+def _strip(page: "nbformat.NotebookNode") -> None:
     """Take out what differs between two executions or tells of the machine: times, paths, empty tags."""
+    import nbformat
+
     page.metadata = nbformat.from_dict({"kernelspec": page.metadata.kernelspec, "language_info": {"name": "python"}})
     for cell in page.cells:
         tags = [tag for tag in cell.metadata.get("tags", []) if tag]
