@@ -1,10 +1,11 @@
-"""Build the HTML book: `make book`, or `python docs/book/build.py [FOLDER]`.
+"""Build the HTML book: `make book`.
 
     notebooks/*.ipynb, README.md, docs/*.md, docs/book/*.md --this file--> build/book-src --Sphinx--> build/book
 
 Every sentence has one source: the box at the head of a page comes from README's table of pages, the front page's
 claims and the pages on the models and on your own data are sections of README, the reference is made from docstrings.
-The committed pages are shown as they are; nothing is executed. MathJax is fetched once, checked, and shipped.
+The committed pages are shown as they are; nothing is executed. MathJax is fetched once, checked, and shipped, so that
+the book needs no other host.
 """
 
 import hashlib
@@ -23,12 +24,22 @@ import nbformat
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "docs/book"
+OUT = ROOT / "build/book"
 SOURCES = ROOT / "build/book-src"
-STATIC = ROOT / "build/book-static"
+STATIC = ROOT / "build/book-static"  # what is made or fetched beside `_static`; `conf.py` names it
 MATHJAX = "https://registry.npmjs.org/mathjax/-/mathjax-3.2.2.tgz"
 MATHJAX_SHA256 = "1b9c0a1c44df864e915690558e72adb9cc5203360daefd385084ced3b6c64c09"
 WORDS_A_MINUTE = 150  # of text and code, read with care
 
+PARTS = {"readme-claims": "The claims", "readme-pages": "The pages"}  # sections of README that a page includes
+CHAPTERS = {  # and those that are a page
+    "numbers": "The numbers",
+    "beyond": "The student to take away",
+    "differences": "What differs from the paper, and why",
+    "models": "The models",
+    "your_data": "Your own CSV",
+    "cite": "Licence and citation",
+}
 NEEDS = {  # what to have read before a page; all others need the method, page 01
     "00_quickstart": "nothing but what a forecast is",
     "00b_claims": "`00_quickstart`",
@@ -37,36 +48,30 @@ NEEDS = {  # what to have read before a page; all others need the method, page 0
     "08_lookback": "`05_main_table`",
     "09_sensitivity": "`01_from_scratch`, `06_ablation`",
     "12_beyond": "`05_main_table`, `07_versatility`",
+    "14_evidence": "`05_main_table`, `09_sensitivity`",
 }
 
 
-def main(out: Path) -> None:
+def main() -> None:
     shutil.rmtree(SOURCES, ignore_errors=True)
     shutil.copytree(HERE, SOURCES, ignore=shutil.ignore_patterns("*.py", "_static", "__pycache__"))
     readme = (ROOT / "README.md").read_text()
-    for name, title in {"claims": "The claims", "pages": "The pages"}.items():
-        _write(f"readme-{name}.md", section(readme, title))
-    for name, title in {
-        "numbers": "The numbers",
-        "beyond": "The student to take away",
-        "differences": "What differs from the paper, and why",
-        "models": "The models",
-        "your_data": "Your own CSV",
-        "cite": "Licence and citation",
-    }.items():
+    for name, title in PARTS.items():
+        _write(f"{name}.md", section(readme, title))
+    for name, title in CHAPTERS.items():
         _write(f"{name}.md", f"# {title}\n\n{section(readme, title)}")
     for path in sorted((ROOT / "docs").glob("*.md")):
         _write(f"docs/{path.name}", path.read_text(), below="docs")
+    lines = table_of_pages(readme)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        _notebook(path, table_of_pages(readme).get(path.stem, {}))
+        _notebook(path, lines[path.stem])
     _reference()
     mathjax(STATIC / "mathjax")
-    environment = os.environ | {"BOOK_STATIC": str(STATIC)}
     sphinx = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
-    places = ["-c", str(HERE), "-d", str(ROOT / "build/book-doctrees"), str(SOURCES), str(out)]
-    shutil.rmtree(out, ignore_errors=True)
-    subprocess.run([*sphinx, *places], check=True, env=environment)
-    print(f"the book is in {out}: open {out / 'index.html'}")
+    places = ["-c", HERE, "-d", ROOT / "build/book-doctrees", SOURCES, OUT]
+    shutil.rmtree(OUT, ignore_errors=True)
+    subprocess.run([*sphinx, *places], check=True)
+    print(f"the book is in {OUT}: open {OUT / 'index.html'}")
 
 
 def section(readme: str, title: str) -> str:
@@ -151,8 +156,11 @@ def mathjax(folder: Path) -> None:
     """`tex-svg.js` with its licence in `folder`, fetched once; ValueError for a package other than the known one."""
     if (folder / "tex-svg.js").is_file():
         return
-    with urllib.request.urlopen(MATHJAX, timeout=60) as answer:
-        blob = answer.read()
+    try:
+        with urllib.request.urlopen(MATHJAX, timeout=60) as answer:
+            blob = answer.read()
+    except OSError as error:
+        raise ValueError(f"the book needs {MATHJAX}, once, and it cannot be fetched: {error}") from None
     if hashlib.sha256(blob).hexdigest() != MATHJAX_SHA256:
         raise ValueError(f"{MATHJAX} is not the package that this book was written with: its sha256 differs")
     folder.mkdir(parents=True, exist_ok=True)
@@ -162,4 +170,9 @@ def mathjax(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/book").resolve())
+    try:
+        main()
+    except ValueError as fault:
+        sys.exit(f"book: {fault}")
+    except subprocess.CalledProcessError:
+        sys.exit("book: Sphinx names above what is wrong")

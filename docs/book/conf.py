@@ -1,6 +1,5 @@
 """Sphinx: the pages as they are committed, nothing is executed and nothing is fetched. `build.py` runs this."""
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -24,10 +23,12 @@ nb_render_markdown_format = "myst"
 
 html_theme = "sphinx_book_theme"
 html_title = project
-html_static_path = ["_static", os.environ["BOOK_STATIC"]]  # the second is made by `build.py`
+html_static_path = ["_static", str(ROOT / "build/book-static")]  # the second is made by `build.py`
 html_css_files = ["book.css"]
 html_theme_options = {"use_fullscreen_button": False, "show_toc_level": 2, "home_page_in_toc": True}
+html_context = {"default_mode": "auto"}  # the theme complains in the browser's console where it is not named
 mathjax_path = "mathjax/tex-svg.js"  # shipped: formulas need no other host
+mathjax3_config = {"options": {"enableMenu": False}}  # whose entries would fetch more
 
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True, "ignore-module-all": True}
