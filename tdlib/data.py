@@ -124,7 +124,7 @@ def read_csv(path: str | Path) -> Series:
     frame, remarks = csvfile.parse(blob, path)
     if remarks and multiprocessing.parent_process() is None:  # once, and not by every process of a sweep
         warnings.warn(f"{path}: {'; '.join(remarks)}", stacklevel=2)
-    return Series(frame.to_numpy(), _stamps(frame), tuple(frame.columns), Path(path).stem, _sha256(blob))
+    return Series(frame.to_numpy(), _stamps(frame), tuple(frame.columns), Path(path).name, _sha256(blob))
 
 
 def _stamps(frame: pd.DataFrame) -> pd.DatetimeIndex | None:

@@ -15,6 +15,7 @@ import pandas as pd
 from tdlib import calendar, csvfile, data, forecast, models
 from tdlib.checks import require
 from tdlib.compute import Compute
+from tdlib.config import RunConfig
 from tdlib.files import check_place, write_atomically
 from tdlib.run import train_once, trained
 from tdlib.service import backtest, final, frames, intervals, plan, score
@@ -29,7 +30,7 @@ ROUND = 6  # significant digits of a half width that is kept
 COMMITTEE = "committee"
 _PLAIN = (
     *("name_", "lookback_", "horizon_", "period_", "channels_", "chosen_", "remarks_", "runs_", "long_", "windows_"),
-    "rows_",
+    *("rows_", "threads_"),
 )
 
 
@@ -92,11 +93,9 @@ class Forecaster:
         self._kept = tempfile.TemporaryDirectory() if self.folder is None else None
         place = Path(self.folder if self._kept is None else self._kept.name)
         path = place / "series" / f"{name}.csv"
-        check_place(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        csvfile.write_canonical(table, path)
-        series = data.read_csv(path)
-        self.name_, self.channels_, self.table_, self.store_ = name, list(table.columns), table, Store(place)
+        index = table.index if isinstance(table.index, pd.DatetimeIndex) else None
+        series = data.Series(table.to_numpy(), index, tuple(table.columns), path.name, "")
+        self.name_, self.channels_, self.table_ = name, list(table.columns), table
         self.rows_ = [len(table), str(table.index[0]), str(table.index[-1])]
         self._shape(series)
         shape = self.lookback_, self.horizon_, self.period_
@@ -105,6 +104,10 @@ class Forecaster:
         how = {"teacher": self.teacher, "student": self.student, "seed": self.seed, "compute": compute}
         made = plan.make(series, str(path), *shape, seconds=plan.PART * 60 * self.minutes, epochs=self.epochs, **how)
         self.remarks_ += made.remarks
+        check_place(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        csvfile.write_canonical(table, path)  # what a run learns from is a file
+        self.store_ = Store(place)
         with progress(made) as bar:
             self.configs_ = {}
             for title, config in made.runs.items():
@@ -184,9 +187,16 @@ class Forecaster:
         long = self.long_ if frame is None else frames.is_long(frame)
         return frames.stacked(found, self.channels_, levels) if long else found
 
-    def backtest(self, cutoffs: int = 5, *, retrain: bool = False) -> pd.DataFrame:
-        """Forecasts from the last `cutoffs` origins of the test rows, scored: see `backtest.run`."""
+    def backtest(self, cutoffs: int = 5, *, frame: pd.DataFrame | None = None, retrain: bool = False) -> pd.DataFrame:
+        """Forecasts of all models from the last `cutoffs` origins of the test rows, scored: see `backtest.run`.
+
+        `frame` are the rows of `fit`, and later ones; a forecaster that was loaded keeps none itself.
+        """
         self._require_fit()
+        if frame is not None:
+            self.table_ = frames.wide(frame)
+            same = list(self.table_.columns) == self.channels_
+            require(same, f"the forecaster knows the columns {', '.join(self.channels_)}")
         require(
             hasattr(self, "configs_"), "a forecaster that was loaded keeps no training rows: call fit, then backtest"
         )
@@ -217,8 +227,11 @@ class Forecaster:
         return state | {"verdict": self.verdict_._asdict(), "given": given}
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Forecaster":
-        """A forecaster that `save` has written. ValueError where the folder holds none, or a damaged one."""
+    def load(cls, folder: str | Path, store: str | Path | None = None) -> "Forecaster":
+        """A forecaster that `save` has written; with `store`, the folder of its runs, it can be tested again.
+
+        ValueError where the folder holds none, or a damaged one.
+        """
         place = Path(folder)
         path = place / STATE
         require(path.is_file(), f"{place} holds no forecaster: there is no {STATE} in it")
@@ -241,6 +254,12 @@ class Forecaster:
             raise ValueError(f"{path} is damaged: {fault}") from None
         made.model_, made.about_ = trained(made.runs_[made.chosen_], Store(place))
         made.history_ = csvfile.read_frame(place / HISTORY).values
+        if store is not None:
+            made.store_, made.configs_ = Store(store), {}
+            for title, id in made.runs_.items():
+                row = made.store_.read(id)
+                require(row is not None, f"{store} has no run {id} any more: fit the forecaster again")
+                made.configs_[title] = RunConfig.from_dict(row["config"])
         return made
 
     def _require_fit(self) -> None:

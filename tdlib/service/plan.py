@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy import signal
 
 from tdlib import models, patient
 from tdlib.checks import one_of
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
 from tdlib.data import Series
+from tdlib.distill import TERMS
 from tdlib.models.ridge import Ridge
 from tdlib.run import build
 from tdlib.train import Supervised, train_epoch, window_errors
@@ -50,30 +52,35 @@ class Plan(NamedTuple):
 def find_period(values: np.ndarray, known: int) -> int:
     """Steps in which a series repeats itself: `known` where the calendar knows it, else by autocorrelation; 1 for none.
 
-    The lag, of at most a quarter of the rows, whose autocorrelation, mean over channels of the differenced series,
-    is the highest peak, if that is above .2.
+    The lag, of at most a quarter of the rows, at which the autocorrelation, mean over channels less their trends, has its
+    highest peak. It must be above .2 and stand out by .3: a random walk has peaks as well.
     """
     if known > 1:
         return known
-    steps = np.diff(values.astype(float), axis=0)
-    steps = steps[:, steps.std(0) > 0]
-    if not steps.size or len(steps) < 16:
+    if len(values) < 16:
         return 1
-    spectrum = np.abs(np.fft.rfft((steps - steps.mean(0)) / steps.std(0), 2 * len(steps), axis=0)) ** 2
-    correlation = np.fft.irfft(spectrum, axis=0)[: len(steps) // 4].mean(1)
-    correlation /= correlation[0]
-    inner = correlation[1:-1]
-    peaks = 1 + np.flatnonzero((inner > correlation[:-2]) & (inner >= correlation[2:]) & (inner > 0.2))
+    rest = signal.detrend(values.astype(float), axis=0)
+    rest = rest[:, rest.std(0) > 1e-9 * (1 + np.abs(values).max(0))]
+    if not rest.size:
+        return 1
+    spectrum = np.abs(np.fft.rfft(rest / rest.std(0), 2 * len(rest), axis=0)) ** 2
+    correlation = np.fft.irfft(spectrum, axis=0)[: len(rest) // 4].mean(1)
+    peaks, _ = signal.find_peaks(correlation / correlation[0], height=0.2, prominence=0.3)
     return int(peaks[np.argmax(correlation[peaks])]) if len(peaks) else 1
 
 
 def find_horizon(rows: int, period: int) -> int:
     """Steps to forecast where none are asked for: two periods of up to 24 steps, else one, as far as the rows allow.
 
-    Validation has a tenth of the rows and must hold several forecasts that do not overlap.
+    Validation has a tenth of the rows and must hold several forecasts that do not overlap: where it would not, a half,
+    a third or a quarter of a period will do, or else a fortieth of the rows.
     """
-    wanted = 24 if period < 2 else 2 * period if period <= 24 else period
-    return max(1, min(wanted, rows // 40))
+    most = max(1, rows // 40)
+    if period < 2:
+        return min(24, most)
+    wanted = [2 * period] if period <= 24 else []
+    wanted += [period // parts for parts in (1, 2, 3, 4)]
+    return next((steps for steps in wanted if 0 < steps <= most), most)
 
 
 def find_lookback(series: Series, horizon: int, period: int) -> int:
@@ -165,7 +172,8 @@ def make(
     if teacher == "committee":
         runs[f"{title}{DISTILLED}"] = patient.student(*shape, model=student, members=members, scales=scales, **taught)
     elif members:
-        more = {"teacher": teacher, "teacher_options": members[teacher], "scales": scales}
+        terms = TERMS if horizon > 1 else ("supervised", "scale_forecast")  # one step has no period
+        more = {"teacher": teacher, "teacher_options": members[teacher], "scales": scales, "terms": terms}
         runs[f"{title}{DISTILLED}"] = RunConfig(*shape, student, **more, **taught)
     expected = {name: run.epochs * cost.get(_role(name, run, title), 0.0) for name, run in runs.items()}
     return Plan(runs, expected, remarks)
