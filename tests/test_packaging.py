@@ -103,7 +103,7 @@ def test_it_installs_as_a_command_with_every_package(tmp_path):
     options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "install", *options, "--target", str(target), str(source)]
     subprocess.run(command, check=True, timeout=300)
-    kinds = (".py", ".toml", ".mplstyle", ".jinja")
+    kinds = (".py", ".toml", ".mplstyle", ".jinja", ".txt")
     files = {path.relative_to(source) for path in (source / "tdlib").rglob("*") if path.suffix in kinds}
     assert files <= {path.relative_to(target) for path in target.rglob("*")}
     environment = {"PYTHONPATH": str(target), "PATH": "/usr/bin:/bin"}

@@ -122,8 +122,8 @@ def _plain(axis: "Axis") -> None:
 
     low, high = axis.get_view_interval()
     decades = np.log10(high / low)
-    subs = (1, 2, 5) if decades < 2.5 else (1,)
-    axis.set_major_locator(MaxNLocator(4) if decades < 0.8 else LogLocator(subs=subs, numticks=6))
+    subs = (1, 1.5, 2, 3, 5, 7) if decades < 1.2 else (1, 2, 5) if decades < 3.5 else (1,)
+    axis.set_major_locator(MaxNLocator(4) if decades < 0.3 else LogLocator(subs=subs, numticks=6))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -262,6 +262,7 @@ def by_step_and_channel(
         below.plot(channels[name], places, marks[name], color=lines[name].color)
     above.set(xlabel="step", ylabel="MSE [scaled]", ylim=(0, None))
     above.xaxis.get_major_locator().set_params(integer=True)
+    below.locator_params(axis="x", nbins=5)
     below.set_yticks(places, _named(channels.index))
     below.set(xlabel="MSE [scaled units]", ylim=(-0.6, len(channels) - 0.4), xlim=(0, None))
     _legend(figure)
@@ -300,6 +301,7 @@ def shifts(table: pd.DataFrame) -> tuple["Figure", str]:
     axes.scatter(table["validation"], places, **white, zorder=3, label="validation rows")
     axes.scatter(table["test"], places, color=COLOURS["plain"], zorder=3, label="test rows")
     axes.set_yticks(places, _named(table.index))
+    axes.locator_params(axis="x", nbins=5)
     axes.set(xlabel="mean less the training rows' [deviations]", ylim=(-0.6, len(table) - 0.4))
     _legend(figure)
     words = ", ".join(f"{name} {value:+.2f}" for name, value in table["test"].items())
@@ -315,7 +317,8 @@ def training(logs: dict[str, pd.Series], lines: dict[str, Line]) -> tuple["Figur
     figure, (axes,) = _panels([2.3])
     for name, log in logs.items():
         axes.plot(log.index, log, **lines[name]._asdict(), marker=".")
-    axes.set(xlabel="epoch", ylabel="validation MSE", yscale="log")
+    last = max(log.index[-1] for log in logs.values())
+    axes.set(xlabel="epoch", ylabel="validation MSE", yscale="log", xlim=(0.5, last + 0.5))
     axes.xaxis.get_major_locator().set_params(integer=True)
     _plain(axes.yaxis)
     _legend(figure)

@@ -7,8 +7,10 @@ Shapes: N windows, H horizon, C channels; windows of one segment overlap, those 
 """
 
 import functools
+import itertools
 import json
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,6 +48,12 @@ class Table(NamedTuple):
     groups: list[tuple[str, int]] = []  # noqa: RUF012, never changed
     marked: int = -1  # a row
 
+    @property
+    def starts(self) -> dict[int, str]:
+        """The groups by their first column, those that have a name."""
+        firsts = itertools.accumulate((count for _, count in self.groups), initial=0)
+        return {first: name for first, (name, _) in zip(firsts, self.groups, strict=False) if name}
+
 
 class Section(NamedTuple):
     """A heading, what is said under it, and what is shown."""
@@ -72,8 +80,8 @@ def html(made: "Forecaster", commands: list[str]) -> str:
     windows are not kept.
     """
     require_extra("pages", "jinja2", "matplotlib")
-    fitted = "a report is made of a forecaster that has just been trained: call fit, then report"
-    require(hasattr(made, "residuals_"), fitted)
+    fresh = hasattr(made, "residuals_") and len(made.table_) == made.rows_[0]
+    require(fresh, "a report is made of a forecaster that has just been trained: call fit, then report")
     import jinja2
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
@@ -95,9 +103,10 @@ class _Seen:
         self.made, self.index = made, made.table_.index
         self.values = made.table_.to_numpy()  # [T, C]
         dated = self.index if isinstance(self.index, pd.DatetimeIndex) else None
-        series = data.Series(self.values, dated, tuple(made.channels_), made.name_, "")
+        name = f"{made.name_}.csv"  # as `fit` calls it
+        series = data.Series(self.values, dated, tuple(made.channels_), name, "")
         self.splits = split(series, made.lookback_, made.horizon_)
-        self.known, self.first, _ = borders(made.name_, len(self.values))  # where training ends, and where test begins
+        self.known, self.first, _ = borders(name, len(self.values))  # where training ends, and where test begins
         self.stamps = (dated.tz_localize(None) if dated is not None else self.index + 1).to_numpy()
         self.lines = {name: self._line(name) for name in made.configs_}
 
@@ -149,7 +158,7 @@ def _verdict(seen: _Seen) -> Section:
     worse = [name for name, line in ratios.items() if line["low"] > 1]
     better = [name for name, line in ratios.items() if line["high"] < 1]
     level = len(ratios) - len(worse) - len(better)
-    words = [made.verdict_.words]
+    words = re.split(r"(?<=\.) (?=[A-Z])", made.verdict_.words)  # its sentences
     if ratios:
         said = f"On test {len(worse)} of the other {_some(len(ratios), 'model')} err more than {chosen} beyond chance, "
         words.append(
@@ -388,8 +397,8 @@ def _settings(seen: _Seen) -> Section:
     }
     row = kept[made.chosen_]
     words = [
-        f"{made.chosen_} is run {row['id']}, trained in {row['seconds']:.1f} s; all {len(kept)} runs took "
-        f"{sum(row['seconds'] for row in kept.values()):.0f} s. The settings are those of tdlib.config.RunConfig."
+        f"{made.chosen_} is run {row['id']}, trained in {row['seconds']:.3g} s; all {len(kept)} runs took "
+        f"{sum(row['seconds'] for row in kept.values()):.3g} s. The settings are those of tdlib.config.RunConfig."
     ]
     where = ", ".join(f"{name} {value}" for name, value in row["provenance"].items() if value is not None)
     table = Table(f"Settings of {made.chosen_} ({where}).", ["setting", "value"], rows)
