@@ -164,6 +164,7 @@ def read(column: pd.Series, path: object, dayfirst: bool | None = None) -> tuple
 
 
 def _iso(text: pd.Series) -> tuple[pd.Series, list[str]]:
+    text = text.where(text.str.contains(r"\d"))  # pandas knows "today" as a date
     try:
         return pd.to_datetime(text, format="ISO8601", errors="coerce"), []
     except ValueError:  # several offsets, as those of summer and winter

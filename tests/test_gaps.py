@@ -1,5 +1,7 @@
 """Rows that are missing and steps that are uneven: refused with their place, or filled and counted."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from test_csvfile import sentence
 from tdlib.csvfile import Reading, parse
 
 HOURS = pd.date_range("2015-03-01", periods=40, freq="h", name="date")
-FILL = Reading(missing="interpolate")
+USUAL, FILL = Reading(), Reading(missing="interpolate")
 
 
 def blob(index: pd.DatetimeIndex, **columns) -> bytes:
@@ -17,15 +19,14 @@ def blob(index: pd.DatetimeIndex, **columns) -> bytes:
     return pd.DataFrame(columns or {"a": hours}, index).to_csv().encode()
 
 
-def refused(data: bytes, how: Reading = Reading()) -> str:
+def refused(data: bytes, how: Reading = USUAL) -> str:
     return sentence(parse, data, "own.csv", how)
 
 
 def test_a_gap_is_named_with_its_place_and_what_fills_it():
-    assert refused(blob(HOURS.delete(range(10, 15)))) == (
-        "own.csv: 5 rows are missing after row 10, 2015-03-01 09:00:00; --missing interpolate fills them, and in pandas "
-        "frame.asfreq('h').interpolate()"
-    )
+    words = refused(blob(HOURS.delete(range(10, 15))))
+    fills = "--missing interpolate fills them, and in pandas frame.asfreq('h').interpolate()"
+    assert words == f"own.csv: 5 rows are missing after row 10, 2015-03-01 09:00:00; {fills}"
     every_tenth = refused(blob(HOURS.delete([9, 19, 29])))
     assert "3 rows are missing in 3 gaps, the first after row 9, 2015-03-01 08:00:00" in every_tenth
     assert "1 row is missing after row 9" in refused(blob(HOURS.delete(9)))
@@ -57,7 +58,7 @@ def test_missing_values_are_interpolated_and_counted_apart_from_rows():
     frame, remarks = parse(file, "own.csv", FILL)
     assert frame["a"].tolist() == pytest.approx(range(40))
     assert remarks == ("3 missing values are interpolated",)
-    rows = pd.read_csv(pd.io.common.BytesIO(file)).drop(index=[30])
+    rows = pd.read_csv(io.BytesIO(file)).drop(index=[30])
     frame, remarks = parse(rows.to_csv(index=False).encode(), "own.csv", FILL)
     assert remarks == ("1 missing rows are interpolated, and make 40 rows", "3 missing values are interpolated")
 
