@@ -5,7 +5,7 @@ BIN     := .venv/bin
 export MPLBACKEND := agg
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test test-cluster test-kill lint figures pages compare runs bench bench-traffic clean
+.PHONY: help env reproduce test test-cluster test-kill book test-book lint figures pages compare runs bench bench-traffic clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,6 +49,13 @@ test-cluster: env ## sweeps over a real Dask cluster and a real Slurm on this ma
 
 test-kill: env ## runs killed 100 times at random moments end with the same rows, 10 minutes
 	$(BIN)/pytest -q tests/kill
+
+book: env ## the pages as an HTML book in build/book, from what is committed
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-book.lock
+	$(BIN)/python docs/book/build.py
+
+test-book: book ## the book in a browser without a window (Debian's chromium)
+	$(BIN)/pytest -rs tests/book
 
 bench: env ## measure the ratios and slopes that the README quotes, minutes
 	$(BIN)/python benchmarks/epoch.py

@@ -1,0 +1,178 @@
+"""Build the HTML book: `make book`.
+
+    notebooks/*.ipynb, README.md, docs/*.md, docs/book/*.md --this file--> build/book-src --Sphinx--> build/book
+
+Every sentence has one source: the box at the head of a page comes from README's table of pages, the front page's
+claims and the pages on the models and on your own data are sections of README, the reference is made from docstrings.
+The committed pages are shown as they are; nothing is executed. MathJax is fetched once, checked, and shipped, so that
+the book needs no other host.
+"""
+
+import hashlib
+import io
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import urllib.request
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).parents[2]
+HERE = ROOT / "docs/book"
+OUT = ROOT / "build/book"
+SOURCES = ROOT / "build/book-src"
+STATIC = ROOT / "build/book-static"  # what is made or fetched beside `_static`; `conf.py` names it
+MATHJAX = "https://registry.npmjs.org/mathjax/-/mathjax-3.2.2.tgz"
+MATHJAX_SHA256 = "1b9c0a1c44df864e915690558e72adb9cc5203360daefd385084ced3b6c64c09"
+WORDS_A_MINUTE = 150  # of text and code, read with care
+
+PARTS = {"readme-claims": "The claims", "readme-pages": "The pages"}  # sections of README that a page includes
+CHAPTERS = {  # and those that are a page
+    "numbers": "The numbers",
+    "beyond": "The student to take away",
+    "differences": "What differs from the paper, and why",
+    "models": "The models",
+    "your_data": "Your own CSV",
+    "cite": "Licence and citation",
+}
+NEEDS = {  # what to have read before a page; all others need the method, page 01
+    "00_quickstart": "nothing but what a forecast is",
+    "00b_claims": "`00_quickstart`",
+    "01_from_scratch": "some torch; `00_quickstart` for the question",
+    "06_ablation": "`01_from_scratch`, `05_main_table`",
+    "08_lookback": "`05_main_table`",
+    "09_sensitivity": "`01_from_scratch`, `06_ablation`",
+    "12_beyond": "`05_main_table`, `07_versatility`",
+    "14_evidence": "`05_main_table`, `09_sensitivity`",
+}
+
+
+def main() -> None:
+    shutil.rmtree(SOURCES, ignore_errors=True)
+    shutil.copytree(HERE, SOURCES, ignore=shutil.ignore_patterns("*.py", "_static", "__pycache__"))
+    readme = (ROOT / "README.md").read_text()
+    for name, title in PARTS.items():
+        _write(f"{name}.md", section(readme, title))
+    for name, title in CHAPTERS.items():
+        _write(f"{name}.md", f"# {title}\n\n{section(readme, title)}")
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        _write(f"docs/{path.name}", path.read_text(), below="docs")
+    lines = table_of_pages(readme)
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        _notebook(path, lines[path.stem])
+    _reference()
+    mathjax(STATIC / "mathjax")
+    sphinx = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
+    places = ["-c", HERE, "-d", ROOT / "build/book-doctrees", SOURCES, OUT]
+    shutil.rmtree(OUT, ignore_errors=True)
+    subprocess.run([*sphinx, *places], check=True)
+    print(f"the book is in {OUT}: open {OUT / 'index.html'}")
+
+
+def section(readme: str, title: str) -> str:
+    """What stands below a heading of README; ValueError where there is none."""
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)
+    if not found:
+        raise ValueError(f"README has no section {title!r}, and the book shows it")
+    return found[1].strip() + "\n"
+
+
+def table_of_pages(readme: str) -> dict[str, dict[str, str]]:
+    """README's table of pages: the columns of each page by its name."""
+    lines = [line.split("|")[1:-1] for line in section(readme, "The pages").splitlines() if line[:1] == "|"]
+    names = [name.strip() for name in lines[0]]
+    return {
+        re.search(r"\[(\w+)\]", line[0])[1]: dict(zip(names, (cell.strip() for cell in line), strict=True))
+        for line in lines[2:]
+    }
+
+
+def box(name: str, words: int, line: dict[str, str]) -> str:
+    """The box at the head of a page: question, what it stands for, what it needs, how long it takes, its command."""
+    needs = re.sub(r"`(\w+)`", r"[\1](\1.ipynb)", NEEDS.get(name, "`01_from_scratch`"))
+    entries = {
+        "Question": line.get("question"),
+        "In the paper": line.get("in the paper"),
+        "Before": needs,
+        "Time": f"{max(1, round(words / WORDS_A_MINUTE))} minutes to read",
+        "Command": line.get("alone, from committed rows"),
+    }
+    if minutes := line.get("minutes"):
+        entries["Time"] += f", {minutes} to run"
+    body = "\n".join(f"{what}\n: {text}\n" for what, text in entries.items() if text)
+    return f":::{{admonition}} About this page\n:class: about\n\n{body}:::\n"
+
+
+def _notebook(path: Path, line: dict[str, str]) -> None:
+    """A committed page with its box below its title; a figure's words, which the page keeps, become its alternative."""
+    page = nbformat.read(path, as_version=4)
+    words = sum(len(cell.source.split()) for cell in page.cells)
+    title, _, rest = page.cells[0].source.partition("\n")
+    page.cells[0].source = f"{title}\n\n{box(path.stem, words, line)}\n{rest.lstrip()}"
+    for cell in page.cells:
+        for output in cell.get("outputs", []):
+            if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
+                cell.metadata["mystnb"] = {"image": {"alt": alt}}
+    target = SOURCES / "notebooks" / path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(page, target)
+
+
+def _write(name: str, text: str, below: str = ".") -> None:
+    """A page of Markdown, with the files that it links to beside it; a link to a folder becomes plain text."""
+    target = SOURCES / name
+    up = os.path.relpath(SOURCES, target.parent)
+
+    def link(found: re.Match) -> str:
+        path = os.path.normpath(f"{below}/{found[2]}")
+        there = ROOT / path
+        if not there.is_file():
+            return found[1] if there.is_dir() else found[0]
+        if there.suffix not in (".ipynb", ".md"):
+            (SOURCES / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(there, SOURCES / path)
+        return f"[{found[1]}]({up}/{path})"
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(re.sub(r"\[([^]]+)\]\(([^):#]+)\)", link, text))
+
+
+def _reference() -> None:
+    """One page for each module of the library that says what it is for."""
+    sys.path.insert(0, str(ROOT))
+    import tdlib
+
+    modules = ["tdlib", *(found.name for found in pkgutil.walk_packages(tdlib.__path__, "tdlib."))]
+    for name in (name for name in modules if not name.rpartition(".")[2].startswith("_")):
+        _write(f"reference/{name}.rst", f"{name}\n{'=' * len(name)}\n\n.. automodule:: {name}\n")
+
+
+def mathjax(folder: Path) -> None:
+    """`tex-svg.js` with its licence in `folder`, fetched once; ValueError for a package other than the known one."""
+    if (folder / "tex-svg.js").is_file():
+        return
+    try:
+        with urllib.request.urlopen(MATHJAX, timeout=60) as answer:
+            blob = answer.read()
+    except OSError as error:
+        raise ValueError(f"the book needs {MATHJAX}, once, and it cannot be fetched: {error}") from None
+    if hashlib.sha256(blob).hexdigest() != MATHJAX_SHA256:
+        raise ValueError(f"{MATHJAX} is not the package that this book was written with: its sha256 differs")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=io.BytesIO(blob)) as package:
+        for name in ("package/LICENSE", "package/es5/tex-svg.js"):  # the script last: it says that all is there
+            (folder / Path(name).name).write_bytes(package.extractfile(name).read())
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ValueError as fault:
+        sys.exit(f"book: {fault}")
+    except subprocess.CalledProcessError:
+        sys.exit("book: Sphinx names above what is wrong")
