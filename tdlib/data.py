@@ -125,7 +125,11 @@ def read_csv(path: str | Path) -> Series:
     frame, remarks = csvfile.parse(blob, path)
     if remarks and multiprocessing.parent_process() is None:  # once, and not by every process of a sweep
         warnings.warn(f"{path}: {'; '.join(remarks)}", stacklevel=2)
-    return Series(frame.to_numpy(), _stamps(frame), tuple(frame.columns), Path(path).stem, _sha256(blob))
+    return Series(frame.to_numpy(), _stamps(frame), tuple(frame.columns), _stem(path), _sha256(blob))
+
+
+def _stem(path: str | Path) -> str:
+    return Path(path).name.removesuffix(".gz").rsplit(".", 1)[0]
 
 
 def _stamps(frame: pd.DataFrame) -> pd.DatetimeIndex | None:

@@ -330,7 +330,8 @@ def _mostly_numbers(column: pd.Series) -> bool:
     """Of a column of text: numbers, and a cell or two that are none."""
     if pd.api.types.is_datetime64_any_dtype(column):
         return False
-    return bool(2 * pd.to_numeric(column, errors="coerce").notna().sum() > column.notna().sum())
+    numbers = pd.to_numeric(column.astype("str").str.replace(",", ".", n=1, regex=False), errors="coerce")
+    return bool(2 * numbers.notna().sum() > column.notna().sum())
 
 
 def _looks_dated(column: pd.Series) -> bool:
