@@ -93,3 +93,9 @@ def period(index: pd.DatetimeIndex | None) -> int:
     if days < 1:
         return round(1 / days)
     return next((count for step, count in CYCLES if abs(days / step - 1) < 0.1), 1)
+
+
+def code(step: offsets.BaseOffset) -> str:
+    """A step as an argument of pandas' `asfreq` and `resample`, such as 'MS' in quotation marks."""
+    months = step.kwds.get("months") if type(step) is offsets.DateOffset else None
+    return f"pd.DateOffset(months={months})" if months else repr(step.freqstr)

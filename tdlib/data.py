@@ -66,8 +66,9 @@ def names() -> list[str]:
 
 def check_name(name: str) -> None:
     """ValueError, with the valid ones, for a name that `load` would not know."""
-    if name not in names() and not str(name).endswith(".csv"):
-        raise ValueError(f"unknown data set {name!r}; known: {', '.join(names())}, or a path that ends in .csv")
+    if name not in names() and not str(name).lower().endswith(csvfile.ENDINGS):
+        endings = f"a path that ends in {', '.join(csvfile.ENDINGS[:-1])} or {csvfile.ENDINGS[-1]}"
+        raise ValueError(f"unknown data set {name!r}; known: {', '.join(names())}, or {endings}")
 
 
 def load(name: str, root: str | Path | None = None) -> Series:

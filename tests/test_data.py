@@ -36,15 +36,18 @@ def test_the_names_are_the_embedded_the_generated_and_the_papers_eight():
     assert data.names() == ["nyc_weather", "synthetic", *papers]
 
 
-@pytest.mark.parametrize("name", ["ETTh9", "etth1", "", "own.txt"])
+ENDINGS = "a path that ends in .csv, .tsv, .txt, .gz, .xlsx or .parquet"
+
+
+@pytest.mark.parametrize("name", ["ETTh9", "etth1", "", "own.doc"])
 def test_an_unknown_name_is_refused_with_the_valid_ones(name):
     words = sentence(data.load, name)
-    assert words == f"unknown data set {name!r}; known: {', '.join(data.names())}, or a path that ends in .csv"
+    assert words == f"unknown data set {name!r}; known: {', '.join(data.names())}, or {ENDINGS}"
     assert sentence(data.check_name, name) == words
 
 
 def test_known_names_and_paths_of_csv_files_pass_the_check():
-    for name in [*data.names(), "folder/own.csv"]:
+    for name in [*data.names(), "folder/own.csv", "OWN.CSV", "own.csv.gz", "own.xlsx", "own.parquet", "own.tsv"]:
         data.check_name(name)
 
 
@@ -354,10 +357,10 @@ def test_a_csv_without_time_stamps_has_no_period(tmp_path):
     assert data.period(str(tmp_path / "own.csv")) == 1
 
 
-def test_a_gap_does_not_change_the_period(tmp_path):
-    index = pd.date_range("2020-01-01", periods=200, freq="h", name="date").delete(range(20, 90))
+def test_holidays_do_not_change_the_period(tmp_path):
+    index = pd.bdate_range("2020-01-01", periods=200, name="date").delete([20, 90])
     pd.DataFrame({"a": np.arange(len(index))}, index).to_csv(tmp_path / "own.csv")
-    assert data.period(str(tmp_path / "own.csv")) == 24
+    assert data.period(str(tmp_path / "own.csv")) == 5
 
 
 @pytest.mark.parametrize("name", ["nyc_weather", "synthetic"])

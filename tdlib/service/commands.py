@@ -30,7 +30,11 @@ def distill(options: argparse.Namespace, program: str) -> None:
     """Read, fit, save, report; print the verdict and the commands that go on from here."""
     frame, remarks = csvfile.read_frame(options.csv, csvfile.given(options))
     asked = (options.threads, options.device, options.precision)
-    compute = None if asked == (None, "auto", "auto") else Compute(options.threads or 1, *asked[1:])
+    compute = (
+        None
+        if asked == (None, "auto", "auto")
+        else Compute(1 if options.threads is None else options.threads, *asked[1:])
+    )
     names = ("lookback", "horizon", "period", "teacher", "student", "minutes", "epochs", "seed")
     given = {name: getattr(options, name) for name in names}
     made = Forecaster(**given, compute=compute, folder=options.store).fit(frame, options.csv.stem)
@@ -184,7 +188,8 @@ def clean(options: argparse.Namespace) -> None:
             for path in [*(options.store / "runs").glob(f"{id}.*"), *(options.store / "cache").glob(f"{id}.*")]:
                 path.unlink()
             shutil.rmtree(store.outputs(id), ignore_errors=True)
-        (options.store / "series" / f"{place.name}.csv").unlink(missing_ok=True)
+        for suffix in (".csv", ".plan.json"):
+            (options.store / "series" / f"{place.name}{suffix}").unlink(missing_ok=True)
         shutil.rmtree(place)
         print(f"{place.name}: removed, and {len(made.runs_)} runs")
 

@@ -6,14 +6,16 @@ Shapes: T rows, L look-back, H horizon, C channels.
 """
 
 import json
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from tdlib import calendar, csvfile, data, forecast, models
-from tdlib.checks import require
+from tdlib.checks import one_of, require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
 from tdlib.files import check_place, write_atomically
@@ -22,7 +24,7 @@ from tdlib.service import backtest, final, frames, intervals, plan, score
 from tdlib.service.progress import progress
 from tdlib.store import Store
 from tdlib.train import Diverged
-from tdlib.windows import split
+from tdlib.windows import check_shape, split
 
 STATE = "forecaster.json"
 HISTORY = "history.csv"
@@ -71,6 +73,9 @@ class Forecaster:
         for name, value in (("lookback", lookback), ("horizon", horizon), ("period", period), ("epochs", epochs)):
             whole = value is None or (type(value) is int and value >= 1)
             require(whole, f"{name} must be a whole number of at least 1, got {value!r}")
+        one_of("teacher", teacher, (COMMITTEE, *models.names()))
+        one_of("student", student, models.names("student"))
+        check_shape(lookback or 1, horizon or 1)
         intervals.check_levels(level)
         self.lookback, self.horizon, self.period, self.teacher, self.student = (
             lookback,
@@ -90,8 +95,9 @@ class Forecaster:
         """
         self.long_ = isinstance(frame, pd.DataFrame) and frames.is_long(frame)
         table = frames.wide(frame)
-        self._kept = tempfile.TemporaryDirectory() if self.folder is None else None
-        place = Path(self.folder if self._kept is None else self._kept.name)
+        place = Path(self.folder or tempfile.mkdtemp(prefix="tdlib-"))
+        if self.folder is None:
+            weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         path = place / "series" / f"{name}.csv"
         index = table.index if isinstance(table.index, pd.DatetimeIndex) else None
         series = data.Series(table.to_numpy(), index, tuple(table.columns), path.name, "")
@@ -103,10 +109,11 @@ class Forecaster:
         self.threads_ = compute.threads
         how = {"teacher": self.teacher, "student": self.student, "seed": self.seed, "compute": compute}
         made = plan.make(series, str(path), *shape, seconds=plan.PART * 60 * self.minutes, epochs=self.epochs, **how)
-        self.remarks_ += made.remarks
         check_place(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         csvfile.write_canonical(table, path)  # what a run learns from is a file
+        made = plan.keep(made, path, self._asked())  # its times were measured: another measurement, other runs
+        self.remarks_ += made.remarks
         self.store_ = Store(place)
         with progress(made) as bar:
             self.configs_ = {}
@@ -123,6 +130,11 @@ class Forecaster:
             self.model_, self.about_ = final.train(self.configs_[self.chosen_], self.store_, series, compute)
         self.history_ = table.iloc[-self.lookback_ :]
         return self
+
+    def _asked(self) -> dict:
+        """What was given, as JSON."""
+        names = ("lookback", "horizon", "period", "teacher", "student", "minutes", "epochs", "seed")
+        return {name: getattr(self, name) for name in names}
 
     def _shape(self, series: data.Series) -> None:
         rows = len(series.values)
@@ -197,9 +209,8 @@ class Forecaster:
             self.table_ = frames.wide(frame)
             same = list(self.table_.columns) == self.channels_
             require(same, f"the forecaster knows the columns {', '.join(self.channels_)}")
-        require(
-            hasattr(self, "configs_"), "a forecaster that was loaded keeps no training rows: call fit, then backtest"
-        )
+        rows = "a forecaster that was loaded keeps no rows and no rivals: backtest needs `frame`, and load its `store`"
+        require(hasattr(self, "table_") and hasattr(self, "configs_"), rows)
         return backtest.run(self, cutoffs, retrain=retrain)
 
     def save(self, folder: str | Path) -> None:

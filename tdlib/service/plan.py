@@ -5,8 +5,12 @@
 Shapes: T rows, C channels, L look-back, H horizon.
 """
 
+import contextlib
+import hashlib
+import json
 import os
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +23,7 @@ from tdlib.compute import Compute
 from tdlib.config import RunConfig
 from tdlib.data import Series
 from tdlib.distill import TERMS
+from tdlib.files import write_atomically
 from tdlib.models.ridge import Ridge
 from tdlib.run import build
 from tdlib.train import Supervised, train_epoch, window_errors
@@ -52,8 +57,8 @@ class Plan(NamedTuple):
 def find_period(values: np.ndarray, known: int) -> int:
     """Steps in which a series repeats itself: `known` where the calendar knows it, else by autocorrelation; 1 for none.
 
-    The lag, of at most a quarter of the rows, at which the autocorrelation, mean over channels less their trends, has its
-    highest peak. It must be above .2 and stand out by .3: a random walk has peaks as well.
+    The lag, of at most a quarter of the rows, at which the autocorrelation, mean over channels less their trends, has
+    its highest peak. It must be above .2 and stand out by .3: a random walk has peaks as well.
     """
     if known > 1:
         return known
@@ -130,8 +135,8 @@ def make(
 ) -> Plan:
     """Baselines, the teacher or the committee, plain and distilled student, with epochs that fit into `seconds`.
 
-    `dataset` is the path of `series`. With `epochs` every model that learns by gradient gets that many and no time is
-    measured. ValueError for an unknown teacher or student.
+    `dataset` is the path of `series`. With `epochs` every model that learns by gradient gets that many, however long
+    it takes. ValueError for an unknown teacher or student.
     """
     one_of("teacher", teacher, ("committee", *models.names()))
     one_of("student", student, models.names("student"))
@@ -147,10 +152,10 @@ def make(
             return given
         role = role or model
         usual, share = EPOCHS.get(role, EPOCHS["itransformer"]), SHARES.get(role, SHARES["itransformer"])
-        if epochs is not None:
-            return given | {"epochs": epochs, "seed": seed}
         cost[role] = _seconds_of_an_epoch(RunConfig(*shape, model, **given), splits.train, compute)
         cost[role] *= 1.5 if role == "distilled" else 1.0  # its loss has more parts
+        if epochs is not None:
+            return given | {"epochs": epochs, "seed": seed}
         found = min(usual, int(share * seconds / cost[role]))
         return given | {"epochs": found, "seed": seed} if found >= FEWEST_EPOCHS else None
 
@@ -177,6 +182,24 @@ def make(
         runs[f"{title}{DISTILLED}"] = RunConfig(*shape, student, **more, **taught)
     expected = {name: run.epochs * cost.get(_role(name, run, title), 0.0) for name, run in runs.items()}
     return Plan(runs, expected, remarks)
+
+
+def keep(plan: Plan, path: Path, asked: dict) -> Plan:
+    """The plan that was made first for what is `asked` of the series at `path`: a fit that was stopped goes on with it.
+
+    It is kept beside the series; a damaged one, or one for other rows, is made anew.
+    """
+    place = path.with_suffix(".plan.json")
+    key = hashlib.sha256(path.read_bytes() + json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        found = json.loads(place.read_bytes())
+        if found["key"] == key:
+            runs = {name: RunConfig.from_dict(values) for name, values in found["runs"].items()}
+            return Plan(runs, found["seconds"], found["remarks"])
+    runs = {name: run.to_dict() for name, run in plan.runs.items()}
+    kept = {"key": key, "runs": runs, "seconds": plan.seconds, "remarks": plan.remarks}
+    write_atomically((place, json.dumps(kept, indent=1).encode()))
+    return plan
 
 
 def _role(name: str, run: RunConfig, student: str) -> str:

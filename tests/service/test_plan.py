@@ -81,3 +81,16 @@ def test_the_faster_of_one_thread_and_all_is_taken(monkeypatch):
     assert plan.fastest(SERIES, 48, 12).threads == 4
     seconds[4] = 3.0
     assert dataclasses.asdict(plan.fastest(SERIES, 48, 12))["threads"] == 1
+
+
+def test_a_plan_that_was_made_first_stays_for_the_same_rows_and_wishes(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text("a\n1\n")
+    first, second = (plan.make(SERIES, *SHAPE, seconds=1, epochs=epochs, teacher="dlinear") for epochs in (1, 2))
+    assert plan.keep(first, path, {"seed": 1}) == first
+    assert plan.keep(second, path, {"seed": 1}) == first
+    assert plan.keep(second, path, {"seed": 2}) == second
+    path.write_text("a\n2\n")
+    assert plan.keep(first, path, {"seed": 2}) == first
+    (tmp_path / "own.plan.json").write_text("{")
+    assert plan.keep(second, path, {"seed": 2}) == second

@@ -1,0 +1,223 @@
+"""A file as a table of cells: what its bytes are, how its columns are set apart, and their names.
+
+    bytes --gzip, Excel, Parquet, encoding--> text --delimiter, decimal sign--> cells under the names of the header
+
+Text may be in UTF-8, UTF-16 or Windows-1252 (which Latin-1 is read as), its columns set apart by commas, semicolons,
+tabs, bars or blanks. Lines that begin with # are comments.
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import re
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from tdlib.checks import require
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+SNIFFED = 2**16  # characters from which the delimiter is known
+NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f]")  # control characters that no table has
+THOUSANDS = r"\s*[+-]?\d{1,3}(\.\d{3})+(,\d+)?\s*"
+DECIMAL_COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
+
+
+def content(path: str | Path) -> bytes:
+    """The bytes of a file; ValueError where it cannot be read. A pipe or a device may never end, and is refused."""
+    try:
+        place = Path(path)
+        if place.exists() and not place.is_dir():
+            require(place.is_file(), f"cannot read {path}: it is not a regular file")
+        return place.read_bytes()
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def table(blob: bytes, path: str | Path) -> tuple[pd.DataFrame, list[str]]:
+    """The cells under the names of the header, as numbers where a column has nothing else, and remarks on them.
+
+    Names are without the blanks around them; only the first may be empty. ValueError, which names `path`, for what
+    is no table, for names that repeat or are missing, and for a package that is not installed.
+    """
+    frame, remarks = _cells(blob, path)
+    frame.columns = [str(name).strip() for name in frame.columns]
+    empty = [i for i, name in enumerate(frame.columns) if name == "" and frame.iloc[:, i].isna().all()]
+    frame = frame.iloc[:, [i for i in range(len(frame.columns)) if i not in empty]]  # what trailing commas leave
+    require(len(frame) > 0, f"{path} has a header but no rows")
+    nameless = [i + 1 for i, name in enumerate(frame.columns) if name == "" and i > 0]
+    require(not nameless, f"{path}: column {nameless[:1] and nameless[0]} has no name in the header")
+    repeated = frame.columns[frame.columns.duplicated()]
+    require(repeated.empty, f"{path}: the header has {short(repeated[0]) if len(repeated) else ''} more than once")
+    return frame, remarks
+
+
+def short(value: object) -> str:
+    """A cell or a name as Python writes it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}…{text[-10:]}"
+
+
+# --- by what the bytes are
+
+
+def _cells(blob: bytes, path: str | Path) -> tuple[pd.DataFrame, list[str]]:
+    if blob.startswith(b"\x1f\x8b"):
+        try:
+            blob = gzip.decompress(blob)
+        except (OSError, EOFError, zlib.error):
+            raise ValueError(f"{path} is compressed by gzip, and damaged") from None
+    if blob.startswith(b"PAR1"):
+        return _packaged(_parquet, "pyarrow", "a Parquet file", blob, path)
+    if blob.startswith(b"PK\x03\x04"):
+        return _packaged(_excel, "openpyxl", "an Excel workbook", blob, path)
+    old = f"{path} is a workbook of an old Excel: save it as .xlsx or as CSV"
+    require(not blob.startswith(b"\xd0\xcf\x11\xe0"), old)
+    try:
+        return _text_cells(blob)
+    except (ValueError, OverflowError, csv.Error) as error:
+        raise ValueError(f"{path} is not a CSV with a header line: {_plainly(error)}") from None
+    except _Headless:
+        raise ValueError(f"{path} has numbers in its first line, where the names of the columns belong") from None
+
+
+def _packaged(read: Callable, package: str, kind: str, blob: bytes, path: str | Path) -> tuple[pd.DataFrame, list[str]]:
+    """What `read` makes of bytes of a `kind` that pandas reads with a package of its own."""
+    try:
+        __import__(package)
+    except ImportError:
+        raise ValueError(f"{path} is {kind}; reading it needs {package}: pip install {package}") from None
+    try:
+        with warnings.catch_warnings():  # on styles and fonts
+            warnings.simplefilter("ignore")
+            return read(blob)
+    except Exception:  # each of these packages has errors of its own, and of what it is built on
+        raise ValueError(f"{path} is {kind}, and cannot be read as one") from None
+
+
+def _parquet(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
+    frame = pd.read_parquet(io.BytesIO(blob))
+    return (frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()), []
+
+
+def _excel(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
+    require("xl/workbook.xml" in zipfile.ZipFile(io.BytesIO(blob)).namelist(), "another archive")
+    sheets = pd.read_excel(io.BytesIO(blob), sheet_name=None, header=None, engine="openpyxl")  # pandas renames "a, a"
+    name, raw = next(iter(sheets.items()))
+    raw = raw.dropna(how="all")
+    frame = raw.iloc[1:].infer_objects().reset_index(drop=True).set_axis(raw.iloc[0].fillna(""), axis=1)
+    return frame, [f"the first of its {len(sheets)} sheets is read, {short(name)}"] if len(sheets) > 1 else []
+
+
+# --- text
+
+
+class _Headless(Exception):
+    pass
+
+
+def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
+    text, remarks = _text(blob)
+    require(not NO_TEXT.search(text), "it is not text")
+    if text.startswith("#") or "\n#" in text:
+        text = "\n".join(line for line in text.splitlines() if not re.match(r"#(?![,;\t|])", line))
+    lines = io.StringIO(text, newline=None)
+    separator = _delimiter(text[:SNIFFED])
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+    header = next((row for row in reader if any(row)), None)
+    require(header is not None, "it is empty")
+    if _is_number(header[0]) or (
+        len(header) > 1 and any(header[1:]) and all(map(_is_number, filter(None, header[1:])))
+    ):
+        raise _Headless
+    start, above = lines.tell(), reader.line_num
+    width = max(len(header), len(next((row for row in reader if any(row)), [])))
+
+    def parsed(decimal: str) -> pd.DataFrame:
+        lines.seek(start)
+        try:
+            form = {"sep": separator, "decimal": decimal, "skipinitialspace": True, "low_memory": False}
+            return pd.read_csv(lines, header=None, names=range(width), index_col=False, **form)
+        except pd.errors.EmptyDataError:
+            return pd.DataFrame(columns=range(width))
+        except pd.errors.ParserError as error:
+            if ragged := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error)):
+                line, found = int(ragged[2]) + above, ragged[3]
+                raise ValueError(f"line {line} has {found} values, and the lines above have {ragged[1]}") from None
+            raise
+
+    frame = parsed(".")
+    words = frame.select_dtypes(exclude=["number", "bool"])
+    if separator != "," and any(words[name].dropna().astype(str).str.fullmatch(DECIMAL_COMMA).any() for name in words):
+        frame = parsed(",").apply(_without_thousands)
+        remarks.append("its decimal commas are read as decimal points")
+    for i in range(len(header), width):  # a row may end in one more comma than the header, but in no more values
+        beyond = frame[i].notna()
+        row = int(beyond.argmax())
+        require(not beyond.any(), f"row {row + 1} has {i + 1} values, and the header has {len(header)}")
+    return frame.set_axis([*header, *[""] * (width - len(header))], axis=1), remarks
+
+
+def _without_thousands(column: pd.Series) -> pd.Series:
+    """A column of 1.234,5 among decimal commas as numbers; any other as it is."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    grouped = column.astype("str").str.fullmatch(THOUSANDS)
+    if not grouped.any():
+        return column
+    plain = column.astype("str").str.replace(".", "").str.replace(",", ".")
+    numbers = pd.to_numeric(plain, errors="coerce")
+    return numbers if not (numbers.isna() & column.notna()).any() else column
+
+
+def _text(blob: bytes) -> tuple[str, list[str]]:
+    encoding = next((name for mark, name in MARKS.items() if blob.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and b"\0" in blob[:64]:  # every other byte of UTF-16 without its mark
+        encoding = "utf-16-le" if blob[1:2] == b"\0" else "utf-16-be"
+    try:
+        return blob.decode(encoding), []
+    except UnicodeDecodeError:
+        require(encoding == "utf-8", "it is not text")
+    try:
+        return blob.decode("cp1252"), ["it is not in UTF-8 and is read as Windows-1252"]
+    except UnicodeDecodeError:
+        raise ValueError("it is not text in UTF-8, UTF-16 or Windows-1252") from None
+
+
+def _delimiter(text: str) -> str:
+    """The sign that cuts all lines into equally many parts, as many as possible; else the one of most parts."""
+    lines = [line for line in text.splitlines()[:100] if line.strip()]
+    lines = lines[:-1] if len(text) == SNIFFED else lines  # the last is cut off
+
+    def score(sign: str) -> tuple[bool, int]:
+        try:
+            widths = [len(row) for row in csv.reader(lines, delimiter=sign)]
+        except csv.Error:
+            return False, 0
+        return len(set(widths)) == 1, widths[0] if widths else 0
+
+    scores = {sign: score(sign) for sign in DELIMITERS}
+    return max(scores, key=lambda sign: (scores[sign][1] > 1, *scores[sign]))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _plainly(error: Exception) -> str:
+    """What the parser means; our own sentences as they are."""
+    if isinstance(error, pd.errors.ParserError | csv.Error | OverflowError):
+        return (
+            "a quotation mark is not closed" if "EOF inside string" in str(error) else "its lines cannot be told apart"
+        )
+    return str(error)

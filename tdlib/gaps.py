@@ -1,0 +1,114 @@
+"""Rows that are missing, steps that are uneven, values that are not there: named with their place, or interpolated.
+
+Shapes: T rows, C channels.
+"""
+
+import numpy as np
+import pandas as pd
+from pandas.tseries import offsets
+from pandas.tseries.frequencies import to_offset
+
+from tdlib import calendar
+from tdlib.cells import short
+from tdlib.checks import require
+from tdlib.stamps import ZONE
+
+HOLIDAYS = 0.06  # of all weekdays, and as many in a row as below: where an exchange is closed, nothing is missing
+CLOSED = 4
+
+
+def evened(frame: pd.DataFrame, path: object, *, interpolate: bool, longest: int) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with even steps and without missing values, and remarks on what was done.
+
+    Without `interpolate` ValueError, in a sentence that says where and how pandas mends it, for steps that are uneven,
+    rows that are missing, and missing values; with it for gaps of more than `longest` rows, for missing values at
+    the beginning or the end, and for steps that no calendar has. Weekdays may lack holidays.
+    """
+    dated = isinstance(frame.index, pd.DatetimeIndex)
+    remarks, lacking = [], 0
+    if dated and len(frame) > 1:
+        step = calendar.frequency(frame.index)
+        require(step is not None, f"{path}: {_uneven(frame.index)}")
+        absent = _absent(frame.index, step, path)
+        if len(absent) == 0:
+            frame.index.freq = step
+        elif isinstance(step, offsets.BusinessDay) and not interpolate and _holidays(absent, frame.index):
+            remarks.append(f"{len(absent)} weekdays, such as {absent[0]:%Y-%m-%d}, have no row and count as holidays")
+        else:
+            require(interpolate, f"{path}: {_gaps(absent, frame.index, step)}")
+            lacking = len(absent)
+            frame = frame.reindex(pd.date_range(frame.index[0], frame.index[-1], freq=step, name=frame.index.name))
+    missing = frame.isna()
+    if not missing.to_numpy().any():
+        return frame, remarks
+    if not interpolate:
+        row, column = np.argwhere(missing.to_numpy())[0]
+        where = f"the first in column {short(frame.columns[column])}, row {row + 1}"
+        mends = "--missing interpolate fills them, and in pandas frame.interpolate()"
+        raise ValueError(f"{path} has {int(missing.to_numpy().sum())} missing values, {where}; {mends}")
+    _check_runs(missing, path, longest)
+    if lacking:
+        remarks.append(f"{lacking} missing rows are interpolated, and make {len(frame)} rows")
+    if cells := int(missing.to_numpy().sum()) - lacking * len(frame.columns):
+        remarks.append(f"{cells} missing values are interpolated")
+    return frame.interpolate("time" if dated else "linear"), remarks
+
+
+def _absent(index: pd.DatetimeIndex, step: offsets.BaseOffset, path: object) -> pd.DatetimeIndex:
+    """The stamps between first and last that have no row."""
+    common = index.to_series().diff().mode()[0]
+    much = (index[-1] - index[0]) / common > 20 * len(index) + 1000  # a stamp that is far off, or of another century
+    require(not much, f"{path}: {_uneven(index)}")
+    return pd.date_range(index[0], index[-1], freq=step).difference(index)
+
+
+def _holidays(absent: pd.DatetimeIndex, index: pd.DatetimeIndex) -> bool:
+    days = len(absent) + len(index)
+    longest = index.to_series().diff().max() / calendar.DAY  # of four weekdays and a weekend: 7
+    return len(absent) <= HOLIDAYS * days and longest <= CLOSED + 3
+
+
+def _uneven(index: pd.DatetimeIndex) -> str:
+    """Where the steps of stamps change that lie on no grid."""
+    steps = index.to_series().diff().iloc[1:]
+    common = steps.mode()[0]
+    row = int((steps != common).argmax())
+    found = f"row {row + 2} comes {_words(steps.iloc[row])} after row {row + 1}, at {index[row + 1]}"
+    mends = f"in pandas, frame.resample({calendar.code(to_offset(common))}).mean() evens them"
+    return f"the time stamps are uneven: {found}, where the most common step is {_words(common)}; {mends}"
+
+
+def _gaps(absent: pd.DatetimeIndex, index: pd.DatetimeIndex, step: offsets.BaseOffset) -> str:
+    """Where rows are missing, and what fills them."""
+    after = index.searchsorted(absent)  # of each missing one the rows before it
+    first, gaps = int(after[0]), len(set(after))
+    count = "1 row is missing" if len(absent) == 1 else f"{len(absent)} rows are missing"
+    several = f" in {gaps} gaps, the first" if gaps > 1 else ""
+    fills = f"--missing interpolate fills them, and in pandas frame.asfreq({calendar.code(step)}).interpolate()"
+    alone = (after == first).sum() == 1 and isinstance(step, offsets.Tick) and index.tz is None
+    spring = alone and absent[0].weekday() == 6 and absent[0].hour < 4  # a Sunday's night has an hour less
+    clock = f"; if the clock was put forward then, {ZONE}" if spring else ""
+    return f"{count}{several} after row {first}, {index[first - 1]}; {fills}{clock}"
+
+
+def _words(step: pd.Timedelta) -> str:
+    return str(step).replace(" 00:00:00", "").replace("0 days ", "")
+
+
+def _check_runs(missing: pd.DataFrame, path: object, longest: int) -> None:
+    """ValueError for a gap that is too long to be interpolated, or that has a value on one side only."""
+    for name in missing.columns[missing.any()]:
+        column = missing[name].to_numpy()
+        edges = np.flatnonzero(np.diff(np.r_[False, column, False].astype(int)))  # begin and end of each run
+        begins, ends = edges[::2], edges[1::2]
+        at_edge = "is missing at the beginning" if column[0] else "is missing at the end"
+        leave = "a value on one side only is not interpolated: leave these rows out"
+        require(not column[0] and not column[-1], f"{path}: column {short(name)} {at_edge}; {leave}")
+        run = int((ends - begins).argmax())
+        length, where = int(ends[run] - begins[run]), _place(missing.index, begins[run])
+        words = f"{path}: column {short(name)} is missing for {length} rows from {where} on"
+        require(length <= longest, f"{words}, more than --longest-gap {longest}")
+
+
+def _place(index: pd.Index, row: int) -> str:
+    return str(index[row]) if isinstance(index, pd.DatetimeIndex) else f"row {row + 1}"

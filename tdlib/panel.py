@@ -1,0 +1,54 @@
+"""The long form of several series, `unique_id, ds, y`: a row for each series and step, which become columns.
+
+Shapes: T rows, C series.
+"""
+
+import pandas as pd
+
+from tdlib import stamps
+from tdlib.cells import short
+from tdlib.checks import require
+
+LONG = ("unique_id", "ds", "y")
+
+
+def is_long(frame: pd.DataFrame) -> bool:
+    """Whether a table of cells is in long form, by the names of its columns."""
+    return set(LONG) <= {name.lower() for name in frame.columns}
+
+
+def widened(frame: pd.DataFrame, path: object, dayfirst: bool | None) -> tuple[pd.DataFrame, list[str]]:
+    """Long form as wide: a column for each series, by their common steps, and remarks.
+
+    ValueError, which names the series, for one that has a step twice, or that begins or ends apart from the first
+    one; and for further columns, such as covariates, which no model here takes.
+    """
+    frame = frame.rename(columns={name: name.lower() for name in frame.columns if name.lower() in LONG})
+    others = [short(name) for name in frame.columns if name not in LONG]
+    wanted = "no model here takes covariates: leave them out"
+    require(not others, f"{path} is in long form with the further columns {', '.join(others)}; {wanted}")
+    frame["unique_id"] = frame["unique_id"].astype("str")
+    frame, remarks = _dated(frame, path, dayfirst)
+    twice = frame.duplicated(["unique_id", "ds"])
+    row = int(twice.argmax())
+    name, when = frame["unique_id"].iloc[row], frame["ds"].iloc[row]
+    require(not twice.any(), f"{path}: series {short(name)} has {when} twice, the second time in row {row + 1}")
+    spans = frame.groupby("unique_id", sort=False)["ds"].agg(["min", "max"])
+    for name, (begin, end) in spans.iterrows():
+        for what, found, expected in (("begins", begin, spans["min"].iloc[0]), ("ends", end, spans["max"].iloc[0])):
+            apart = f"series {short(name)} {what} at {found}, and {short(spans.index[0])} at {expected}"
+            require(found == expected, f"{path}: {apart}; series of a panel must be of the same steps")
+    wide = frame.pivot(index="ds", columns="unique_id", values="y")[list(spans.index)]
+    wide.columns.name = None
+    return wide, [f"its long form holds {len(spans)} series, which become columns", *remarks]
+
+
+def _dated(frame: pd.DataFrame, path: object, dayfirst: bool | None) -> tuple[pd.DataFrame, list[str]]:
+    """The same with `ds` as time stamps; whole numbers that are no dates stay."""
+    steps = frame["ds"].drop_duplicates().sort_values().reset_index(drop=True)
+    if not pd.api.types.is_numeric_dtype(steps):
+        found, remarks = stamps.read(frame["ds"], path, dayfirst)
+    else:
+        made, remarks = stamps.numbered(steps), []
+        found = frame["ds"] if made is None else frame["ds"].map(dict(zip(steps, made, strict=True)))
+    return frame.assign(ds=found), remarks

@@ -1,0 +1,150 @@
+"""Files by what their bytes are: delimiters, decimal commas, encodings, gzip, Excel and Parquet, names of columns."""
+
+import gzip
+import io
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_csvfile import sentence
+
+from tdlib import data
+from tdlib.csvfile import parse
+
+DAYS = pd.date_range("2020-01-01", periods=30, name="Tag")
+FRAME = pd.DataFrame({"Wärme": np.arange(30) + 0.5, "Strom": np.arange(30.0) ** 2}, DAYS)
+
+
+def same(blob: bytes, *remarks: str) -> None:
+    """Whether a file holds FRAME, and what is said of it."""
+    frame, said = parse(blob, "own.csv")
+    pd.testing.assert_frame_equal(frame, FRAME, check_index_type=False, check_freq=False)
+    assert said == remarks
+
+
+def refused(blob: bytes) -> str:
+    return sentence(parse, blob, "own.csv")
+
+
+# --- text
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_delimiters_and_encodings_are_recognised(separator, encoding):
+    same(FRAME.to_csv(sep=separator).encode(encoding))
+
+
+def test_latin_1_is_read_and_that_is_said():
+    same(FRAME.to_csv().encode("latin-1"), "it is not in UTF-8 and is read as Windows-1252")
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas_are_read_and_that_is_said(separator):
+    said = "its decimal commas are read as decimal points"
+    same(FRAME.to_csv(sep=separator, decimal=",").encode(), said)
+    same(FRAME.to_csv(sep=separator, decimal=",", date_format="%d.%m.%Y").encode(), said)
+    frame, _ = parse(b"a;b\n1.234,5;1.000\n-2,5;12.000\n", "own.csv")
+    assert frame.to_numpy().tolist() == [[1234.5, 1000.0], [-2.5, 12000.0]]
+
+
+def test_a_decimal_comma_late_in_the_file_counts():
+    lines = ["a;b", *["1;2"] * 5000, "1,5;2"]
+    frame, _ = parse("\n".join(lines).encode(), "own.csv")
+    assert frame["a"].iloc[[0, -1]].tolist() == [1, 1.5]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_ends_of_lines_comments_blank_lines_and_trailing_commas_are_no_matter(end):
+    lines = FRAME.to_csv().splitlines()
+    same(end.join(lines).encode())
+    same(end.join(["# measured by hand", "#", *lines[:5], "# a break", *lines[5:], ""]).encode())
+    same(end.join(["", *lines[:5], "", *lines[5:], ""]).encode())
+    same(end.join(f"{line}," for line in lines).encode())
+    same(end.join([lines[0], *(f"{line}," for line in lines[1:])]).encode())
+    same(end.join(f"{line},," for line in lines).encode())
+    same(end.join(line.replace(",", ", ") for line in lines).encode())
+
+
+def test_columns_set_apart_by_blanks_are_read():
+    frame, _ = parse(b"load  wind\n1     2.5\n10    3\n", "own.csv")
+    assert frame.to_dict("list") == {"load": [1, 10], "wind": [2.5, 3]}
+
+
+def test_names_may_hold_delimiters_quotation_marks_and_line_ends():
+    frame, _ = parse(b'"load, MW;","a ""b""","two\nlines"\n1,2,3\n', "own.csv")
+    assert list(frame.columns) == ["load, MW;", 'a "b"', "two\nlines"]
+    assert frame.to_numpy().tolist() == [[1, 2, 3]]
+
+
+def test_gzip_is_read_by_its_bytes_and_its_name_is_cut_off(tmp_path):
+    same(gzip.compress(FRAME.to_csv().encode()))
+    (tmp_path / "own.csv.gz").write_bytes(gzip.compress(FRAME.to_csv().encode()))
+    series = data.load(str(tmp_path / "own.csv.gz"))
+    assert (series.name, series.values.tolist()) == ("own", FRAME.to_numpy().tolist())
+    assert refused(gzip.compress(b"a,b\n1,2\n" * 99)[:-9]) == "own.csv is compressed by gzip, and damaged"
+
+
+@pytest.mark.parametrize(
+    ("blob", "words"),
+    [
+        (b"a,b,a\n1,2,3\n", "own.csv: the header has 'a' more than once"),
+        (b"a, a \n1,2\n", "own.csv: the header has 'a' more than once"),
+        (b"a,,b\n1,2,3\n", "own.csv: column 2 has no name in the header"),
+        (b",b\n5,2\n4,2\n", "own.csv: column 1 has no name in the header, and is no time"),
+        (b"a;b\n1;2;3\n", "own.csv is not a CSV with a header line: row 1 has 3 values, and the header has 2"),
+        (b"a;b\n1;2\n\n1;2;3\n", "line 4 has 3 values, and the lines above have 2"),
+        (b"# no header\n1;2\n3;4\n", "own.csv has numbers in its first line, where the names of the columns belong"),
+        (b"\x00\x01\x02\x03", "own.csv is not a CSV with a header line: it is not text"),
+        (b"\xff\xfea", "own.csv is not a CSV with a header line: it is not text"),
+        (b"a\x81,b\n1,2\n", "it is not text in UTF-8, UTF-16 or Windows-1252"),
+        (b'"a,b\n1,2\n', "own.csv has a header but no rows"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "own.csv is a workbook of an old Excel: save it as .xlsx or as CSV"),
+        (b"a;b\n1,5;2\n2.5;3\n", "own.csv: column 'a', row 2 is not a number: '2.5'"),
+    ],
+)
+def test_what_is_no_table_is_one_sentence(blob, words):
+    assert words in refused(blob)
+
+
+# --- packaged
+
+
+@pytest.mark.parametrize(
+    ("start", "kind", "package"),
+    [(b"PK\x03\x04", "an Excel workbook", "openpyxl"), (b"PAR1", "a Parquet file", "pyarrow")],
+)
+def test_what_needs_a_package_names_it_and_what_is_damaged_is_said(start, kind, package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    assert refused(start + b"rest") == f"own.csv is {kind}; reading it needs {package}: pip install {package}"
+
+
+def packed(write: str, package: str, frame: pd.DataFrame, **how) -> bytes:
+    pytest.importorskip(package)
+    buffer = io.BytesIO()
+    getattr(frame, write)(buffer, **how)
+    return buffer.getvalue()
+
+
+def test_parquet_is_read_with_its_index_or_a_column_of_dates():
+    pytest.importorskip("pyarrow")
+    same(packed("to_parquet", "pyarrow", FRAME))
+    same(packed("to_parquet", "pyarrow", FRAME.reset_index()))
+    numbered = packed("to_parquet", "pyarrow", FRAME.reset_index(drop=True))
+    assert parse(numbered, "own.parquet").values.to_numpy().tolist() == FRAME.to_numpy().tolist()
+    assert refused(numbered[:-20]) == "own.csv is a Parquet file, and cannot be read as one"
+
+
+def test_excel_is_read_as_its_first_sheet():
+    pytest.importorskip("openpyxl")
+    same(packed("to_excel", "openpyxl", FRAME))
+    same(packed("to_excel", "openpyxl", FRAME.reset_index(), index=False))
+    blob = packed("to_excel", "openpyxl", pd.DataFrame([["a", "a"], [1, 2]]), index=False, header=False)
+    assert refused(blob) == "own.csv: the header has 'a' more than once"
+    buffer = io.BytesIO()
+    with pd.ExcelWriter(buffer, engine="openpyxl") as book:
+        FRAME.to_excel(book, sheet_name="data")
+        FRAME.to_excel(book, sheet_name="copy")
+    same(buffer.getvalue(), "the first of its 2 sheets is read, 'data'")
+    assert refused(blob[:-20]) == "own.csv is an Excel workbook, and cannot be read as one"

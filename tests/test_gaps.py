@@ -1,0 +1,113 @@
+"""Rows that are missing and steps that are uneven: refused with their place, or filled and counted."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_csvfile import sentence
+
+from tdlib.csvfile import Reading, parse
+
+HOURS = pd.date_range("2015-03-01", periods=40, freq="h", name="date")
+USUAL, FILL = Reading(), Reading(missing="interpolate")
+
+
+def blob(index: pd.DatetimeIndex, **columns) -> bytes:
+    """A file of a channel that says how many hours it is since the first stamp."""
+    hours = (index - index[0]) / pd.Timedelta(hours=1)
+    return pd.DataFrame(columns or {"a": hours}, index).to_csv().encode()
+
+
+def refused(data: bytes, how: Reading = USUAL) -> str:
+    return sentence(parse, data, "own.csv", how)
+
+
+def test_a_gap_is_named_with_its_place_and_what_fills_it():
+    words = refused(blob(HOURS.delete(range(10, 15))))
+    fills = "--missing interpolate fills them, and in pandas frame.asfreq('h').interpolate()"
+    assert words == f"own.csv: 5 rows are missing after row 10, 2015-03-01 09:00:00; {fills}"
+    every_tenth = refused(blob(HOURS.delete([9, 19, 29])))
+    assert "3 rows are missing in 3 gaps, the first after row 9, 2015-03-01 08:00:00" in every_tenth
+    assert "1 row is missing after row 9" in refused(blob(HOURS.delete(9)))
+
+
+@pytest.mark.parametrize("step", ["h", "D", "B", "W-TUE", "MS", "QE", pd.DateOffset(months=1)])
+def test_what_the_sentence_says_mends_the_file(step):
+    index = pd.date_range("2015-03-04", periods=40, freq=step, name="date").delete([7, 8, 30, 31, 32, 33, 34, 35])
+    words = refused(blob(index))
+    code = words[words.index("frame.asfreq") :]
+    frame = pd.DataFrame({"a": np.arange(len(index))}, index)
+    mended = eval(code, {"frame": frame, "pd": pd})
+    assert parse(blob(mended.index), "own.csv").values.index.freq == pd.tseries.frequencies.to_offset(step)
+
+
+def test_missing_rows_are_interpolated_in_time_and_counted():
+    frame, remarks = parse(blob(HOURS.delete([3, 10, 11, 12])), "own.csv", FILL)
+    assert frame["a"].tolist() == pytest.approx(range(40))
+    assert list(frame.index) == list(HOURS)
+    assert (frame.index.freq, frame.index.name) == (HOURS.freq, "date")
+    assert remarks == ("4 missing rows are interpolated, and make 40 rows",)
+
+
+def test_missing_values_are_interpolated_and_counted_apart_from_rows():
+    values = np.arange(40.0)
+    values[[5, 6, 20]] = np.nan
+    file = blob(HOURS, a=values, b=1.0)
+    assert "has 3 missing values, the first in column 'a', row 6; --missing interpolate fills them" in refused(file)
+    frame, remarks = parse(file, "own.csv", FILL)
+    assert frame["a"].tolist() == pytest.approx(range(40))
+    assert remarks == ("3 missing values are interpolated",)
+    rows = pd.read_csv(io.BytesIO(file)).drop(index=[30])
+    frame, remarks = parse(rows.to_csv(index=False).encode(), "own.csv", FILL)
+    assert remarks == ("1 missing rows are interpolated, and make 40 rows", "3 missing values are interpolated")
+
+
+def test_rows_without_dates_are_interpolated_by_their_number():
+    frame, _ = parse(b"a,b\n1,1\n,2\n4,3\n", "own.csv", FILL)
+    assert frame["a"].tolist() == [1, 2.5, 4]
+
+
+def test_a_long_gap_and_one_at_an_end_are_not_filled():
+    words = "own.csv: column 'a' is missing for 5 rows from 2015-03-01 10:00:00 on, more than --longest-gap 4"
+    assert refused(blob(HOURS.delete(range(10, 15))), Reading(missing="interpolate", longest_gap=4)) == words
+    assert parse(blob(HOURS.delete(range(10, 15))), "own.csv", Reading(missing="interpolate", longest_gap=5))
+    for row, where in ((0, "beginning"), (39, "end")):
+        values = np.arange(40.0)
+        values[row] = np.nan
+        assert f"column 'a' is missing at the {where}; a value on one side" in refused(blob(HOURS, a=values), FILL)
+
+
+def test_uneven_steps_are_named_with_their_place():
+    index = HOURS.to_series().reset_index(drop=True)
+    index[5] += pd.Timedelta(minutes=7)
+    words = refused(blob(pd.DatetimeIndex(index, name="date"), a=1.0))
+    assert "uneven: row 6 comes 01:07:00 after row 5, at 2015-03-01 05:07:00, where the most common step is" in words
+    assert "frame.resample('h').mean() evens them" in words
+
+
+def test_a_stamp_of_another_century_is_uneven_and_takes_no_memory():
+    seconds = pd.date_range("2015-03-01", periods=40, freq="s", name="date")
+    words = refused(blob(seconds.append(pd.DatetimeIndex(["2215-03-01"])).rename("date"), a=1.0))
+    assert "row 41 comes " in words
+
+
+def test_the_hour_that_summer_time_leaves_out_is_explained():
+    night = pd.date_range("2020-03-29", periods=6, freq="h", name="date").delete(2)
+    assert "if the clock was put forward then, in pandas, frame.tz_localize('Europe/Berlin'" in refused(blob(night))
+    frame, _ = parse(blob(night), "own.csv", FILL)
+    assert len(frame) == 6
+
+
+def test_holidays_are_no_gaps_and_are_counted():
+    days = pd.bdate_range("2019-12-02", periods=300, name="date")
+    open_ = days.drop([pd.Timestamp("2019-12-25"), pd.Timestamp("2020-01-01")])
+    frame, remarks = parse(blob(open_), "own.csv")
+    assert len(frame) == 298
+    assert remarks == ("2 weekdays, such as 2019-12-25, have no row and count as holidays",)
+    assert len(parse(blob(open_), "own.csv", FILL).values) == 300
+    assert "10 rows are missing after row 10" in refused(blob(days.delete(range(10, 20))))
+
+
+def test_a_wrong_way_of_reading_is_refused():
+    assert sentence(lambda: Reading(missing="drop")) == "missing knows refuse, interpolate; got 'drop'"

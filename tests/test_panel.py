@@ -1,0 +1,59 @@
+"""Series in long form become columns, or the one that does not fit is named."""
+
+import pandas as pd
+import pytest
+from test_csvfile import sentence
+
+from tdlib.csvfile import Reading, parse
+
+DAYS = pd.date_range("2020-01-31", periods=20, freq="ME")
+
+
+def long(**series) -> pd.DataFrame:
+    """A panel: for each series the stamps that it has; its values count up."""
+    parts = [pd.DataFrame({"unique_id": name, "ds": list(at), "y": range(len(at))}) for name, at in series.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def blob(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False).encode()
+
+
+def refused(frame: pd.DataFrame) -> str:
+    return sentence(parse, blob(frame), "own.csv")
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_a_panel_becomes_a_column_for_each_series(shuffled):
+    frame = long(b=DAYS, a=DAYS)
+    frame = frame.sort_values("ds", kind="stable") if shuffled else frame
+    wide, remarks = parse(blob(frame), "own.csv")
+    assert list(wide.columns) == ["b", "a"]
+    assert (list(wide.index), wide.index.freqstr, wide.index.name) == (list(DAYS), "ME", "ds")
+    assert wide["a"].tolist() == list(range(20))
+    assert remarks == ("its long form holds 2 series, which become columns",)
+    assert list(parse(blob(frame), "own.csv", Reading(columns=("a",))).values) == ["a"]
+
+
+def test_steps_may_be_numbers_and_dates_day_first():
+    wide, _ = parse(blob(long(a=range(20), b=range(20))), "own.csv")
+    assert isinstance(wide.index, pd.RangeIndex)
+    wide, _ = parse(blob(long(a=DAYS.strftime("%d/%m/%Y"), b=DAYS.strftime("%d/%m/%Y"))), "own.csv")
+    assert list(wide.index) == list(DAYS)
+    wide, _ = parse(blob(long(a=range(1990, 2010), b=range(1990, 2010))), "own.csv")
+    assert wide.index.freqstr == "YS-JAN"
+
+
+def test_a_series_that_does_not_fit_is_named():
+    shifted = refused(long(a=DAYS, b=DAYS[1:]))
+    assert "series 'b' begins at 2020-02-29 00:00:00, and 'a' at 2020-01-31 00:00:00" in shifted
+    short = refused(long(a=DAYS, b=DAYS[:-1]))
+    assert "series 'b' ends at 2021-07-31 00:00:00, and 'a' at 2021-08-31 00:00:00" in short
+    twice = refused(long(a=DAYS, b=[*DAYS, DAYS[3]]))
+    assert "series 'b' has 2020-04-30 00:00:00 twice, the second time in row 41" in twice
+    assert "column 'b', row 6" in refused(long(a=DAYS, b=DAYS.delete(5)))
+
+
+def test_covariates_are_refused():
+    words = refused(long(a=DAYS).assign(temperature=1.0, price=2.0))
+    assert "long form with the further columns 'temperature', 'price'; no model here takes covariates" in words

@@ -1,0 +1,210 @@
+"""Which column holds the time, and how its cells are read: the whole column decides, and what stays open is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_csvfile import sentence
+
+from tdlib import csvfile
+from tdlib.csvfile import Reading, parse
+
+MONTHS = pd.date_range("2015-03-01", periods=30, freq="MS")
+DAYS = pd.date_range("2015-03-01", periods=40, freq="D")
+HOURS = pd.date_range("2015-03-01", periods=40, freq="h")
+
+
+def read(cells, name: str = "date", **how) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """A file of one channel beside these cells of time."""
+    lines = [f"{name};a", *(f"{cell};{row}.5" for row, cell in enumerate(cells))]
+    return parse("\n".join(lines).encode(), "own.csv", Reading(**how))
+
+
+def refused(cells, **how) -> str:
+    return sentence(lambda: read(cells, **how))
+
+
+# --- text
+
+
+@pytest.mark.parametrize(
+    ("index", "form"),
+    [
+        (MONTHS, "%Y-%m-%d"),
+        (MONTHS, "%Y-%m"),
+        (MONTHS, "%Y/%m"),
+        (MONTHS, "%m/%Y"),
+        (MONTHS, "%d/%m/%Y"),
+        (MONTHS, "%m/%d/%Y"),
+        (MONTHS, "%d.%m.%y"),
+        (MONTHS, "%b-%y"),
+        (MONTHS, "%B %Y"),
+        (MONTHS, "%Y %b"),
+        (DAYS, "%Y.%m.%d"),
+        (DAYS, "%d.%m.%Y"),
+        (DAYS, "%m-%d-%y"),
+        (DAYS, "%y-%m-%d"),
+        (DAYS, "%d-%b-%Y"),
+        (DAYS, "%d %B %y"),
+        (DAYS, "%b %d, %Y"),
+        (HOURS, "%d/%m/%Y %H:%M"),
+        (HOURS, "%m/%d/%Y %I:%M %p"),
+        (HOURS, "%d.%m.%Y %H.%M.%S"),
+        (HOURS, "%Y/%m/%d %H:%M:%S.%f"),
+    ],
+)
+def test_dates_are_read_as_they_were_written(index, form):
+    frame, _ = read(index.strftime(form))
+    assert list(frame.index) == list(index)
+    assert frame.index.freq == index.freq
+    assert frame.index.name == "date"
+
+
+@pytest.mark.parametrize("form", ["{0.year}Q{0.quarter}", "Q{0.quarter} {0.year}", "{0.year}-Q{0.quarter}"])
+def test_quarters_are_read(form):
+    quarters = pd.date_range("2015-04-01", periods=9, freq="QS")
+    frame, _ = read(map(form.format, quarters))
+    assert list(frame.index) == list(quarters)
+    assert frame.index.freqstr.startswith("QS")
+
+
+def test_weeks_of_the_year_are_read():
+    weeks = pd.date_range("2014-12-29", periods=60, freq="W-MON")
+    frame, _ = read(weeks.strftime("%G-W%V"))
+    assert (list(frame.index), frame.index.freqstr) == (list(weeks), "W-MON")
+
+
+def test_a_spreadsheet_may_leave_midnight_out():
+    cells = [f"{hour:%d.%m.%Y %H:%M}".replace(" 00:00", "") for hour in HOURS]
+    assert list(read(cells)[0].index) == list(HOURS)
+
+
+def test_the_whole_column_decides_between_day_and_month_and_that_is_said():
+    frame, remarks = read(MONTHS.strftime("%d/%m/%Y"))
+    assert list(frame.index) == list(MONTHS)
+    assert remarks == ("its dates are read with the day first, as only so they rise in even steps",)
+    _, remarks = read(MONTHS.strftime("%m/%d/%Y"))
+    assert remarks == ("its dates are read with the month first, as only so they rise in even steps",)
+    _, remarks = read(DAYS.strftime("%d/%m/%Y"))  # there is no month 13
+    assert remarks == ()
+
+
+def test_what_may_be_read_in_two_ways_is_refused_and_decided_by_an_option():
+    cells = MONTHS[:10].strftime("%d/%m/%Y")  # ten months, or the first ten days of January
+    words = "'01/12/2015' in column 'date' may be 2015-12-01 or 2015-01-12: say --dayfirst or --no-dayfirst"
+    assert words in refused(cells)
+    assert list(read(cells, dayfirst=True)[0].index) == list(MONTHS[:10])
+    assert list(read(cells, dayfirst=False)[0].index) == list(pd.date_range("2015-01-03", periods=10))
+    assert "row 13 is not a time stamp: '13/03/2015'" in refused(DAYS.strftime("%d/%m/%Y"), dayfirst=False)
+
+
+def test_days_that_read_the_same_either_way_are_not_ambiguous():
+    assert list(read(["01/01/2015", "02/02/2015"])[0].index) == [pd.Timestamp(2015, 1, 1), pd.Timestamp(2015, 2, 2)]
+
+
+@pytest.mark.parametrize("first", ["1948-03-01", "1965-03-01", "1995-03-01"])
+def test_years_of_two_digits_rise_and_end_before_the_year_after_next(first):
+    index = pd.date_range(first, periods=300, freq="MS")
+    frame, remarks = read(index.strftime("%d/%m/%y"))
+    assert list(frame.index) == list(index)
+    assert f"its years of two digits are read as {first[:4]} to {index[-1].year}" in remarks
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["yesterday", "today"], "row 1 is not a time stamp: 'yesterday'; write it as 2020-01-31 or 2020-01-31 13:00"),
+        (["01/02/2015", "13/13/2015"], "row 2 is not a time stamp: '13/13/2015'"),
+        (["2015-Q1", "2015-Q5"], "row 2 is not a time stamp: '2015-Q5'"),
+        (["2015-01-31", ""], "row 2 is not a time stamp: nan"),
+        (["2015-01-03", "2015-01-02", "2015-01-01"], "in pandas, frame.sort_index() turns the rows round"),
+        (["2020-10-25 01:00", "2020-10-25 02:00", "2020-10-25 02:00"], "if the clock was put back then, in pandas"),
+    ],
+)
+def test_what_is_no_time_is_named_with_its_row(cells, words):
+    assert words in refused(cells)
+
+
+# --- numbers
+
+
+@pytest.mark.parametrize("name", ["date", "Year", "Jahr"])
+def test_years_are_time(name):
+    frame, remarks = read(range(1960, 2000), name=name)
+    assert list(frame.index) == list(pd.date_range("1960-01-01", periods=40, freq="YS"))
+    assert (frame.index.name, list(frame.columns)) == (name, ["a"])
+    assert remarks == ("the first column is read as time stamps, from 1960-01-01 00:00:00 to 1999-01-01 00:00:00",)
+
+
+def test_months_in_six_digits_are_time():
+    assert list(read(MONTHS.strftime("%Y%m"))[0].index) == list(MONTHS)
+
+
+@pytest.mark.parametrize(("index", "size"), [(DAYS, 1), (HOURS, 24)])
+def test_the_days_that_excel_counts_are_time(index, size):
+    since = (index - pd.Timestamp("1899-12-30")) / pd.Timedelta(days=1)
+    frame, remarks = read(since)
+    assert list(frame.index) == list(index)
+    assert frame.index.freq == index.freq
+    assert remarks[0].startswith("the first column is read as time stamps, from 2015-03-01")
+
+
+def test_a_first_column_that_only_may_be_time_stays_a_channel_and_that_is_said():
+    frame, remarks = read(range(1960, 2000), name="x")
+    assert list(frame.columns) == ["x", "a"]
+    assert remarks == ("column 'x' rises evenly and is read as a channel; --columns leaves it out",)
+    _, remarks = read(range(1_600_000_000, 1_600_036_000, 3600), name="x")
+    assert remarks == ("column 'x' looks like time stamps and is read as a channel; --time 'x' makes them the time",)
+    frame, _ = read(range(1_600_000_000, 1_600_036_000, 3600), name="x", time="x")
+    assert (list(frame.columns), frame.index.freqstr) == (["a"], "h")
+
+
+# --- which column
+
+
+def table(**columns) -> bytes:
+    return pd.DataFrame(columns).to_csv(index=False).encode()
+
+
+WORDS = DAYS.strftime("%Y-%m-%d")
+NUMBERS = np.arange(40) % 7
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_time_in_another_place_is_found_and_that_is_said(place):
+    columns = {"a": NUMBERS, "b": NUMBERS}
+    names = list(columns)
+    names.insert(place, "when")
+    frame, remarks = parse(table(**{name: columns.get(name, WORDS) for name in names}), "own.csv")
+    assert (list(frame.index), frame.index.name, list(frame.columns)) == (list(DAYS), "when", ["a", "b"])
+    assert remarks == (f"the time stamps are those of column {place + 1}, 'when'",)
+
+
+def test_of_several_columns_of_dates_one_is_chosen():
+    blob = table(a=NUMBERS, begin=WORDS, end=WORDS)
+    words = "columns 'begin' and 'end' hold dates: --time NAME says which are the time stamps"
+    assert words in sentence(lambda: parse(blob, "own.csv"))
+    frame, _ = parse(blob, "own.csv", Reading(time="end", columns=("a",)))
+    assert (frame.index.name, list(frame.columns)) == ("end", ["a"])
+    frame, _ = parse(table(a=NUMBERS, issued=WORDS, date=WORDS), "own.csv", Reading(columns=("a",)))
+    assert frame.index.name == "date"
+    assert "no column 'noon'; it has a, begin, end" in sentence(lambda: parse(blob, "own.csv", Reading(time="noon")))
+
+
+def test_a_day_and_a_time_of_day_in_two_columns_are_one():
+    blob = table(Date=HOURS.strftime("%d/%m/%Y"), Time=HOURS.strftime("%H:%M:%S"), a=NUMBERS)
+    frame, _ = parse(blob, "own.csv")
+    assert (list(frame.index), frame.index.name, list(frame.columns)) == (list(HOURS), "Date", ["a"])
+
+
+def test_channels_are_chosen_in_their_order_and_others_may_hold_anything():
+    blob = table(date=WORDS, site="north", a=NUMBERS, b=NUMBERS)
+    assert "'site', row 1 is not a number: 'north'; --columns" in sentence(lambda: parse(blob, "own.csv"))
+    frame, _ = parse(blob, "own.csv", Reading(columns=("b", "a")))
+    assert list(frame.columns) == ["b", "a"]
+    words = "own.csv has no column 'c'; it has site, a, b"
+    assert sentence(lambda: parse(blob, "own.csv", Reading(columns=("c",)))) == words
+
+
+def test_read_frame_takes_the_options(tmp_path):
+    (tmp_path / "own.csv").write_bytes(table(date=WORDS, a=NUMBERS, b=NUMBERS))
+    assert list(csvfile.read_frame(tmp_path / "own.csv", Reading(columns=("b",))).values) == ["b"]
