@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tdlib import committee, data, models
+from tdlib import calendar, committee, data, models
 from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.config import PATIENCE, RunConfig
@@ -71,7 +71,8 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
             several = {"committee": _committee(config, objective.teacher.moments, test)}
         model.cpu()
     scaling = {name: getattr(splits, name).tolist() for name in ("mean", "deviation", "constant")}
-    about = {"config": config.to_dict(), "channels": list(series.channels), **scaling}
+    step = calendar.length(calendar.frequency(series.index))
+    about = {"config": config.to_dict(), "channels": list(series.channels), "step": step, **scaling}
     store.write_weights(config.id, model.state_dict(), about)
     shutil.rmtree(store.outputs(config.id), ignore_errors=True)  # they belonged to earlier weights
     row = {
@@ -161,7 +162,8 @@ def _teacher(
 def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:
     """The trained model of a run, in evaluation mode, and what describes it; None where its weights are not there.
 
-    The description holds `config`, `channels`, and the scaling `mean` and `deviation` [C], and which are `constant`.
+    The description holds `config`, `channels` and which are `constant`, the `step` of the time stamps in words, and the
+    scaling `mean` and `deviation` [C].
     """
     found = store.read_weights(id)
     if found is None:
