@@ -20,6 +20,7 @@ import tarfile
 import urllib.request
 from pathlib import Path
 
+import knobs  # beside this file
 import nbformat
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +67,7 @@ def main() -> None:
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         _notebook(path, lines[path.stem])
     _reference()
+    knobs.write(ROOT / "results", STATIC / "knobs-data.js")
     mathjax(STATIC / "mathjax")
     sphinx = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
     places = ["-c", HERE, "-d", ROOT / "build/book-doctrees", SOURCES, OUT]
