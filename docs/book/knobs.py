@@ -1,7 +1,7 @@
 """What the page with knobs shows: one real window, and what its teacher, the plain student and sixteen others forecast.
 
-The window is the one that every page draws (`analysis.example`), with all its channels; the sixteen students are the grid
-of alpha and beta of page 09. All of it is in the committed rows.
+The window is the one that every page draws (`analysis.example`), with all its channels; the sixteen students are the
+grid of alpha and beta of page 09. All of it is in the committed rows.
 """
 
 import json
