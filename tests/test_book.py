@@ -8,12 +8,12 @@ import tomllib
 import urllib.request
 from pathlib import Path
 
-import build
-import conf
-import knobs
 import numpy as np
 import pytest
 
+import build
+import conf
+import knobs
 from tdlib import rows
 from tdlib.store import Store
 

@@ -20,8 +20,9 @@ import tarfile
 import urllib.request
 from pathlib import Path
 
-import knobs  # beside this file
 import nbformat
+
+import knobs  # beside this file
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "docs/book"

@@ -74,12 +74,12 @@ const PAIRS = [
 const LINES = {
   // colours and dashes of every figure of this book
   truth: { label: "truth", colour: "currentColor", dashes: "" },
-  teacher: { label: KNOBS.teacher, colour: "#E69F00", dashes: "7 4" },
-  plain: { label: "MLP", colour: "#0072B2", dashes: "2 3" },
-  distilled: { label: `MLP from ${KNOBS.teacher}`, colour: "#009E73", dashes: "" },
+  teacher: { label: `teacher, ${KNOBS.teacher}`, colour: "#E69F00", dashes: "7 4" },
+  plain: { label: "plain MLP", colour: "#0072B2", dashes: "2 3" },
+  distilled: { label: "distilled MLP", colour: "#009E73", dashes: "" },
 };
 const element = (id) => document.getElementById(`knob-${id}`);
-const number = (value) => (value === 0 || value >= 1e-4 ? value.toFixed(6) : value.toExponential(3));
+const number = (value) => (value === 0 || value >= 1e-4 ? value.toFixed(6) : value.toExponential(1));
 
 /** Where the knobs stand. */
 function settings() {
@@ -116,10 +116,10 @@ function compare(chosen) {
 }
 
 /** Curves by name as an SVG as wide as its place, so that its letters stay legible on a small screen. */
-function chart(place, curves, { title, ticks, height }) {
-  const [width, left, bottom, top] = [place.clientWidth, 42, 20, 20];
+function chart(place, curves, { title, ticks, height, from = Infinity }) {
+  const [width, left, bottom, top] = [place.clientWidth, 42, 20, 22];
   const values = Object.values(curves).flat();
-  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const [low, high] = [Math.min(from, ...values), Math.max(...values)];
   const count = curves.truth.length;
   const x = (i) => left + ((i + 0.5) / count) * (width - left - 6);
   const y = (value) => height - bottom - ((value - low) / (high - low || 1)) * (height - bottom - top);
@@ -130,7 +130,7 @@ function chart(place, curves, { title, ticks, height }) {
   };
   const text = (at, down, words, anchor) => `<text x="${at}" y="${down}" text-anchor="${anchor}">${words}</text>`;
   const marks = ticks.map(([i, words]) => text(x(i), height - 4, words, "middle"));
-  const ends = [low, high].map((value) => text(left - 4, y(value) + 4, value.toPrecision(2), "end"));
+  const ends = [low, high].map((value) => text(left - 4, y(value) + 4, value.toFixed(2), "end"));
   return `<svg role="img" aria-label="${title}" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
     ${text(left, 13, title, "start")}${marks.join("")}${ends.join("")}${Object.keys(curves).map(line).join("")}</svg>`;
 }
@@ -154,7 +154,7 @@ function draw() {
   const periods = over((x) => logPeriods(x, temperature).map(Math.exp));
   const ticks = [96, 24, 12, 8, 6, 4, 3, 2].map((period) => [KNOBS.horizon / period - 1, String(period)]);
   const title = "share of each period (in steps)";
-  element("periods").innerHTML = chart(element("periods"), periods, { title, ticks, height: 200 });
+  element("periods").innerHTML = chart(element("periods"), periods, { title, ticks, height: 200, from: 0 });
 
   tabulate(compare(chosen), scales);
   element("run").textContent =
@@ -165,7 +165,7 @@ function draw() {
 function tabulate(columns, scales) {
   const row = (name, values) =>
     `<tr><th scope="row">${name}</th>${values.map((value) => `<td>${number(value)}</td>`).join("")}</tr>`;
-  const head = columns.map(({ pair: [a, b] }) => `<th scope="col">${LINES[a].label}, by ${LINES[b].label}</th>`);
+  const head = columns.map(({ pair: [a, b] }) => `<th scope="col">${a}, by ${b}</th>`);
   const errors = Array.from({ length: scales + 1 }, (_, m) => row(`MSE at scale ${m}`, columns.map((c) => c.errors[m])));
   element("head").innerHTML = `<tr><td></td>${head.join("")}</tr>`;
   element("body").innerHTML = [
