@@ -235,7 +235,7 @@ def _forecast(options: argparse.Namespace) -> None:
     record = options.store / RECORD
     check_output(options.out, record, inputs=[options.csv], force=options.force)
     made = forecast_csv(options.id, options.store, options.csv)
-    write_atomically((options.out, made.to_csv(float_format="%.6g").encode()))
+    write_atomically((options.out, made.to_csv(float_format="%.12g").encode()))
     note_written(options.out, record)
     print(f"{len(made)} steps after the last row of {options.csv} are in {options.out}")
 

@@ -5,16 +5,21 @@
 Shapes: T rows, C channels.
 """
 
+import argparse
+import contextlib
 import io
 import re
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from tdlib import calendar
 from tdlib.checks import require
+from tdlib.files import write_atomically
 
 # names, in lower case, under which a first column of rising whole numbers is no measurement
 TIMES = ("", "date", "datetime", "time", "timestamp", "time_stamp", "ts", "unix", "unixtime", "unix_time", "epoch")
@@ -23,19 +28,41 @@ UNITS = {"s": (1e8, 1e10), "ms": (1e11, 1e13), "us": (1e14, 1e16), "ns": (1e17, 
 CALENDAR = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by its digits
 
 
-class Table(NamedTuple):
-    """What a CSV holds; `remark` says what was made of a first column of numbers that is no channel, else ""."""
+@dataclass(frozen=True)
+class Reading:
+    """How a file is read where its own look leaves a choice; every default lets the file decide.
 
-    values: np.ndarray  # float32 [T, C]
-    index: pd.DatetimeIndex | None
-    channels: tuple[str, ...]
-    blob: bytes
-    remark: str
+    dayfirst       whether 03/04/2015 is the third of April; None infers it from the whole column
+    missing        "refuse" missing rows and values, or "interpolate" them
+    longest_gap    as many rows one after another may be interpolated
+    columns        the channels, in this order; all where none is named
+    time           the name of the column of time stamps
+    """
+
+    dayfirst: bool | None = None
+    missing: str = "refuse"
+    longest_gap: int = 24
+    columns: tuple[str, ...] = ()
+    time: str = ""
 
 
-def read(path: str | Path) -> Table:
-    """The table of a CSV; ValueError, in one sentence, for whatever is wrong with it (see `data.read_csv`)."""
-    blob = _bytes(path)
+class Frame(NamedTuple):
+    """What a file holds: float64 `values` by time stamps (or numbered rows), and what was made of it, in sentences."""
+
+    values: pd.DataFrame
+    remarks: tuple[str, ...]
+
+
+def read_frame(path: str | Path, how: Reading = Reading()) -> Frame:
+    """The table of a file; ValueError, in one sentence, for whatever is wrong with it (see `data.read_csv`).
+
+    Its index is a DatetimeIndex under the name of its column, with `freq` where the steps are even, or a RangeIndex.
+    """
+    return parse(content(path), path, how)
+
+
+def parse(blob: bytes, path: str | Path, how: Reading = Reading()) -> Frame:
+    """`read_frame` of a file's bytes; `path` names it in what is said."""
     frame = _parse(blob, path)
     index, remark = _first_column(frame, path)
     require(len(frame.columns) > 0, f"{path} has no column of numbers")
@@ -47,20 +74,57 @@ def read(path: str | Path) -> Table:
             cell = _short(frame[column][row])
             raise ValueError(f"{path}: column {_short(column)}, row {row + 1} is not a number: {cell}")
         frame[column] = numbers
-    with np.errstate(over="ignore"):  # what float32 cannot hold counts as infinite
-        values = frame.to_numpy(np.float32)
-    bad = ~np.isfinite(values)
+    frame = frame.astype(np.float64)
+    with np.errstate(over="ignore"):
+        bad = ~np.isfinite(frame.to_numpy().astype(np.float32))  # models compute in float32: 1e39 counts as infinite
     if bad.any():
         row, column = np.argwhere(bad)[0]
         first = f"the first in column {_short(frame.columns[column])}, row {row + 1}"
         raise ValueError(f"{path} has {bad.sum()} missing or infinite values, {first}")
-    return Table(values, index, tuple(map(str, frame.columns)), blob, remark)
+    frame.columns = frame.columns.map(str)
+    if index is not None:
+        frame.index = index
+    return Frame(frame, (remark,) if remark else ())
 
 
-def _bytes(path: str | Path) -> bytes:
+def write_canonical(frame: pd.DataFrame, path: str | Path) -> None:
+    """A frame as `read_frame` gives it, in a CSV that it reads back exactly: ISO dates, every digit, no missing cell.
+
+    ValueError where the place cannot be written.
+    """
+    dated = isinstance(frame.index, pd.DatetimeIndex)
+    first = str(frame.columns[0]).strip().lower()
+    if not dated and first in (*TIMES, *COUNTS):  # it would be taken for what it is called: the rows are counted first
+        frame = frame.set_axis(pd.RangeIndex(len(frame), name="row"))
+        dated = True
+    write_atomically((Path(path), frame.to_csv(index=dated).encode()))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a command that reads somebody's file; `given` makes a `Reading` of them."""
+    usual = Reading()
+    first = "whether 03/04/2015 is the third of April (default: what suits the whole column)"
+    parser.add_argument("--dayfirst", action=argparse.BooleanOptionalAction, default=usual.dayfirst, help=first)
+    missing = "what to do about missing rows and values (default: %(default)s)"
+    parser.add_argument("--missing", choices=("refuse", "interpolate"), default=usual.missing, help=missing)
+    gap = "as many rows one after another may be interpolated (default: %(default)s)"
+    parser.add_argument("--longest-gap", type=int, default=usual.longest_gap, metavar="ROWS", help=gap)
+    parser.add_argument("--columns", metavar="A,B", help="the columns to forecast (default: all)")
+    parser.add_argument("--time", metavar="NAME", default=usual.time, help="the column of time stamps")
+
+
+def given(options: argparse.Namespace) -> Reading:
+    """The `Reading` that the options of `add_options` ask for; ValueError for a gap below 1."""
+    require(options.longest_gap >= 1, f"--longest-gap must be at least 1, got {options.longest_gap}")
+    columns = tuple(name.strip() for name in (options.columns or "").split(",") if name.strip())
+    return Reading(options.dayfirst, options.missing, options.longest_gap, columns, options.time)
+
+
+def content(path: str | Path) -> bytes:
+    """The bytes of a file; ValueError where it cannot be read. A pipe or a device may never end, and is refused."""
     try:
         place = Path(path)
-        if place.exists() and not place.is_dir():  # a pipe or a device may never end
+        if place.exists() and not place.is_dir():
             require(place.is_file(), f"cannot read {path}: it is not a regular file")
         return place.read_bytes()
     except OSError as error:
@@ -116,6 +180,7 @@ def _first_column(frame: pd.DataFrame, path: str | Path) -> tuple[pd.DatetimeInd
         return None, ""
     if name in TIMES and (stamps := _numbered_time(numbers)) is not None:
         frame.pop(column.name)
+        stamps = _regular(stamps.rename(_own_name(column)))
         return stamps, f"the first column is read as time stamps, from {stamps[0]} to {stamps[-1]}"
     if name in TIMES or (numbers[1:] - numbers[:-1] == 1).all():
         frame.pop(column.name)
@@ -161,7 +226,18 @@ def _time_stamps(column: pd.Series, path: str | Path) -> pd.DatetimeIndex:
         row = int(np.argmax(steps)) + 1
         fault = "repeats" if stamps[row] == stamps[row - 1] else "is earlier than"
         raise ValueError(f"{path}: the time stamp of row {row + 1}, {column[row]}, {fault} the one before it")
-    return pd.DatetimeIndex(stamps)
+    return _regular(pd.DatetimeIndex(stamps).rename(_own_name(column)))
+
+
+def _own_name(column: pd.Series) -> str | None:
+    return None if column.name == "Unnamed: 0" else str(column.name)
+
+
+def _regular(stamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """The same with their `freq`, where none is missing."""
+    with contextlib.suppress(ValueError):
+        stamps.freq = calendar.frequency(stamps)
+    return stamps
 
 
 def _short(value: object) -> str:

@@ -18,12 +18,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tdlib import csvfile
+from tdlib import calendar, csvfile
 
 
 @dataclass(frozen=True)
 class Series:
-    """A multivariate series: `values` float32 [T, C] in the units of its source."""
+    """A multivariate series: `values` [T, C] in the units of its source; float32, but a CSV's are float64."""
 
     values: np.ndarray
     index: pd.DatetimeIndex | None
@@ -56,7 +56,6 @@ _FILES = {
     "Solar": _File("solar_AL.txt.gz", _SOLAR, "1ae9329c3e1032acbb8dd080bfc397c44507006812a715d2788f172820489a1c"),
 }
 _PERIODS = {"ETTm1": 96, "ETTm2": 96, "Weather": 144, "Solar": 144}  # a day of 15 or 10 minutes; the rest are hourly
-_CALENDAR = ((1, 7), (7, 52), (365.25 / 12, 12), (365.25 / 4, 4))  # days of a step, steps until it is the same again
 _NYC_SHA256 = "5d1ea2548a3941eac0b4a9ca70805daa9fa49bbb711a0c7557b2bba0bd7c3f64"
 
 
@@ -98,29 +97,19 @@ def checksum(name: str) -> str:
     if name in names():
         return _NYC_SHA256 if name == "nyc_weather" else synthetic().sha256
     check_name(name)
-    table = csvfile.read(name)
-    return _sha256(table.blob + table.remark.encode())
+    blob = csvfile.content(name)
+    return _sha256(blob + " ".join(csvfile.parse(blob, name).remarks).encode())
 
 
 def period(name: str) -> int:
-    """Steps in which a series is expected to repeat itself, by its step: see `_period`; 1 where that is not known.
+    """Steps in which a series is expected to repeat itself: see `calendar.period`; 1 where that is not known.
 
     Known without the file for every series that `load` knows by name; ValueError as of `read_csv` for a CSV.
     """
     check_name(name)
     if name in names():
         return _PERIODS.get(name, 24)
-    return _period(csvfile.read(name).index)
-
-
-def _period(index: pd.DatetimeIndex | None) -> int:
-    """A day of steps below a day, a week of days, a year of weeks, months or quarters; 1 for any other step."""
-    if index is None or len(index) < 2:
-        return 1
-    days = index.to_series().diff().median() / pd.Timedelta(days=1)
-    if days < 1:
-        return round(1 / days)
-    return next((count for step, count in _CALENDAR if abs(days / step - 1) < 0.1), 1)
+    return calendar.period(_stamps(csvfile.read_frame(name).values))
 
 
 def read_csv(path: str | Path) -> Series:
@@ -131,10 +120,15 @@ def read_csv(path: str | Path) -> Series:
     ValueError, in one sentence, for a file that is missing, empty or without header, a value that
     is not a finite number, and time stamps that repeat or run backwards.
     """
-    table = csvfile.read(path)
-    if table.remark and multiprocessing.parent_process() is None:  # once, and not by every process of a sweep
-        warnings.warn(f"{path}: {table.remark}", stacklevel=2)
-    return Series(table.values, table.index, table.channels, Path(path).stem, _sha256(table.blob))
+    blob = csvfile.content(path)
+    frame, remarks = csvfile.parse(blob, path)
+    if remarks and multiprocessing.parent_process() is None:  # once, and not by every process of a sweep
+        warnings.warn(f"{path}: {'; '.join(remarks)}", stacklevel=2)
+    return Series(frame.to_numpy(), _stamps(frame), tuple(frame.columns), Path(path).stem, _sha256(blob))
+
+
+def _stamps(frame: pd.DataFrame) -> pd.DatetimeIndex | None:
+    return frame.index if isinstance(frame.index, pd.DatetimeIndex) else None
 
 
 def _published(name: str, root: str | Path | None) -> Series:

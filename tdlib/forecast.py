@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tdlib import data
+from tdlib import calendar, data
 from tdlib.checks import require
 from tdlib.run import trained
 from tdlib.store import Store
@@ -30,6 +30,8 @@ def forecast(id: str, store: str | Path | Store, values) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):  # told below
         scaled = torch.from_numpy(((window - mean) / deviation).astype(np.float32))
         made = model(scaled[None]).prediction[0].numpy() * deviation + mean
+    still = np.array(about.get("constant") or False) & (window == window[-1]).all(0)  # [C]
+    made = np.where(still, window[-1], made)  # what has never moved stays where it is
     far = f"the forecast of run {id} is not finite: the values are far from those that the run has learned from"
     require(bool(np.isfinite(made).all()), far)
     return made
@@ -45,12 +47,10 @@ def forecast_csv(id: str, store: str | Path | Store, path: str | Path) -> pd.Dat
     steps = np.arange(1, len(made) + 1)
     if series.index is None or len(series.index) < 2:
         return pd.DataFrame(made, pd.Index(steps, name="step"), series.channels)
-    step = series.index.to_series().diff().median()
     try:
-        following = pd.DatetimeIndex(series.index[-1] + step * steps, name="date")
-    except (OverflowError, ValueError):  # pandas' OutOfBoundsDatetime is one
-        raise ValueError(f"{path}: no calendar goes on for {len(made)} steps after {series.index[-1]}") from None
-    return pd.DataFrame(made, following, series.channels)
+        return pd.DataFrame(made, calendar.following(series.index, len(made)), series.channels)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _window(values, about: dict) -> np.ndarray:

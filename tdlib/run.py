@@ -70,7 +70,7 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
             test = committee.error_moments(_members(config, store, compute), splits.test)
             several = {"committee": _committee(config, objective.teacher.moments, test)}
         model.cpu()
-    scaling = {"mean": splits.mean.tolist(), "deviation": splits.deviation.tolist()}
+    scaling = {name: getattr(splits, name).tolist() for name in ("mean", "deviation", "constant")}
     about = {"config": config.to_dict(), "channels": list(series.channels), **scaling}
     store.write_weights(config.id, model.state_dict(), about)
     shutil.rmtree(store.outputs(config.id), ignore_errors=True)  # they belonged to earlier weights
@@ -161,7 +161,7 @@ def _teacher(
 def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:
     """The trained model of a run, in evaluation mode, and what describes it; None where its weights are not there.
 
-    The description holds `config`, `channels`, and the scaling `mean` and `deviation` [C].
+    The description holds `config`, `channels`, and the scaling `mean` and `deviation` [C], and which are `constant`.
     """
     found = store.read_weights(id)
     if found is None:

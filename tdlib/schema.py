@@ -96,11 +96,12 @@ class Weights(Struct, forbid_unknown_fields=True):
     channels: Annotated[list[str], Meta(min_length=1)]
     mean: list[float]
     deviation: list[Annotated[float, Meta(gt=0)]]
+    constant: list[bool] | None = None  # earlier runs did not say
 
     def __post_init__(self):
         count = len(self.channels)
-        for name in ("mean", "deviation"):
-            length = len(getattr(self, name))
+        for name in ("mean", "deviation", "constant"):
+            length = count if getattr(self, name) is None else len(getattr(self, name))
             require(length == count, f"it has {count} channels, and its {name} is of {length}")
 
 

@@ -38,13 +38,17 @@ class Windows:
 
 
 class Splits(NamedTuple):
-    """Scaled windows of the three segments, and the scaling: unit = (value - mean) / deviation, each [C]."""
+    """Scaled windows of the three segments, and the scaling in float64: unit = (value - mean) / deviation, each [C].
+
+    A channel that is `constant` over the training rows has deviation 1.
+    """
 
     train: Windows
     val: Windows
     test: Windows
     mean: np.ndarray
     deviation: np.ndarray
+    constant: np.ndarray  # bool
 
 
 def borders(name: str, rows: int) -> tuple[int, int, int]:
@@ -70,15 +74,16 @@ def split(series: Series, lookback: int, horizon: int, device: torch.device | st
         raise ValueError(f"{few}: each segment must hold a window, which takes {needed} rows")
     train_end, val_end, test_end = borders(series.name, rows)
     train = series.values[:train_end].astype(np.float64)
-    mean, deviation = train.mean(0), train.std(0)
-    deviation[deviation == 0] = 1  # a constant channel stays where it is
+    constant = (train == train[0]).all(0)  # the deviation of 0.1, 0.1, 0.1 is not quite 0
+    mean, deviation = np.where(constant, train[0], train.mean(0)), np.where(constant, 1, train.std(0))
     scaled = torch.from_numpy(((series.values - mean) / deviation).astype(np.float32).T.copy()).to(device)  # [C, T]
     return Splits(
         Windows(scaled[:, :train_end], lookback, horizon),
         Windows(scaled[:, train_end - lookback : val_end], lookback, horizon),
         Windows(scaled[:, val_end - lookback : test_end], lookback, horizon),
-        mean.astype(np.float32),
-        deviation.astype(np.float32),
+        mean,
+        deviation,
+        constant,
     )
 
 

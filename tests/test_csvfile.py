@@ -1,5 +1,6 @@
 """A CSV of your own: what its first column stands for, and every fault as one sentence that says where."""
 
+import argparse
 import hashlib
 import os
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tdlib import data
+from tdlib import csvfile, data
 
 
 def sentence(call, *arguments) -> str:
@@ -34,7 +35,7 @@ def test_a_csv_with_time_stamps_loads_by_its_path(csv):
     path = csv("date,load,wind", "2020-01-01 00:00,1,2.5", "2020-01-01 01:00,-3e2,4")
     series = data.load(str(path))
     assert series.values.tolist() == [[1.0, 2.5], [-300.0, 4.0]]
-    assert series.values.dtype == np.float32
+    assert series.values.dtype == np.float64
     assert list(series.index) == [pd.Timestamp("2020-01-01 00:00"), pd.Timestamp("2020-01-01 01:00")]
     assert series.channels == ("load", "wind")
     assert series.name == "own"
@@ -57,7 +58,7 @@ def test_what_is_written_comes_back(tmp_path):
     random = np.random.default_rng(5)
     for trial in range(10):
         rows, channels = random.integers(1, 40), random.integers(1, 6)
-        values = (random.normal(size=(rows, channels)) * 10.0 ** random.integers(-20, 20)).astype(np.float32)
+        values = random.normal(size=(rows, channels)) * 10.0 ** random.integers(-20, 20)
         index = pd.date_range("2021-03-01", periods=rows, freq=["s", "min", "h", "D"][trial % 4], name="when")
         names = [f"channel {c}" for c in range(channels)]
         path = tmp_path / f"trial{trial}.csv"
@@ -171,7 +172,7 @@ def test_the_number_of_a_row_is_left_out_and_that_is_said(name, first, csv):
 
 
 def test_what_pandas_writes_with_its_index_comes_back_without_it(tmp_path):
-    values = data.synthetic(rows=50, channels=3).values
+    values = data.synthetic(rows=50, channels=3).values.astype(float)
     frame = pd.DataFrame(values, columns=["a", "b", "c"])
     for part in (frame, frame.tail(20), frame.drop(index=7)):
         part.to_csv(tmp_path / "own.csv")
@@ -247,3 +248,47 @@ def test_what_is_no_regular_file_is_not_read(tmp_path):
 def test_a_long_file_with_text_at_its_end_is_named_without_a_warning(csv):
     words = sentence(data.read_csv, csv("a,b", *["1,2"] * 300_000, "calm,3"))
     assert words.endswith("column 'a', row 300001 is not a number: 'calm'")
+
+
+# --- frames, and the one form that they are written in
+
+
+def written(tmp_path, frame):
+    """A frame through the canonical file and back."""
+    csvfile.write_canonical(frame, tmp_path / "canonical.csv")
+    return csvfile.read_frame(tmp_path / "canonical.csv").values
+
+
+@pytest.mark.parametrize("step", ["17s", "h", "D", "B", "W-TUE", "MS", "ME", "QE", "YS", pd.DateOffset(months=1)])
+@pytest.mark.parametrize("name", ["date", "Wann, genau?", None])
+def test_a_frame_comes_back_from_its_canonical_form_exactly(step, name, tmp_path):
+    index = pd.date_range("2015-03-04", periods=30, freq=step, name=name)
+    values = np.random.default_rng(0).normal(1e9, 1, (30, 2))
+    frame = pd.DataFrame(values, index, ["load, MW", 'a "b"'])
+    pd.testing.assert_frame_equal(written(tmp_path, frame), frame, check_exact=True, check_index_type=False)
+    assert written(tmp_path, frame).index.freq == index.freq
+
+
+@pytest.mark.parametrize("first", ["load", "index", "time", "#"])
+def test_a_frame_without_dates_comes_back_whatever_its_first_column_is_called(first, tmp_path):
+    frame = pd.DataFrame({first: np.arange(30.0), "wind": np.arange(30.0) / 3})
+    pd.testing.assert_frame_equal(written(tmp_path, frame), frame, check_exact=True)
+
+
+def test_a_frame_has_its_calendar_and_the_name_of_its_column(csv):
+    frame, remarks = csvfile.read_frame(csv("Month,load", *(f"2015-{month:02}-04,1.5" for month in range(1, 13))))
+    assert (frame.index.name, frame.index.freq, remarks) == ("Month", pd.DateOffset(months=1), ())
+    assert frame.to_numpy().dtype == np.float64
+    frame, remarks = csvfile.read_frame(csv("load", "1", "2"))
+    assert isinstance(frame.index, pd.RangeIndex)
+
+
+def test_the_options_of_a_command_are_a_reading():
+    parser = argparse.ArgumentParser()
+    csvfile.add_options(parser)
+    assert csvfile.given(parser.parse_args([])) == csvfile.Reading()
+    words = "--no-dayfirst --missing interpolate --longest-gap 3 --columns b,a --time when"
+    expected = csvfile.Reading(False, "interpolate", 3, ("b", "a"), "when")
+    assert csvfile.given(parser.parse_args(words.split())) == expected
+    wrong = parser.parse_args(["--longest-gap", "0"])
+    assert sentence(csvfile.given, wrong) == "--longest-gap must be at least 1, got 0"

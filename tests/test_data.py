@@ -13,7 +13,7 @@ import pooch
 import pytest
 import requests
 
-from tdlib import data
+from tdlib import calendar, data
 
 
 def sha256(blob: bytes) -> str:
@@ -333,6 +333,7 @@ def test_any_failure_of_a_download_is_one_sentence(error, cache, monkeypatch):
         ("h", 24),
         ("4h", 6),
         ("D", 7),
+        ("B", 5),
         ("7D", 52),
         ("W-MON", 52),
         ("MS", 12),
@@ -361,12 +362,12 @@ def test_a_gap_does_not_change_the_period(tmp_path):
 
 @pytest.mark.parametrize("name", ["nyc_weather", "synthetic"])
 def test_the_periods_of_the_embedded_series_follow_from_their_steps(name):
-    assert data.period(name) == 24 == data._period(data.load(name).index)
+    assert data.period(name) == 24 == calendar.period(data.load(name).index)
 
 
 @pytest.mark.parametrize("name", ["ETTh1", "ETTh2", "ETTm1", "ETTm2", "Weather"])
 def test_the_periods_of_the_papers_series_follow_from_their_steps(name, published_data):
-    assert data.period(name) == data._period(data.load(name, published_data).index)
+    assert data.period(name) == calendar.period(data.load(name, published_data).index)
 
 
 def test_the_period_of_an_unknown_series_is_refused():

@@ -7,7 +7,10 @@ import small
 import torch
 
 from tdlib import data
+from tdlib.config import RunConfig
+from tdlib.deploy import onnx as deploy
 from tdlib.forecast import forecast, forecast_csv
+from tdlib.run import train_run
 from tdlib.store import Store
 
 VALUES = data.synthetic(rows=60, channels=2).values
@@ -127,6 +130,13 @@ def test_the_steps_after_a_csv_go_on_with_its_time_stamps(run, expected, tmp_pat
     np.testing.assert_allclose(made.to_numpy(), expected, rtol=1e-5)
 
 
+def test_the_steps_after_months_are_months_under_the_name_of_their_column(run, tmp_path):
+    months = pd.date_range("2015-03-01", periods=60, freq="MS", name="Month")
+    made = forecast_csv(*run, written(tmp_path / "a.csv", months))
+    assert list(made.index) == list(pd.date_range("2020-03-01", periods=8, freq="MS"))
+    assert made.index.name == "Month"
+
+
 def test_the_steps_after_a_csv_without_time_stamps_are_numbered(run, expected, tmp_path):
     made = forecast_csv(*run, written(tmp_path / "a.csv"))
     assert (made.index.name, list(made.index)) == ("step", list(range(1, 9)))
@@ -141,3 +151,40 @@ def test_time_stamps_without_a_calendar_are_one_sentence(run, tmp_path):
     days = pd.date_range(last - pd.Timedelta(days=59), periods=60, freq="D", name="date")
     with pytest.raises(ValueError, match=r"a\.csv: no calendar goes on for 8 steps after 2262-04-11"):
         forecast_csv(*run, written(tmp_path / "a.csv", days))
+
+
+# --- values far from 0, and values that never change
+
+
+@pytest.fixture(scope="module")
+def far(tmp_path_factory):
+    """A trained MLP of a noisy channel near 1e9 and of two constant ones: (id, store, path of the CSV)."""
+    place = tmp_path_factory.mktemp("far")
+    noise = data.synthetic(rows=300, channels=1).values[:, 0].astype(float)
+    frame = pd.DataFrame({"revenue": 1e9 + noise, "limit": 5.0, "rate": 0.1})
+    frame.to_csv(place / "own.csv", index=False)
+    config = RunConfig(str(place / "own.csv"), 24, 8, "mlp", epochs=2, settings={"width": 16})
+    train_run(config, Store(place / "store"))
+    return config.id, place / "store", place / "own.csv"
+
+
+def test_a_constant_channel_stays_what_it_is(far):
+    made = forecast_csv(*far)
+    assert (made["limit"] == 5).all()
+    assert (made["rate"] == 0.1).all()
+    assert made["revenue"].between(1e9 - 10, 1e9 + 10).all()
+    assert made["revenue"].nunique() == 8  # in float32 all would be 1e9, or 64 away
+
+
+def test_a_constant_channel_that_moves_is_forecast(far):
+    values = pd.read_csv(far[2])
+    values.loc[values.index[-3:], "limit"] = 7.0
+    assert not (forecast(*far[:2], values)[:, 1] == 7).any()
+
+
+def test_the_exported_file_keeps_digits_and_constants(far, tmp_path):
+    deploy.export(far[0], Store(far[1]), tmp_path / "far.onnx")
+    window = data.read_csv(far[2]).values[-24:]
+    (made,) = deploy.session(tmp_path / "far.onnx").run(None, {"x": window[None]})
+    assert (made[0, :, 1:] == [5, 0.1]).all()
+    np.testing.assert_allclose(made[0] - [1e9, 0, 0], forecast(*far[:2], window) - [1e9, 0, 0], atol=1e-4)

@@ -155,6 +155,22 @@ def test_a_channel_constant_in_training_stays_finite_and_keeps_its_unit(value):
     assert y[0, -1, 1] == np.float32(value + 2) - np.float32(value)
 
 
+def test_a_series_far_from_zero_keeps_its_digits():
+    values = np.random.default_rng(0).normal(0, 1, (1000, 2))
+    near, far = (windows.split(Series(v, None, ("a", "b"), "own", "0" * 64), 10, 5) for v in (values, values + 1e9))
+    torch.testing.assert_close(far.train.values, near.train.values, atol=1e-5, rtol=0)  # in float32 1e9 moves by 64
+    assert far.mean - 1e9 == pytest.approx(near.mean, abs=1e-5)
+
+
+@pytest.mark.parametrize("value", [5.0, 0.1, 1e9 + 0.1])
+def test_a_constant_channel_is_known_as_one_whatever_its_digits(value):
+    values = np.random.default_rng(0).normal(0, 1, (1000, 2))
+    values[:, 1] = value
+    splits = windows.split(Series(values, None, ("a", "b"), "own", "0" * 64), 10, 5)
+    assert splits.constant.tolist() == [False, True]
+    assert (splits.mean[1], splits.deviation[1]) == (value, 1)
+
+
 def test_splitting_leaves_the_series_alone():
     series = noise(300)
     before = series.values.copy()

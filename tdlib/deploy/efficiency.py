@@ -60,7 +60,7 @@ def in_onnx(model: nn.Module, config: RunConfig, channels: int, *, int8: bool = 
         path = Path(folder, "model.onnx")
         to_onnx(model, about, path, int8=int8)
         file, size = session(path), path.stat().st_size
-    return Served(lambda x: file.run(None, {"x": x.numpy()}), in_torch(fuse(model)).parameters, size)
+    return Served(lambda x: file.run(None, {"x": x.double().numpy()}), in_torch(fuse(model)).parameters, size)
 
 
 def forms(config: RunConfig, channels: int) -> dict[str, Served]:

@@ -83,7 +83,7 @@ def read(blob: bytes, path: Path) -> data.Series | None:
             clear(str(error))
             assert str(path) in str(error)
             return None
-    assert series.values.dtype == np.float32
+    assert series.values.dtype == np.float64
     assert series.values.shape[1] == len(series.channels) == len(set(series.channels)) > 0
     assert len(series.values) > 0
     assert np.isfinite(series.values).all()
@@ -128,7 +128,7 @@ def test_any_cells_are_a_series_or_a_sentence(tmp_path, table):
             except ValueError:
                 continue
             with np.errstate(over="ignore"):
-                assert series.values[row, column] == np.float32(value)
+                assert series.values[row, column] == value
 
 
 # --- the command line

@@ -1,0 +1,95 @@
+"""The calendar of time stamps: their step, those that follow, and after how many steps a series repeats itself.
+
+A step is of the clock (15 minutes, an hour) or of the calendar (business days, weeks, months, quarters, years):
+after the end of January comes the end of February, and no median of days says so.
+"""
+
+import warnings
+from collections.abc import Iterator
+
+import pandas as pd
+from pandas.tseries import offsets
+from pandas.tseries.frequencies import to_offset
+
+from tdlib.checks import require
+
+DAY = pd.Timedelta(days=1)
+MONTH = 365.25 / 12  # days
+CYCLES = ((1, 7), (7, 52), (MONTH, 12), (3 * MONTH, 4))  # days of a step, steps until it is the same again
+
+
+def frequency(index: pd.DatetimeIndex | None) -> offsets.BaseOffset | None:
+    """The step of rising time stamps, also where rows are missing: every stamp then lies on the step's grid.
+
+    None without time stamps or with one, where they do not rise, and where no step leads to all of them.
+    """
+    if index is None or len(index) < 2 or not (index.is_monotonic_increasing and index.is_unique):
+        return None
+    if index.freq is not None:
+        return index.freq
+    if len(index) > 2:
+        with warnings.catch_warnings():  # of what it will return in a later pandas; `to_offset` takes both
+            warnings.simplefilter("ignore", DeprecationWarning)
+            whole = to_offset(pd.infer_freq(index))
+        if whole is not None:
+            return whole
+    return next((step for step in _candidates(index) if _leads_to_all(step, index)), None)
+
+
+def _candidates(index: pd.DatetimeIndex) -> Iterator[offsets.BaseOffset]:
+    """Steps by the most common distance of two stamps, those of the calendar first."""
+    first, common = index[0], index.to_series().diff().mode()[0]
+    days = common / DAY
+    months = round(days / MONTH)
+    if days > 27 and abs(days - months * MONTH) <= 3:
+        if months % 12 == 0:
+            yield from (
+                offsets.YearBegin(months // 12, month=first.month),
+                offsets.YearEnd(months // 12, month=first.month),
+            )
+        if months % 3 == 0:
+            quarters = {"n": months // 3, "startingMonth": first.month}
+            yield from (offsets.QuarterBegin(**quarters), offsets.QuarterEnd(**quarters))
+        for kind in (offsets.MonthBegin, offsets.MonthEnd, offsets.BusinessMonthBegin, offsets.BusinessMonthEnd):
+            yield kind(months)
+        yield offsets.DateOffset(months=months)  # the 15th of every month
+    if days == 1 and index[-1] - first > 14 * DAY:
+        yield offsets.BusinessDay()
+    if days % 7 == 0:
+        yield offsets.Week(int(days) // 7, weekday=first.weekday())
+    yield offsets.Day(int(days)) if days % 1 == 0 else to_offset(common)
+
+
+def _leads_to_all(step: offsets.BaseOffset, index: pd.DatetimeIndex) -> bool:
+    if isinstance(step, offsets.Tick):
+        return not ((index - index[0]) % pd.Timedelta(step)).any()
+    return step.is_on_offset(index[0]) and bool(index.isin(pd.date_range(index[0], index[-1], freq=step)).all())
+
+
+def following(index: pd.DatetimeIndex, steps: int) -> pd.DatetimeIndex:
+    """The `steps` time stamps after the last one, under the same name; ValueError where no calendar goes on to them."""
+    step = frequency(index)
+    require(step is not None, "the time stamps have no common step that could go on")
+    try:
+        made = pd.date_range(index[-1], periods=steps + 1, freq=step, name=index.name)[1:]
+        within = made[-1].year <= 9999  # of more digits no date is written
+    except (OverflowError, ValueError):  # pandas' OutOfBoundsDatetime is one
+        within = False
+    require(within, f"no calendar goes on for {steps} steps after {index[-1]}")
+    return made
+
+
+def period(index: pd.DatetimeIndex | None) -> int:
+    """Steps in which a series is expected to repeat itself; 1 for a step that none is known for.
+
+    A day of steps below a day, a week of days or business days, a year of weeks, months or quarters. Where the stamps
+    have no common step their median distance counts.
+    """
+    if index is None or len(index) < 2:
+        return 1
+    if frequency(index) == offsets.BusinessDay():
+        return 5
+    days = index.to_series().diff().median() / DAY
+    if days < 1:
+        return round(1 / days)
+    return next((count for step, count in CYCLES if abs(days / step - 1) < 0.1), 1)

@@ -1,0 +1,75 @@
+"""Steps of the clock and of the calendar, and the time stamps that follow."""
+
+import pandas as pd
+import pytest
+from pandas.tseries import offsets
+from pandas.tseries.frequencies import to_offset
+
+from tdlib import calendar
+
+CLOCK = ["s", "17min", "h", "4h", "D", "2D", "30D"]
+MONTHLY = ["MS", "ME", "BMS", "BME", "2MS", "QS", "QE", "QS-NOV", "QE-JAN", "YS", "YE", "YE-JUN"]
+STEPS = [*CLOCK, "B", "W-MON", "2W-FRI", *MONTHLY, offsets.DateOffset(months=1)]
+
+
+def stamps(step, rows: int = 61) -> pd.DatetimeIndex:
+    """Without their `freq`, as a file has them; from a day that begins no month, week or year on."""
+    return pd.DatetimeIndex(list(pd.date_range("2015-03-04", periods=rows, freq=step)), name="when")
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("left_out", [[], [5, 6, 20, 30], list(range(30, 50)), list(range(9, 58, 10))])
+def test_what_follows_is_of_the_same_calendar_whether_or_not_rows_are_missing(step, left_out):
+    whole = stamps(step)
+    made = calendar.following(whole[:51].delete([row for row in left_out if row < 50]), 10)
+    assert list(made) == list(whole[51:])
+    assert made.name == "when"
+
+
+def test_after_the_end_of_january_comes_the_end_of_february():
+    index = pd.DatetimeIndex(["2019-11-30", "2019-12-31", "2020-01-31"])
+    assert list(calendar.following(index, 2)) == [pd.Timestamp("2020-02-29"), pd.Timestamp("2020-03-31")]
+
+
+def test_after_friday_comes_monday_among_business_days_alone():
+    index = pd.DatetimeIndex(list(pd.bdate_range("2020-01-01", periods=13)))
+    assert index[-1].day_name() == "Friday"
+    assert [day.day_name() for day in calendar.following(index, 2)] == ["Monday", "Tuesday"]
+    daily = pd.date_range("2020-01-05", "2020-01-17")
+    assert [day.day_name() for day in calendar.following(daily, 2)] == ["Saturday", "Sunday"]
+
+
+def test_two_stamps_have_a_step_and_one_has_none():
+    assert calendar.frequency(stamps("MS", 2)) == offsets.MonthBegin()
+    assert calendar.frequency(stamps("h", 2)) == offsets.Hour()
+    assert calendar.frequency(stamps("h", 1)) is calendar.frequency(None) is None
+
+
+@pytest.mark.parametrize(
+    "days", [["2020-01-01", "2020-01-02", "2020-01-03 12:01"], ["2020-01-01"] * 3, ["2020-01-02", "2020-01-01"]]
+)
+def test_what_no_step_leads_through_has_none_and_nothing_follows(days):
+    index = pd.DatetimeIndex(days)
+    assert calendar.frequency(index) is None
+    with pytest.raises(ValueError, match="no common step"):
+        calendar.following(index, 1)
+
+
+@pytest.mark.parametrize("last", [pd.Timestamp("9999-12-30").as_unit("s"), pd.Timestamp.max])
+def test_the_calendar_has_an_end(last):
+    with pytest.raises(ValueError, match=f"no calendar goes on for 3 steps after {last}"):
+        calendar.following(pd.DatetimeIndex([last - pd.Timedelta(days=1), last]), 3)
+
+
+@pytest.mark.parametrize(
+    ("step", "steps"),
+    [("10min", 144), ("h", 24), ("D", 7), ("B", 5), ("W-MON", 52), ("MS", 12), ("BME", 12), ("QE-JAN", 4), ("YS", 1)],
+)
+def test_a_period_is_a_day_a_week_or_a_year(step, steps):
+    assert calendar.period(stamps(step)) == steps
+    assert calendar.period(pd.date_range("2020-01-01", periods=61, freq=to_offset(step))) == steps
+
+
+def test_zones_keep_their_clock():
+    index = pd.date_range("2020-03-28", periods=3, freq="h", tz="UTC")
+    assert list(calendar.following(index, 1)) == [pd.Timestamp("2020-03-28 03:00", tz="UTC")]
