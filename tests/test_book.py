@@ -53,6 +53,14 @@ def test_a_box_says_what_a_page_needs_and_leaves_out_what_it_does_not_stand_for(
     assert "In the paper\n: Fig 1\n" in build.box("12_beyond", 600, line | {"in the paper": "Fig 1"})
 
 
+def test_a_page_that_is_named_is_a_link_unless_it_is_one_or_is_not_there():
+    text = "Page 05 and page 00b, [page 05](there), page 99, pages 05_main_table"
+    assert build.with_links(text, "up/") == (
+        "[Page 05](up/05_main_table.ipynb) and [page 00b](up/00b_claims.ipynb), [page 05](there), page 99, "
+        "pages 05_main_table"
+    )
+
+
 def test_a_docstring_becomes_text_with_code_and_formulas():
     doc = "First | second, x_ and `code` or `a b`.\n\n    y = a * b\n\nLast."
     assert conf.as_rst(doc) == (

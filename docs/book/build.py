@@ -111,13 +111,26 @@ def box(name: str, words: int, line: dict[str, str]) -> str:
     return f":::{{admonition}} About this page\n:class: about\n\n{body}:::\n"
 
 
+def with_links(text: str, folder: str) -> str:
+    """`text` in which each "page 05" leads there; `folder` is where the pages are, seen from the text."""
+    names = {path.stem.partition("_")[0]: path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+    def link(found: re.Match) -> str:
+        return f"[{found[0]}]({folder}{names[found[1]]})" if found[1] in names else found[0]
+
+    return re.sub(r"(?<!\[)\b[Pp]age (\d\d[a-z]?)\b", link, text)
+
+
 def _notebook(path: Path, line: dict[str, str]) -> None:
     """A committed page with its box below its title; a figure's words, which the page keeps, become its alternative."""
     page = nbformat.read(path, as_version=4)
     words = sum(len(cell.source.split()) for cell in page.cells)
-    title, _, rest = page.cells[0].source.partition("\n")
-    page.cells[0].source = f"{title}\n\n{box(path.stem, words, line)}\n{rest.lstrip()}"
+    title, _, rest = page.cells[0].source.removeprefix("# ").partition("\n")
+    number = path.stem.partition("_")[0]  # other pages name it by that
+    page.cells[0].source = f"# {number} {title}\n\n{box(path.stem, words, line)}\n{rest.lstrip()}"
     for cell in page.cells:
+        if cell.cell_type == "markdown":
+            cell.source = with_links(cell.source, "")
         for output in cell.get("outputs", []):
             if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
@@ -142,7 +155,7 @@ def _write(name: str, text: str, below: str = ".") -> None:
         return f"[{found[1]}]({up}/{path})"
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(re.sub(r"\[([^]]+)\]\(([^):#]+)\)", link, text))
+    target.write_text(with_links(re.sub(r"\[([^]]+)\]\(([^):#]+)\)", link, text), f"{up}/notebooks/"))
 
 
 def _reference() -> None:

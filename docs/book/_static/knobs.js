@@ -72,11 +72,11 @@ const PAIRS = [
   ["teacher", "truth"],
 ];
 const LINES = {
-  // colours and dashes of every figure of this book
-  truth: { label: "truth", colour: "currentColor", dashes: "" },
-  teacher: { label: `teacher, ${KNOBS.teacher}`, colour: "#E69F00", dashes: "7 4" },
-  plain: { label: "plain MLP", colour: "#0072B2", dashes: "2 3" },
-  distilled: { label: "distilled MLP", colour: "#009E73", dashes: "" },
+  // dashes of every figure of this book; colours, too, in book.css
+  truth: { label: "truth", dashes: "" },
+  teacher: { label: `teacher, ${KNOBS.teacher}`, dashes: "7 4" },
+  plain: { label: "plain MLP", dashes: "2 3" },
+  distilled: { label: "distilled MLP", dashes: "" },
 };
 const element = (id) => document.getElementById(`knob-${id}`);
 const number = (value) => (value === 0 || value >= 1e-4 ? value.toFixed(6) : value.toExponential(1));
@@ -124,9 +124,9 @@ function chart(place, curves, { title, ticks, height, from = Infinity }) {
   const x = (i) => left + ((i + 0.5) / count) * (width - left - 6);
   const y = (value) => height - bottom - ((value - low) / (high - low || 1)) * (height - bottom - top);
   const line = (name) => {
-    const { colour, dashes } = LINES[name];
     const points = curves[name].map((value, i) => `${x(i).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
-    return `<polyline points="${points}" fill="none" stroke="${colour}" stroke-width="1.6" stroke-dasharray="${dashes}"/>`;
+    const dashes = LINES[name].dashes;
+    return `<polyline class="${name}" points="${points}" fill="none" stroke-width="1.6" stroke-dasharray="${dashes}"/>`;
   };
   const text = (at, down, words, anchor) => `<text x="${at}" y="${down}" text-anchor="${anchor}">${words}</text>`;
   const marks = ticks.map(([i, words]) => text(x(i), height - 4, words, "middle"));
@@ -193,10 +193,10 @@ function fill() {
   }
   element("channel").innerHTML = options([...KNOBS.truth.keys()], (channel) => String(channel + 1));
   element("channel").value = String(KNOBS.channel);
-  element("legend").innerHTML = Object.values(LINES)
+  element("legend").innerHTML = Object.entries(LINES)
     .map(
-      ({ label, colour, dashes }) =>
-        `<span><svg width="34" height="10" aria-hidden="true"><line x1="0" x2="34" y1="5" y2="5" stroke="${colour}"
+      ([name, { label, dashes }]) =>
+        `<span><svg width="34" height="10" aria-hidden="true"><line class="${name}" x1="0" x2="34" y1="5" y2="5"
         stroke-width="2" stroke-dasharray="${dashes}"/></svg> ${label}</span>`,
     )
     .join(" ");
