@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import build
 import conf
@@ -51,6 +52,13 @@ def test_a_box_says_what_a_page_needs_and_leaves_out_what_it_does_not_stand_for(
     assert "Command\n: `run it`\n" in box
     assert "In the paper" not in box
     assert "In the paper\n: Fig 1\n" in build.box("12_beyond", 600, line | {"in the paper": "Fig 1"})
+
+
+def test_the_paper_is_cited_as_its_file_has_it():
+    entry = build.bibtex(yaml.safe_load((ROOT / "CITATION.cff").read_text()))
+    assert entry.startswith("@article{timedistill,\n  title = {TimeDistill: Efficient ")
+    assert "  author = {Ni, Juntong and Liu, Zewen and Wang, Shiyu and Jin, Ming and Jin, Wei}," in entry
+    assert "  journal = {arXiv preprint arXiv:2502.15016},\n  year = {2025},\n}" in entry
 
 
 def test_a_page_that_is_named_is_a_link_unless_it_is_one_or_is_not_there():

