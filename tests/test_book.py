@@ -54,6 +54,15 @@ def test_a_box_says_what_a_page_needs_and_leaves_out_what_it_does_not_stand_for(
     assert "In the paper\n: Fig 1\n" in build.box("12_beyond", 600, line | {"in the paper": "Fig 1"})
 
 
+def test_the_reference_has_every_module_with_its_first_line_but_private_ones():
+    found = build.modules()
+    assert found["tdlib.losses"].startswith("The two patterns that a teacher hands to a student (")
+    packages = {f"tdlib.{path.parent.name}" for path in (ROOT / "tdlib").glob("[a-z]*/__init__.py") if path.read_text()}
+    assert packages <= set(found)
+    assert {f"tdlib.{path.stem}" for path in (ROOT / "tdlib").glob("[a-z]*.py")} <= set(found)
+    assert not any(part.startswith("_") for name in found for part in name.split("."))
+
+
 def test_the_paper_is_cited_as_its_file_has_it():
     entry = build.bibtex(yaml.safe_load((ROOT / "CITATION.cff").read_text()))
     assert entry.startswith("@article{timedistill,\n  title = {TimeDistill: Efficient ")

@@ -8,10 +8,10 @@ The committed pages are shown as they are; nothing is executed. MathJax is fetch
 the book needs no other host.
 """
 
+import ast
 import hashlib
 import io
 import os
-import pkgutil
 import re
 import shutil
 import subprocess
@@ -170,14 +170,24 @@ def _write(name: str, text: str, below: str = ".") -> None:
     target.write_text(with_links(re.sub(r"\[([^]]+)\]\(([^):#]+)\)", link, text), f"{up}/notebooks/"))
 
 
-def _reference() -> None:
-    """One page for each module of the library that says what it is for."""
-    sys.path.insert(0, str(ROOT))
-    import tdlib
+def modules() -> dict[str, str]:
+    """By name, the first line of each module of the library, but of private ones and of those that say nothing."""
+    found = {}
+    for path in sorted((ROOT / "tdlib").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        words = ast.get_docstring(ast.parse(path.read_text()))
+        if words and not name.rpartition(".")[2].startswith("_"):
+            found[name] = words.partition("\n")[0]
+    return found
 
-    modules = ["tdlib", *(found.name for found in pkgutil.walk_packages(tdlib.__path__, "tdlib."))]
-    for name in (name for name in modules if not name.rpartition(".")[2].startswith("_")):
+
+def _reference() -> None:
+    """A page for each module, and the list of them."""
+    for name in modules():
         _write(f"reference/{name}.rst", f"{name}\n{'=' * len(name)}\n\n.. automodule:: {name}\n")
+    with (SOURCES / "reference.md").open("a") as page:
+        page.writelines(f"* {{py:mod}}`{name}`: {words}\n" for name, words in modules().items())
 
 
 def mathjax(folder: Path) -> None:
