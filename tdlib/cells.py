@@ -64,6 +64,12 @@ def short(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:60]}…{text[-10:]}"
 
 
+def listed(names: pd.Index) -> str:
+    """Names of columns in a sentence, the first ten of many."""
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(map(str, names[:10])) + more
+
+
 # --- by what the bytes are
 
 

@@ -28,7 +28,8 @@ def evened(frame: pd.DataFrame, path: object, *, interpolate: bool, longest: int
     remarks, lacking = [], 0
     if dated and len(frame) > 1:
         step = calendar.frequency(frame.index)
-        require(step is not None, f"{path}: {_uneven(frame.index)}")
+        if step is None:
+            raise ValueError(f"{path}: {_uneven(frame.index)}")
         absent = _absent(frame.index, step, path)
         if len(absent) == 0:
             frame.index.freq = step
@@ -57,8 +58,8 @@ def evened(frame: pd.DataFrame, path: object, *, interpolate: bool, longest: int
 def _absent(index: pd.DatetimeIndex, step: offsets.BaseOffset, path: object) -> pd.DatetimeIndex:
     """The stamps between first and last that have no row."""
     common = index.to_series().diff().mode()[0]
-    much = (index[-1] - index[0]) / common > 20 * len(index) + 1000  # a stamp that is far off, or of another century
-    require(not much, f"{path}: {_uneven(index)}")
+    if (index[-1] - index[0]) / common > 20 * len(index) + 1000:  # a stamp that is far off, or of another century
+        raise ValueError(f"{path}: {_uneven(index)}")
     return pd.date_range(index[0], index[-1], freq=step).difference(index)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
-from tdlib.cells import short
+from tdlib.cells import listed, short
 from tdlib.checks import require
 
 # names, in lower case, under which a first column of rising whole numbers is no measurement
@@ -71,7 +71,7 @@ def take(
     no time stamp, dates that may be read in two ways, and stamps that repeat or run backwards.
     """
     if named:
-        known = f"{path} has no column {short(named)}; it has {', '.join(frame.columns)}"
+        known = f"{path} has no column {short(named)}; it has {listed(frame.columns)}"
         require(named in frame.columns, known)
         column = frame.pop(named)
         if pd.api.types.is_numeric_dtype(column):
