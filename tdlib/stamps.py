@@ -18,20 +18,7 @@ from tdlib.cells import listed, short
 from tdlib.checks import require
 
 # names, in lower case, under which a first column of rising whole numbers is no measurement
-DATES = (
-    "date",
-    "datetime",
-    "date_time",
-    "timestamp",
-    "time_stamp",
-    "day",
-    "month",
-    "year",
-    "ds",
-    "when",
-    "datum",
-    "jahr",
-)
+DATES = ("date", "datetime", "date_time", "timestamp", "time_stamp", "day", "month", "year", "ds", "datum", "jahr")
 TIMES = ("", *DATES, "time", "ts", "unix", "unixtime", "unix_time", "epoch")
 COUNTS = ("index", "idx", "level_0", "row", "rows", "row_number", "rownum", "step", "id", "no", "no.", "nr", "#")
 UNITS = {"s": (1e8, 1e10), "ms": (1e11, 1e13), "us": (1e14, 1e16), "ns": (1e17, 9e18)}  # unix time from 1973 on
