@@ -3,29 +3,26 @@
 import argparse
 import json
 import os
-import shlex
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 try:
     import pandas as pd
 
-    from tdlib import __version__, data, models, profiles, rows, study
+    from tdlib import __version__, csvfile, data, models, profiles, rows, study
     from tdlib.checks import require
     from tdlib.compute import DEVICES, PRECISIONS, Compute
-    from tdlib.deploy import onnx as deploy
-    from tdlib.files import DISK_FULL, DiskFull, check_output, check_place, note_written, write_atomically
-    from tdlib.forecast import forecast_csv
+    from tdlib.files import DISK_FULL, DiskFull, check_place
     from tdlib.report import pages, tables
     from tdlib.reproduce import reproduce
-    from tdlib.store import Store
+    from tdlib.service import commands as own
     from tdlib.sweep import SweepFailed
 except KeyboardInterrupt:  # these imports take seconds
     sys.exit(130)
 
 PROGRAM = "tdlib" if Path(sys.argv[0]).stem == "tdlib" else "python -m tdlib"  # as it was called
-RECORD = Path("cache", "written.json")  # in a store: the files that commands have written with its runs
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -116,30 +113,67 @@ def _parser() -> argparse.ArgumentParser:
     profile_options(sub)
     sub.add_argument("--committed", type=_path, default=Path("results"), help="the store to compare with")
     sub.add_argument("--tolerance", type=float, default=0.03, help="largest relative difference in MSE (default: 0.03)")
-    sub = command("distill", _distill, "teacher, plain student and distilled student for a CSV of your own")
-    sub.add_argument("csv", type=_path)
-    sub.add_argument("--lookback", type=int, default=336)
-    sub.add_argument("--horizon", type=int, default=96)
-    sub.add_argument("--teacher", default="itransformer", help=f"one of {', '.join(models.names('teacher'))}")
-    sub.add_argument("--student", default="mlp", help=f"one of {', '.join(models.names('student'))}")
-    sub.add_argument("--seed", type=int, default=2021)
-    sub.add_argument("--epochs", type=int, help="at most this many for each model (default: the protocol's)")
-    sub.add_argument("--store", type=_path, default=Path("build/own"))
-    sub = command("forecast", _forecast, "forecast what follows a CSV with a model that `distill` trained")
-    sub.add_argument("id", help="the run, as `distill` printed it")
-    sub.add_argument("csv", type=_path)
-    sub.add_argument("--store", type=_path, default=Path("build/own"))
-    sub.add_argument("--out", type=_path, default=Path("forecast.csv"), help="the file to write (default: %(default)s)")
-    sub.add_argument("--force", action="store_true", help="replace a file that this command has not written")
-    sub = command("export", _export, "write a trained model as one ONNX file that forecasts in the series' own units")
-    sub.add_argument("id", help="the run, as `distill` printed it")
-    sub.add_argument("--onnx", type=_path, required=True, help="the file to write")
-    sub.add_argument("--force", action="store_true", help="replace a file that this command has not written")
-    sub.add_argument("--int8", action="store_true", help="8-bit weights; prints what that costs in test MSE")
-    sub.add_argument("--store", type=_path, default=Path("build/own"))
+    _own_series(command)
     sub = command("data", _data, "list the data sets, or load one and describe it")
     sub.add_argument("name", nargs="?")
     return parser
+
+
+def _own_series(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The commands of `service.commands`."""
+
+    def of_store(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--store", type=_path, default=Path("build/own"), help="a folder (default: %(default)s)")
+
+    def force(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--force", action="store_true", help="replace a file that this command has not written")
+
+    sub = command("distill", lambda given: own.distill(given, PROGRAM), "a CSV in, a verdict and a forecaster out")
+    sub.add_argument("csv", type=_path)
+    for name, what in (("lookback", "steps to read"), ("horizon", "steps to forecast"), ("period", "of the series")):
+        sub.add_argument(f"--{name}", type=int, metavar="STEPS", help=f"{what} (default: found from the series)")
+    taught = ", ".join(models.names("teacher"))
+    sub.add_argument("--teacher", default="committee", help=f"committee (default), or one of {taught}")
+    sub.add_argument("--student", default="mlp", help=f"one of {', '.join(models.names('student'))}")
+    sub.add_argument("--minutes", type=float, default=5.0, help="that it may take on this machine (default: 5)")
+    sub.add_argument("--epochs", type=int, help="at most this many for each model, however long that takes")
+    sub.add_argument("--seed", type=int, default=2021)
+    sub.add_argument("--threads", type=int, help="torch's threads (default: one, or one a core, whichever is faster)")
+    sub.add_argument("--device", default="auto", choices=DEVICES, help="default: the first GPU, else the CPU")
+    sub.add_argument("--precision", default="auto", choices=PRECISIONS, help="of matrix products")
+    of_store(sub)
+    csvfile.add_options(sub)
+    sub.set_defaults(usual=sub.get_default)
+    sub = command("forecast", own.forecast, "forecast what follows a CSV, with bands")
+    sub.add_argument(
+        "what", type=_path, nargs="+", metavar="CSV", help="the CSV; before it the id of a run, if not the chosen"
+    )
+    sub.add_argument("--level", type=float, nargs="+", help="of the bands, percent (default: those of `distill`)")
+    sub.add_argument("--nonnegative", action="store_true", help="nothing below 0")
+    sub.add_argument("--integer", action="store_true", help="whole numbers")
+    sub.add_argument("--out", type=_path, default=Path("forecast.csv"), help="the file to write (default: %(default)s)")
+    force(sub)
+    of_store(sub)
+    csvfile.add_options(sub)
+    sub = command(
+        "backtest", own.backtest_, "how the models of `distill` would have done from several origins in the past"
+    )
+    sub.add_argument("csv", type=_path)
+    sub.add_argument("--cutoffs", type=int, default=5, help="how many origins, a horizon apart (default: 5)")
+    sub.add_argument("--retrain", action="store_true", help="train every model again at each origin")
+    of_store(sub)
+    csvfile.add_options(sub)
+    sub = command("export", own.export_, "the forecaster as one ONNX file in the series' own units, a card, a script")
+    sub.add_argument("what", type=_path, metavar="CSV", help="that `distill` was called with, or the id of a run")
+    sub.add_argument("--onnx", type=_path, required=True, help="the file to write")
+    sub.add_argument("--int8", action="store_true", help="8-bit weights; prints what that costs")
+    force(sub)
+    of_store(sub)
+    of_store(command("list", own.list_, "the forecasters that are there"))
+    sub = command("clean", own.clean, "remove forecasters and the runs that they were made with")
+    sub.add_argument("name", type=_path, nargs="*", help="as `list` prints it")
+    sub.add_argument("--all", action="store_true", help="every forecaster of the store")
+    of_store(sub)
 
 
 def _path(text: str) -> Path:
@@ -218,38 +252,6 @@ def _compare(options: argparse.Namespace) -> None:
     if not worst <= options.tolerance:  # nor is it where there is no ratio, between errors of 0
         raise SweepFailed(f"the largest difference is {worst:.1%}, more than {options.tolerance:.1%}")
     print(f"{len(table)} systems agree within {options.tolerance:.1%}; the largest difference is {worst:.2%}")
-
-
-def _distill(options: argparse.Namespace) -> None:
-    data.read_csv(options.csv)  # its faults are told before anything else
-    given = {name: getattr(options, name) for name in ("teacher", "student", "seed", "epochs")}
-    configs = study.teaching(str(options.csv), options.lookback, options.horizon, **given)
-    runs = study.ensure(configs, store=options.store)
-    table = rows.with_systems(runs)[["system", "test_mse", "test_mae", "parameters", "seconds", "id"]]
-    print(table.round(3).to_string(index=False))
-    csv, store = (shlex.quote(str(path)) for path in (options.csv, options.store))
-    print(f"\nTo forecast: {PROGRAM} forecast {configs[-1].id} {csv} --store {store}")
-
-
-def _forecast(options: argparse.Namespace) -> None:
-    record = options.store / RECORD
-    check_output(options.out, record, inputs=[options.csv], force=options.force)
-    made = forecast_csv(options.id, options.store, options.csv)
-    write_atomically((options.out, made.to_csv(float_format="%.12g").encode()))
-    note_written(options.out, record)
-    print(f"{len(made)} steps after the last row of {options.csv} are in {options.out}")
-
-
-def _export(options: argparse.Namespace) -> None:
-    record = options.store / RECORD
-    check_output(options.onnx, record, force=options.force)
-    done = deploy.export(options.id, Store(options.store), options.onnx, int8=options.int8)
-    note_written(options.onnx, record)
-    size, apart = options.onnx.stat().st_size, f"by at most {done.difference:.1e} scaled units"
-    print(f"{options.onnx}: {size:,} bytes; its forecasts differ from torch's {apart}")
-    if options.int8:
-        change = f"a change of {100 * (done.mse_int8 / done.mse - 1):+.2f} percent"
-        print(f"test MSE: {done.mse:.5f} in float32, {done.mse_int8:.5f} in int8, {change}")
 
 
 def _data(options: argparse.Namespace) -> None:

@@ -138,11 +138,7 @@ def read_csv(path: str | Path) -> Series:
     frame, remarks = csvfile.parse(blob, path)
     if remarks and multiprocessing.parent_process() is None:  # once, and not by every process of a sweep
         warnings.warn(f"{path}: {'; '.join(remarks)}", stacklevel=2)
-    return Series(frame.to_numpy(), _stamps(frame), tuple(frame.columns), _stem(path), _sha256(blob))
-
-
-def _stem(path: str | Path) -> str:
-    return Path(path).name.removesuffix(".gz").rsplit(".", 1)[0]
+    return Series(frame.to_numpy(), _stamps(frame), tuple(frame.columns), Path(path).name, _sha256(blob))
 
 
 def _stamps(frame: pd.DataFrame) -> pd.DatetimeIndex | None:

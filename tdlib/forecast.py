@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from tdlib import calendar, data
 from tdlib.checks import require
@@ -19,7 +20,6 @@ from tdlib.store import Store
 FARTHER, FAR = 10, 1000  # deviations that all values of a channel are away from its mean: warned of, refused
 
 
-@torch.no_grad()
 def forecast(id: str, store: str | Path | Store, values) -> np.ndarray:
     """What follows `values` [T, C], in their own units: [H, C].
 
@@ -28,7 +28,12 @@ def forecast(id: str, store: str | Path | Store, values) -> np.ndarray:
     for what is not finite real numbers, for time stamps of another step, for values FAR from all that the run has seen,
     and where the forecast itself would not be finite; a UserWarning for values that are FARTHER than usual.
     """
-    model, about = trained(id, store if isinstance(store, Store) else Store(store))
+    return by_model(*trained(id, store if isinstance(store, Store) else Store(store)), values)
+
+
+@torch.no_grad()
+def by_model(model: nn.Module, about: dict, values) -> np.ndarray:
+    """`forecast` by a model at hand and what describes it (see `run.load_model`)."""
     window = _window(values, about)
     mean, deviation = np.array(about["mean"]), np.array(about["deviation"])
     _check_step(values, about)
@@ -37,24 +42,29 @@ def forecast(id: str, store: str | Path | Store, values) -> np.ndarray:
         made = model(scaled[None]).prediction[0].numpy() * deviation + mean
     still = np.array(about.get("constant") or False) & (window == window[-1]).all(0)  # [C]
     made = np.where(still, window[-1], made)  # what has never moved stays where it is
-    far = f"the forecast of run {id} is not finite: the values are far from those that the run has learned from"
+    far = "the forecast is not finite: the values are far from those that the run has learned from"
     require(bool(np.isfinite(made).all()), far)
     _check_units(window, about)
     return made
 
 
-def forecast_csv(id: str, store: str | Path | Store, path: str | Path) -> pd.DataFrame:
-    """What follows the last row of a CSV, with the time stamps that follow its own, or numbered from 1; see `forecast`.
+def following(model: nn.Module, about: dict, frame: pd.DataFrame) -> pd.DataFrame:
+    """`by_model` of a frame, with the time stamps that follow its own, or numbered from 1.
 
-    ValueError too for whatever is wrong with the CSV, and for time stamps that no calendar goes on to.
+    ValueError too for time stamps that no calendar goes on to.
     """
+    made = by_model(model, about, frame)
+    if isinstance(frame.index, pd.DatetimeIndex) and len(frame) > 1:
+        return pd.DataFrame(made, calendar.following(frame.index, len(made)), about["channels"])
+    return pd.DataFrame(made, pd.RangeIndex(1, len(made) + 1, name="step"), about["channels"])
+
+
+def forecast_csv(id: str, store: str | Path | Store, path: str | Path) -> pd.DataFrame:
+    """What follows the last row of a CSV: see `following`; ValueError too for whatever is wrong with the CSV."""
     series = data.read_csv(path)
-    made = forecast(id, store, pd.DataFrame(series.values, series.index, list(series.channels)))
-    steps = np.arange(1, len(made) + 1)
-    if series.index is None or len(series.index) < 2:
-        return pd.DataFrame(made, pd.Index(steps, name="step"), series.channels)
+    found = trained(id, store if isinstance(store, Store) else Store(store))
     try:
-        return pd.DataFrame(made, calendar.following(series.index, len(made)), series.channels)
+        return following(*found, pd.DataFrame(series.values, series.index, list(series.channels)))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 

@@ -70,10 +70,7 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
             test = committee.error_moments(_members(config, store, compute), splits.test)
             several = {"committee": _committee(config, objective.teacher.moments, test)}
         model.cpu()
-    scaling = {name: getattr(splits, name).tolist() for name in ("mean", "deviation", "constant")}
-    step = calendar.length(calendar.frequency(series.index))
-    about = {"config": config.to_dict(), "channels": list(series.channels), "step": step, **scaling}
-    store.write_weights(config.id, model.state_dict(), about)
+    store.write_weights(config.id, model.state_dict(), describe(config, series, splits))
     shutil.rmtree(store.outputs(config.id), ignore_errors=True)  # they belonged to earlier weights
     row = {
         "id": config.id,
@@ -91,6 +88,13 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
         "provenance": provenance() | compute.describe(),
     } | several
     store.write(row, result.arrays)
+
+
+def describe(config: RunConfig, series: data.Series, splits: Splits) -> dict:
+    """What is kept with weights: see `load_model`."""
+    scaling = {name: getattr(splits, name).tolist() for name in ("mean", "deviation", "constant")}
+    step = calendar.length(calendar.frequency(series.index))
+    return {"config": config.to_dict(), "channels": list(series.channels), "step": step, **scaling}
 
 
 def _solve(model: nn.Module, splits: Splits) -> list[dict[str, float]]:

@@ -4,6 +4,7 @@ The loss is the weighted sum of the parts that an objective names.
 Shapes: B batch, H horizon, C channels, N windows.
 """
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from tdlib.compute import Compute
 from tdlib.models import Forecast
 from tdlib.windows import Splits, Windows
 
+LOG = logging.getLogger(__name__)
 BATCH = 256  # windows that are predicted at once; fewer where there are more than 64 channels:
 BATCH_CHANNELS = 64 * BATCH  # memory grows with windows times channels, and Traffic has 862
 
@@ -113,6 +115,7 @@ def fit(
         val_mse = float(window_errors(kept, splits.val).mean(dtype=torch.float64))
         _require_finite("the validation MSE", val_mse)
         history.append({"epoch": epoch, **parts, **objective.after_epoch(kept, splits), "val_mse": val_mse})
+        LOG.info("epoch %d of at most %d: validation MSE %.4g", epoch, epochs, val_mse)
         if val_mse < best:
             best, best_epoch = val_mse, epoch
             best_state = {name: value.clone() for name, value in kept.state_dict().items()}

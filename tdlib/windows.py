@@ -73,18 +73,36 @@ def split(series: Series, lookback: int, horizon: int, device: torch.device | st
         needed = _rows_needed(series.name, rows, lookback, horizon)
         raise ValueError(f"{few}: each segment must hold a window, which takes {needed} rows")
     train_end, val_end, test_end = borders(series.name, rows)
-    train = series.values[:train_end].astype(np.float64)
-    constant = (train == train[0]).all(0)  # the deviation of 0.1, 0.1, 0.1 is not quite 0
-    mean, deviation = np.where(constant, train[0], train.mean(0)), np.where(constant, 1, train.std(0))
-    scaled = torch.from_numpy(((series.values - mean) / deviation).astype(np.float32).T.copy()).to(device)  # [C, T]
+    scaled, *scaling = _scaled(series.values, train_end, device)
     return Splits(
         Windows(scaled[:, :train_end], lookback, horizon),
         Windows(scaled[:, train_end - lookback : val_end], lookback, horizon),
         Windows(scaled[:, val_end - lookback : test_end], lookback, horizon),
-        mean,
-        deviation,
-        constant,
+        *scaling,
     )
+
+
+def whole(series: Series, lookback: int, horizon: int, device: torch.device | str = "cpu") -> Splits:
+    """All windows as training windows, scaled by all rows: for a model that is to forecast what follows.
+
+    Validation and test are the last fifth of the same rows, and tell nothing of how well it will.
+    """
+    check_shape(lookback, horizon)
+    rows = len(series.values)
+    scaled, *scaling = _scaled(series.values, rows, device)
+    last = Windows(scaled[:, min(int(0.8 * rows), rows - horizon) - lookback :], lookback, horizon)
+    return Splits(Windows(scaled, lookback, horizon), last, last, *scaling)
+
+
+def _scaled(
+    values: np.ndarray, known: int, device: torch.device | str
+) -> tuple[Tensor, np.ndarray, np.ndarray, np.ndarray]:
+    """All rows, float32 [C, T], scaled by the first `known` ones, whose mean, deviation and constancy [C] follow."""
+    train = values[:known].astype(np.float64)
+    constant = (train == train[0]).all(0)  # the deviation of 0.1, 0.1, 0.1 is not quite 0
+    mean, deviation = np.where(constant, train[0], train.mean(0)), np.where(constant, 1, train.std(0))
+    scaled = torch.from_numpy(((values - mean) / deviation).astype(np.float32).T.copy()).to(device)
+    return scaled, mean, deviation, constant
 
 
 def check_shape(lookback: int, horizon: int) -> None:

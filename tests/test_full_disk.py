@@ -161,18 +161,17 @@ def test_a_sweep_on_a_full_disk_names_the_runs_and_goes_on_once_there_is_room(di
 def test_distill_on_a_full_disk_exits_with_1_and_the_same_call_completes_once_there_is_room(disk, tmp_path, capsys):
     values = data.synthetic(rows=300, channels=2).values
     pd.DataFrame(values, columns=["a", "b"]).to_csv(tmp_path / "own.csv", index=False)
-    place = disk(2_000_000)  # the students take 0.5 MB each, the teacher 25 MB
+    place = disk(1_000_000)  # a student takes 0.5 MB, the teacher 5 MB
     call = ["distill", str(tmp_path / "own.csv"), "--lookback", "48", "--horizon", "16", "--epochs", "1"]
     call += ["--store", str(place)]
     assert main(call) == 1
     words = capsys.readouterr().err.splitlines()[-1]
-    full = sentence(r"\w+\.safetensors")
-    assert re.fullmatch(rf"tdlib: 2 of 3 runs failed: (\w+) \({full}\); \w+ \(\1 failed\)", words)
-    assert [path for path in files(place) if not re.fullmatch(r"(runs|cache)/\w{16}\.\w+|schema", path)] == []
-    assert len(Store(place).ids()) == 1
+    assert re.search(sentence(r"\w+\.safetensors"), words)
+    kept = r"(runs|cache)/\w{16}\.\w+|schema|series/own\.(csv|plan\.json)"
+    assert [path for path in files(place) if not re.fullmatch(kept, path)] == []
     disk.grow(100_000_000)
     assert main(call) == 0
-    assert len(Store(place).ids()) == 3
+    assert (place / "forecasters/own/forecaster.json").is_file()
 
 
 def test_a_forecast_that_does_not_fit_is_one_sentence(disk, tmp_path, capsys):
@@ -180,6 +179,7 @@ def test_a_forecast_that_does_not_fit_is_one_sentence(disk, tmp_path, capsys):
     pd.DataFrame(values, columns=["a", "b"]).to_csv(tmp_path / "own.csv", index=False)
     config = RunConfig(str(tmp_path / "own.csv"), 48, 16, "nlinear", epochs=1)
     ensure([config], store=tmp_path / "store")
+    capsys.readouterr()  # a slow machine shows a bar
     place = disk(4096)
     (place / "other").write_bytes(bytes(4096))
     call = ["forecast", config.id, str(tmp_path / "own.csv"), "--store", str(tmp_path / "store")]

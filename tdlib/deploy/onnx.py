@@ -67,12 +67,21 @@ class InOwnUnits(nn.Module):
         return torch.where(self.constant & (x == last).all(1, keepdim=True), last, y)
 
 
-def to_onnx(model: nn.Module, about: dict, path: str | Path, *, run: str = "", int8: bool = False) -> float:
+def to_onnx(
+    model: nn.Module,
+    about: dict,
+    path: str | Path,
+    *,
+    run: str = "",
+    int8: bool = False,
+    metadata: dict[str, str] | None = None,
+) -> float:
     """Write a model as one ONNX file: `x` [batch, L, C] -> `prediction` [batch, H, C], in the series' own units.
 
     Both are float64, so that a series far from 0 keeps its digits: the file scales it before it turns to float32.
     `about` is what `run.load_model` returns with the model; channels, look-back, horizon and `run` become
-    metadata of the file. An MLP of one layer is fused first. With `int8` the weights are 8-bit integers, with
+    metadata of the file, and so does what `metadata` holds.
+    An MLP of one layer is fused first. With `int8` the weights are 8-bit integers, with
     one scale for each column, and activations are quantised as they come, with one scale for the whole batch:
     a window's forecast then depends a little on the others. Before the file appears its forecasts are compared
     with `model`'s (which is put into evaluation mode) at several batch sizes, before any quantisation.
@@ -84,7 +93,7 @@ def to_onnx(model: nn.Module, about: dict, path: str | Path, *, run: str = "", i
     check_place(Path(path))
     scaling = about["mean"], about["deviation"], about.get("constant")
     small = fuse(model) if isinstance(model, MLP) and not len(model.seasonal_deep) else model
-    blob = _export(InOwnUnits(small, *scaling).eval(), about, run)
+    blob = _export(InOwnUnits(small, *scaling).eval(), about, {"run": run} | (metadata or {}))
     reference = InOwnUnits(model, *scaling).eval()
     difference = _largest_difference(blob, reference, about, TOLERANCE)
     if int8:
@@ -123,7 +132,7 @@ def require_onnx() -> None:
     require_extra("onnx", "onnx", "onnxruntime", "onnxscript")
 
 
-def _export(model: InOwnUnits, about: dict, run: str) -> bytes:
+def _export(model: InOwnUnits, about: dict, metadata: dict[str, str]) -> bytes:
     import onnx
 
     config, channels = about["config"], about["channels"]
@@ -138,7 +147,7 @@ def _export(model: InOwnUnits, about: dict, run: str) -> bytes:
         raise ValueError(words) from None
     file = program.model_proto
     numbers = {key: str(config[key]) for key in ("lookback", "horizon")}
-    onnx.helper.set_model_props(file, numbers | {"channels": json.dumps(channels), "run": run})
+    onnx.helper.set_model_props(file, numbers | {"channels": json.dumps(channels)} | metadata)
     return file.SerializeToString()
 
 

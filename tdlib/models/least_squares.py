@@ -47,11 +47,11 @@ def _moments(values: Tensor, span: int) -> Tensor:
     return moments
 
 
-def solve(train: Equations, val: Equations) -> tuple[Tensor, float]:
-    """The maps [G, O, K] with the lambda of LAMBDAS that has the least error on validation, and that lambda."""
+def solve(train: Equations, val: Equations, penalties: tuple[float, ...] = LAMBDAS) -> tuple[Tensor, float]:
+    """The maps [G, O, K] with the lambda of `penalties` that has the least error on validation, and that lambda."""
     identity = torch.eye(train.gram.shape[-1], dtype=train.gram.dtype)
     fitted = {}
-    for penalty in LAMBDAS:
+    for penalty in penalties:
         weights = torch.cholesky_solve(train.cross, torch.linalg.cholesky(train.gram + penalty * identity))
         error = (weights * (val.gram @ weights - 2 * val.cross)).sum()  # less the squares of the targets
         fitted[penalty] = float(error), weights

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tdlib.models.layers import Forecast, by_phase, denormalize, moving_average, normalize
-from tdlib.models.least_squares import Equations, centred_moments, solve
+from tdlib.models.least_squares import LAMBDAS, Equations, centred_moments, solve
 from tdlib.models.ranges import Size
 from tdlib.windows import Splits, Windows
 
@@ -42,9 +42,9 @@ class PhaseRidge(nn.Module):
         self.linear = nn.Linear(lookback // period, -(-horizon // period), bias=False)
 
     @torch.no_grad()
-    def solve(self, splits: Splits) -> dict[str, float]:
-        """Fit the map; returns lambda."""
-        weights, penalty = solve(self._equations(splits.train), self._equations(splits.val))
+    def solve(self, splits: Splits, penalties: tuple[float, ...] = LAMBDAS) -> dict[str, float]:
+        """Fit the map; returns lambda, of `penalties`."""
+        weights, penalty = solve(self._equations(splits.train), self._equations(splits.val), penalties)
         self.linear.weight.copy_(weights[:, 0])
         return {"lambda": penalty}
 

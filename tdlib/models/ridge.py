@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tdlib.models.layers import Forecast, denormalize, normalize
-from tdlib.models.least_squares import Equations, centred_moments, solve
+from tdlib.models.least_squares import LAMBDAS, Equations, centred_moments, solve
 from tdlib.windows import Splits
 
 
@@ -35,13 +35,14 @@ class Ridge(nn.Module):
         nn.init.uniform_(self.weight, -(lookback**-0.5), lookback**-0.5)
 
     @torch.no_grad()
-    def solve(self, splits: Splits) -> dict[str, float]:
-        """Fit the maps; returns lambda, the geometric mean over channels where each has its own."""
+    def solve(self, splits: Splits, penalties: tuple[float, ...] = LAMBDAS) -> dict[str, float]:
+        """Fit the maps; returns lambda, of `penalties`, the geometric mean over channels where each has its own."""
         groups, horizon, lookback = self.weight.shape
         logs = []
-        for weight, *parts in zip(self.weight, *(w.values.chunk(groups) for w in splits[:2]), strict=True):
-            moments = (centred_moments(values, lookback, horizon)[None, :lookback] for values in parts)
-            found, penalty = solve(*(Equations(m[..., :lookback], m[..., lookback:]) for m in moments))
+        for weight, *values in zip(self.weight, *(w.values.chunk(groups) for w in splits[:2]), strict=True):
+            moments = (centred_moments(part, lookback, horizon)[None, :lookback] for part in values)
+            parts = (Equations(m[..., :lookback], m[..., lookback:]) for m in moments)
+            found, penalty = solve(*parts, penalties)
             weight.copy_(found[0])
             logs.append(torch.tensor(penalty, dtype=torch.float64).log10())
         return {"lambda": float(10 ** torch.stack(logs).mean())}

@@ -1,7 +1,4 @@
-"""One style for all figures, colours that colour-blind readers can tell apart.
-
-A colour stands for a role on every page: truth black, teacher orange, plain MLP blue, distilled green.
-"""
+"""One style for all figures: see `roles` for what a colour stands for."""
 
 import io
 from pathlib import Path
@@ -15,10 +12,10 @@ import pandas as pd
 from IPython.display import Image
 from matplotlib.figure import Figure
 
+from tdlib.report.roles import COLOURS, DASHES, LOOK
+
 SCREEN_DPI = 110  # at which a page shows a figure; the file has more dots, for sharp screens and print
-COLOURS = {"truth": "#000000", "teacher": "#E69F00", "plain": "#0072B2", "distilled": "#009E73", "linear": "#999999"}
-DASHES = {"truth": "-", "teacher": "--", "plain": ":", "distilled": "-", "linear": "-."}  # for print in grey
-plt.style.use(Path(__file__).with_name("study.mplstyle"))
+plt.style.use(LOOK)
 
 
 def colours(runs: pd.DataFrame) -> dict[str, str]:

@@ -1,0 +1,72 @@
+"""How a forecaster would have done: forecasts from several origins in the past, each judged by what came then.
+
+    rows known | horizon          origin 1
+         rows known | horizon     origin 2, a horizon later ...; the last horizon ends with the last row
+
+Shapes: T rows, L look-back, H horizon, C channels.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from tdlib import data, forecast
+from tdlib.checks import require
+from tdlib.compute import Compute
+from tdlib.run import trained
+from tdlib.service import final
+from tdlib.windows import borders
+
+if TYPE_CHECKING:
+    from tdlib.service.forecaster import Forecaster
+
+
+def run(made: "Forecaster", cutoffs: int = 5, *, retrain: bool = False) -> pd.DataFrame:
+    """A line for each origin and model: MAE in own units, MSE in scaled ones, MASE, and whether it is the chosen one.
+
+    Every model knows the rows before the origin: it forecasts from them with the weights that it learned from the
+    training rows, or, with `retrain`, is trained anew on all of them (`final.train`), which takes as long as
+    the first training for each origin. Deviations and MASE's scale are those of the training rows.
+    ValueError for origins that would lie before the test rows.
+    """
+    require(type(cutoffs) is int and cutoffs >= 1, f"cutoffs must be a whole number of at least 1, got {cutoffs!r}")
+    values, horizon = made.table_.to_numpy(), made.horizon_
+    known, last, rows = *borders(made.name_, len(values))[:2], len(values)
+    most = (rows - last) // horizon
+    few = f"the last fifth of the rows holds {most} forecasts of {horizon} steps: cutoffs must be at most that"
+    require(cutoffs <= most, f"{few}, got {cutoffs}")
+    train = values[:known]
+    deviation = np.where(train.std(0) > 0, train.std(0), 1)
+    scale = np.abs(train[made.period_ :] - train[: -made.period_]).mean(0)
+    scale = np.where(scale > 0, scale, np.nan)
+    lines = []
+    for place in range(cutoffs):
+        origin = rows - (cutoffs - place) * horizon
+        truth = values[origin : origin + horizon]
+        for name, config in made.configs_.items():
+            if retrain:
+                index = made.table_.index[:origin] if isinstance(made.table_.index, pd.DatetimeIndex) else None
+                series = data.Series(values[:origin], index, tuple(made.channels_), made.name_, "")
+                model, about = final.train(config, made.store_, series, made.compute or Compute(made.threads_))
+            else:
+                model, about = trained(config.id, made.store_)
+            errors = np.abs(forecast.following(model, about, made.table_.iloc[:origin]).to_numpy() - truth)
+            lines.append(
+                {
+                    "origin": made.table_.index[origin],
+                    "model": name,
+                    "MAE, own units": errors.mean(),
+                    "MSE": np.square(errors / deviation).mean(),
+                    "MASE": np.nanmean(errors.mean(0) / scale) if np.isfinite(scale).any() else np.nan,
+                    "chosen": name == made.chosen_,
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def summary(lines: pd.DataFrame) -> pd.DataFrame:
+    """Of the lines of `run`: means over origins, and at how many of them each model was the best."""
+    table = lines.groupby("model", sort=False)[["MSE", "MAE, own units", "MASE"]].mean()
+    best = lines.loc[lines.groupby("origin")["MSE"].idxmin(), "model"].value_counts()
+    return table.assign(best=best.reindex(table.index, fill_value=0)).sort_values("MSE")

@@ -1,0 +1,203 @@
+"""What the command line does with a series of your own: distill, forecast, backtest, export, list, clean.
+
+STORE/forecasters/NAME/     what `distill my.csv` leaves in service, NAME = my: see `Forecaster.save`; its report
+STORE/series/NAME.csv       the rows it learned from, as they were understood
+STORE/runs, STORE/cache     every model that was trained on the way
+"""
+
+import argparse
+import shlex
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from tdlib import csvfile
+from tdlib.checks import require
+from tdlib.compute import Compute
+from tdlib.deploy import onnx as deploy
+from tdlib.files import check_output, note_written, write_atomically
+from tdlib.forecast import forecast_csv
+from tdlib.service import backtest, export, report
+from tdlib.service.forecaster import STATE, Forecaster
+from tdlib.store import Store
+
+RECORD = Path("cache", "written.json")  # in a store: the files that commands have written with its runs
+DIGITS = "{:.4g}".format
+
+
+def distill(options: argparse.Namespace, program: str) -> None:
+    """Read, fit, save, report; print the verdict and the commands that go on from here."""
+    frame, remarks = csvfile.read_frame(options.csv, csvfile.given(options))
+    asked = (options.threads, options.device, options.precision)
+    compute = (
+        None
+        if asked == (None, "auto", "auto")
+        else Compute(1 if options.threads is None else options.threads, *asked[1:])
+    )
+    names = ("lookback", "horizon", "period", "teacher", "student", "minutes", "epochs", "seed")
+    given = {name: getattr(options, name) for name in names}
+    made = Forecaster(**given, compute=compute, folder=options.store).fit(frame, options.csv.stem)
+    made.remarks_ = [*remarks, *made.remarks_]
+    place = folder(options.store, options.csv)
+    made.save(place)
+    print(f"{len(frame)} rows, {frame.shape[1]} channels; " + "; ".join(made.remarks_))
+    print(f"\n{table(made).to_string(float_format=DIGITS)}\n")
+    windows = " and ".join(f"{count} {segment}" for segment, count in made.windows_.items())
+    print(f"MSE and MAE are in deviations of the training rows, means over {windows} windows; skill is over the")
+    print("seasonal naive forecast, microseconds are those of one forecast; * is the one to use\n")
+    print(made.verdict_.words)
+    held = ", ".join(f"{share:.0%} (of {level:g}%)" for level, share in made.coverage_.items())
+    print(f"Its bands hold {held} of the test values. It was trained again, on all rows.\n")
+    commands = _commands(options, program)
+    try:
+        report.write(made, place / "report.html", commands)
+        print(f"{'report':9} {place / 'report.html'}")
+    except ValueError as missing:
+        print(f"no report: {missing}")
+    for command in commands[1:]:
+        print(f"{command.removeprefix(program).split()[0]:9} {command}")
+
+
+def table(made: Forecaster) -> pd.DataFrame:
+    """The scores and costs of a forecaster's models, a line a model, the one to use marked."""
+    scores = made.scores_
+    columns = {"validation MSE": scores["val", "MSE"], "MSE": scores["test", "MSE"]}
+    columns |= {name: scores["test", name] for name in ("MAE", "MAE, own units", "MASE", "skill")}
+    found = pd.DataFrame(columns).join(made.costs_).sort_values("validation MSE")
+    return found.rename(index={made.chosen_: f"* {made.chosen_}"})
+
+
+def _commands(options: argparse.Namespace, program: str) -> list[str]:
+    """What was called, and what can be called next, as one would type it."""
+    quoted = shlex.quote(str(options.csv))
+    kept = "" if options.store == Path("build/own") else f" --store {shlex.quote(str(options.store))}"
+    reading = _asked(options, "dayfirst", "missing", "longest_gap", "columns", "time")
+    names = ("lookback", "horizon", "period", "teacher", "student", "minutes", "epochs", "seed", "threads")
+    asked = _asked(options, *names, "device", "precision")
+    stem = shlex.quote(f"{options.csv.stem}.onnx")
+    return [
+        f"{program} distill {quoted}{reading}{asked}{kept}",
+        f"{program} forecast {quoted}{reading}{kept}",
+        f"{program} backtest {quoted}{reading}{kept}",
+        f"{program} export {quoted} --onnx {stem}{kept}",
+    ]
+
+
+def _asked(options: argparse.Namespace, *names: str) -> str:
+    """The options that were given, as one would type them."""
+    words = []
+    for name in names:
+        value, option = getattr(options, name), name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        elif value != options.usual(name):
+            words.append(f"--{option} {shlex.quote(str(value))}")
+    return "".join(f" {word}" for word in words)
+
+
+def folder(store: Path, csv: Path) -> Path:
+    """Where the forecaster of a CSV is kept."""
+    return store / "forecasters" / csv.stem
+
+
+def _load(store: Path, csv: Path) -> Forecaster:
+    place = folder(store, csv)
+    there = (place / STATE).is_file()
+    require(there, f"{store} has no forecaster for {csv}: `tdlib distill {shlex.quote(str(csv))}` makes one")
+    return Forecaster.load(place, store=store)
+
+
+def forecast(options: argparse.Namespace) -> None:
+    """What follows a CSV, with bands; by the run `ID` without them, where one is named."""
+    id, csv = _id_and_csv(options.what)
+    record = options.store / RECORD
+    check_output(options.out, record, inputs=[csv], force=options.force)
+    if id is None:
+        made = _load(options.store, csv)
+        frame, _ = csvfile.read_frame(csv, csvfile.given(options))
+        level = None if options.level is None else tuple(options.level)
+        found = made.predict(frame, level, nonnegative=options.nonnegative, integer=options.integer)
+    else:
+        found = forecast_csv(id, options.store, csv)
+    write_atomically((options.out, found.to_csv(float_format="%.12g").encode()))
+    note_written(options.out, record)
+    print(f"{len(found)} steps after the last row of {csv} are in {options.out}")
+
+
+def _id_and_csv(what: list[Path]) -> tuple[str | None, Path]:
+    require(len(what) in (1, 2), f"forecast takes a CSV, or a run's id and a CSV; got {len(what)} words")
+    return (None, what[0]) if len(what) == 1 else (str(what[0]), what[1])
+
+
+def backtest_(options: argparse.Namespace) -> None:
+    """The forecaster of a CSV and its rivals from several origins in the past."""
+    made = _load(options.store, options.csv)
+    frame, _ = csvfile.read_frame(options.csv, csvfile.given(options))
+    lines = made.backtest(options.cutoffs, frame=frame, retrain=options.retrain)
+    how = "trained again at each" if options.retrain else "by the weights of the training rows"
+    print(f"{options.cutoffs} origins, {made.horizon_} steps each, {how}; best: at how many origins\n")
+    print(backtest.summary(lines).rename(index={made.chosen_: f"* {made.chosen_}"}).to_string(float_format=DIGITS))
+
+
+def export_(options: argparse.Namespace) -> None:
+    """An ONNX file: of a CSV's forecaster with its card and script, or of the run of an id."""
+    record, target = options.store / RECORD, options.onnx
+    check_output(target, record, force=options.force)
+    if options.what.suffix or folder(options.store, options.what).exists():
+        made = _load(options.store, options.what)
+        files = export.files(target)
+        for file in files[1:]:
+            check_output(file, record, force=options.force)
+        difference = export.write(made, target, int8=options.int8)
+        for file in files:
+            note_written(file, record)
+        apart = f"by at most {difference:.1e} scaled units"
+        print(f"{target}: {target.stat().st_size:,} bytes; its forecasts differ from torch's {apart}")
+        print(f"{files[1]}: what it is and how good; {files[2]}: forecasts with onnxruntime and numpy alone")
+        return
+    done = deploy.export(str(options.what), Store(options.store), target, int8=options.int8)
+    note_written(target, record)
+    size, apart = target.stat().st_size, f"by at most {done.difference:.1e} scaled units"
+    print(f"{target}: {size:,} bytes; its forecasts differ from torch's {apart}")
+    if options.int8:
+        change = f"a change of {100 * (done.mse_int8 / done.mse - 1):+.2f} percent"
+        print(f"test MSE: {done.mse:.5f} in float32, {done.mse_int8:.5f} in int8, {change}")
+
+
+def list_(options: argparse.Namespace) -> None:
+    """The forecasters of a store, a line each."""
+    lines = []
+    for place in _forecasters(options.store):
+        made = Forecaster.load(place)
+        rows, first, last = made.rows_
+        size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+        line = {"rows": rows, "from": first, "to": last, "look-back": made.lookback_, "horizon": made.horizon_}
+        line |= {"model": made.chosen_, "test MSE": made.scores_.loc[made.chosen_, ("test", "MSE")], "MB": size / 1e6}
+        lines.append({"series": place.name} | line)
+    if not lines:
+        print(f"{options.store} has no forecaster: `tdlib distill my.csv` makes one")
+        return
+    print(pd.DataFrame(lines).set_index("series").to_string(float_format=DIGITS))
+
+
+def clean(options: argparse.Namespace) -> None:
+    """Remove forecasters and every run that they were made with."""
+    places = _forecasters(options.store) if options.all else [folder(options.store, name) for name in options.name]
+    require(bool(places) or options.all, "clean takes the names of series, as `tdlib list` prints them, or --all")
+    for place in places:
+        require((place / STATE).is_file(), f"{options.store} has no forecaster {place.name}; see `tdlib list`")
+    for place in places:
+        store, made = Store(options.store), Forecaster.load(place)
+        for id in made.runs_.values():
+            for path in [*(options.store / "runs").glob(f"{id}.*"), *(options.store / "cache").glob(f"{id}.*")]:
+                path.unlink()
+            shutil.rmtree(store.outputs(id), ignore_errors=True)
+        for suffix in (".csv", ".plan.json"):
+            (options.store / "series" / f"{place.name}{suffix}").unlink(missing_ok=True)
+        shutil.rmtree(place)
+        print(f"{place.name}: removed, and {len(made.runs_)} runs")
+
+
+def _forecasters(store: Path) -> list[Path]:
+    return sorted(path.parent for path in (store / "forecasters").glob(f"*/{STATE}"))

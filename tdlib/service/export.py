@@ -1,0 +1,107 @@
+"""A forecaster as files for another machine: ONNX, a card that says what it is, a script without torch.
+
+NAME.onnx         own units in, own units out; channels, look-back, horizon and bands in its metadata
+NAME.md           the model card
+NAME_predict.py   a CSV in, a forecast out, with onnxruntime and numpy alone
+"""
+
+import json
+from pathlib import Path
+
+from tdlib import __version__
+from tdlib.deploy import onnx as deploy
+from tdlib.files import check_place, write_atomically
+from tdlib.service.forecaster import Forecaster, rounded
+
+SCRIPT = Path(__file__).with_name("predict.py.txt")
+CARD = """\
+# {name}: {horizon} steps of {channels}
+
+`{file}` reads the last {lookback} rows of {channels} and forecasts the next {horizon}, in the series' own units. \
+Nothing has to be scaled: the means and deviations of the training rows are inside.
+
+| | |
+| --- | --- |
+| model | {chosen}, {weights:,} weights{int8} |
+| learned from | {rows} rows, {first} to {last} |
+| channels, in this order | {listed} |
+| made with | tdlib {version}, run {run} |
+
+## How good it is
+
+On {test} test windows that it had not seen, before it was trained again on all rows:
+
+| MSE, scaled | MAE, own units | MASE | skill over the seasonal naive forecast |
+| --- | --- | --- | --- |
+| {mse:.4g} | {mae:.4g} | {mase:.4g} | {skill:.1%} |
+
+{verdict}
+
+Its bands, from the errors on validation, held {coverage} of the test values.
+
+## How to use it
+
+    python {script} my.csv > forecast.csv
+
+needs onnxruntime and numpy. `x` is float64 [batch, {lookback}, {width}], `prediction` [batch, {horizon}, {width}].
+
+## What it cannot do
+
+It knows no other input than these channels, none that is missing or irregular, and no event that its rows do not \
+show. A series that has left its range of the training rows is forecast with less certainty than the bands say. \
+Measure it again when rows have come: `tdlib distill` on all of them.
+"""
+
+
+def files(onnx: Path) -> tuple[Path, Path, Path]:
+    """What `write` writes beside the ONNX file: that, the card, the script."""
+    return onnx, onnx.with_suffix(".md"), onnx.with_name(f"{onnx.stem}_predict.py")
+
+
+def write(made: Forecaster, onnx: Path, *, int8: bool = False) -> float:
+    """Write the three files; the largest difference of the ONNX file's forecasts from torch's, in scaled units.
+
+    ValueError as of `deploy.onnx.to_onnx`, before anything is written.
+    """
+    target, card, script = files(Path(onnx))
+    deploy.require_onnx()
+    for path in (target, card, script):
+        check_place(path)
+    widths = {f"{level:g}": rounded(width) for level, width in made.widths_.items()}
+    more = {"name": made.name_, "intervals": json.dumps(widths)}
+    difference = deploy.to_onnx(made.model_, made.about_, target, run=made.id_, int8=int8, metadata=more)
+    code = SCRIPT.read_text().replace("MODEL.onnx", target.name).replace("predict.py", script.name)
+    write_atomically((card, _card(made, target, script, int8).encode()), (script, code.encode()))
+    return difference
+
+
+def _card(made: Forecaster, target: Path, script: Path, int8: bool) -> str:
+    rows, first, last = made.rows_
+    score = made.scores_.loc[made.chosen_, "test"]
+    channels = f"{len(made.channels_)} channels" if len(made.channels_) > 1 else "one channel"
+    held = ", ".join(f"{share:.0%} (of {level:g}%)" for level, share in made.coverage_.items())
+    return CARD.format(
+        name=made.name_,
+        file=target.name,
+        script=script.name,
+        channels=channels,
+        width=len(made.channels_),
+        listed=", ".join(f"`{name}`" for name in made.channels_),
+        horizon=made.horizon_,
+        lookback=made.lookback_,
+        chosen=made.chosen_,
+        weights=int(made.costs_.loc[made.chosen_, "weights"]),
+        int8=", 8-bit integers" if int8 else "",
+        rows=rows,
+        first=first,
+        last=last,
+        version=__version__,
+        run=made.id_,
+        test=made.windows_["test"],
+        mse=score["MSE"],
+        mae=score["MAE, own units"],
+        mase=score["MASE"],
+        skill=score["skill"],
+        verdict=made.verdict_.words,
+        coverage=held,
+    )

@@ -1,0 +1,71 @@
+"""The chosen model once more, from all rows: what the honest run learned nothing from are the latest ones.
+
+    the run's own choices (epochs, lambda, the committee's weights) --all rows--> weights, scaling
+
+Nothing is chosen here: there is no row left to choose on. The errors that are reported stay those of the run.
+Shapes: T rows, C channels.
+"""
+
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tdlib import models
+from tdlib.compute import Compute
+from tdlib.config import PATIENCE, RunConfig
+from tdlib.data import Series
+from tdlib.distill import Distillation
+from tdlib.run import build, describe
+from tdlib.store import Store
+from tdlib.teachers import SeveralTeachers, StoredTeacher, store_outputs
+from tdlib.train import Objective, Supervised, fit
+from tdlib.windows import Splits, whole
+
+
+def train(config: RunConfig, store: Store, series: Series, compute: Compute = Compute()) -> tuple[nn.Module, dict]:
+    """The model of a run in `store`, trained on all rows of `series`, and what describes it (see `run.load_model`).
+
+    A gradient model gets as many epochs as were best in its run, a closed form its lambda, and a committee is trained
+    again, too, and keeps its weights. The same seeds give the same bits.
+    """
+    splits = whole(series, config.lookback, config.horizon, compute.place)
+    with compute.limit_threads(), torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
+        model = _train(config, store, splits, Path(folder), compute).cpu().eval()
+    return model, describe(config, series, splits)
+
+
+def _train(config: RunConfig, store: Store, splits: Splits, folder: Path, compute: Compute) -> nn.Module:
+    row = store.read(config.id)
+    torch.manual_seed(config.seed)
+    model = build(config, splits.train.channels).to(compute.place)
+    if models.closed_form(config.model):
+        chosen = {"penalties": (row["epochs"][0]["lambda"],)} if "lambda" in row["epochs"][0] else {}
+        model.solve(splits, **chosen)
+        return model
+    objective = _objective(config, row, model, splits, store, folder, compute).to(compute.place)
+    best = min(row["epochs"], key=lambda epoch: epoch["val_mse"])["epoch"]
+    names = ("learning_rate", "batch_size", "weight_decay", *PATIENCE)
+    training = {name: getattr(config, name) for name in names}
+    fit(model, objective, splits, **training, epochs=best, patience=best, compute=compute)
+    return model
+
+
+def _objective(
+    config: RunConfig, row: dict, model: nn.Module, splits: Splits, store: Store, folder: Path, compute: Compute
+) -> Objective:
+    if not config.distilled:
+        return Supervised()
+    found, width = {}, 0
+    for name, member in config.teacher_configs.items():
+        with torch.random.fork_rng(devices=[]):
+            taught = _train(member, store, splits, folder, compute)
+        store_outputs(taught, splits.train, folder / member.id)
+        found[name], width = StoredTeacher(folder / member.id), taught.feature_width
+    teacher = found[config.teacher]
+    if config.co_teachers:
+        teacher, width = SeveralTeachers(found, "mean"), 0
+        teacher.weights = torch.tensor(row["committee"]["weightings"][config.weighting]["weights"])
+    names = ("alpha", "beta", "terms", "scales", "downsample", "temperature", "reduction")
+    return Distillation(teacher, width, model.feature_width, **{name: getattr(config, name) for name in names})

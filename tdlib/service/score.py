@@ -1,0 +1,143 @@
+"""How good models are on one series, in scaled and in own units, and which one to use: chosen on validation.
+
+    MASE     |truth - forecast| over the mean |y[t] - y[t - period]| of the training rows (Hyndman and Koehler 2006)
+    skill    1 - MSE / MSE of the seasonal naive forecast
+
+Shapes: N windows, H horizon, C channels.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from tdlib import bootstrap, models
+from tdlib.compute import Compute
+from tdlib.deploy.efficiency import in_torch, latency
+from tdlib.deploy.fused import fuse
+from tdlib.models.mlp import MLP
+from tdlib.train import predict
+from tdlib.windows import Splits, Windows
+
+SEASONAL = models.title("seasonal_naive")
+
+
+class Residuals(NamedTuple):
+    """Truth less forecast, scaled units, float32 [N, H, C], of one model."""
+
+    val: np.ndarray
+    test: np.ndarray
+
+
+@torch.no_grad()
+def residuals(model: nn.Module, splits: Splits) -> Residuals:
+    """What a model gets wrong in every validation and test window."""
+    return Residuals(*(_residuals(model, windows) for windows in (splits.val, splits.test)))
+
+
+def _residuals(model: nn.Module, windows: Windows) -> np.ndarray:
+    return torch.cat([y - forecast.prediction for _, _, y, forecast in predict(model, windows)]).cpu().numpy()
+
+
+def naive_scale(splits: Splits, period: int) -> np.ndarray:
+    """Per channel [C] the mean |y[t] - y[t - period]| of the training rows, scaled units; NaN for a constant one."""
+    values = splits.train.values.double()
+    found = (values[:, period:] - values[:, :-period]).abs().mean(1).cpu().numpy()
+    return np.where(found > 0, found, np.nan)
+
+
+def table(found: dict[str, Residuals], splits: Splits, period: int) -> pd.DataFrame:
+    """A line a model; columns (segment, measure): MSE and MAE in scaled units, MAE in own units, MASE, skill.
+
+    Means over windows, steps and channels; MASE leaves out channels that are constant on the training rows.
+    """
+    scale, lines = naive_scale(splits, period), {}
+    for name, both in found.items():
+        line = {}
+        for segment, errors in both._asdict().items():
+            by_channel = np.abs(errors).mean((0, 1), dtype=np.float64)
+            line[segment, "MSE"] = float(np.square(errors).mean(dtype=np.float64))
+            line[segment, "MAE"] = float(by_channel.mean())
+            line[segment, "MAE, own units"] = float((by_channel * splits.deviation).mean())
+            measured = ~np.isnan(scale)
+            line[segment, "MASE"] = float((by_channel / scale)[measured].mean()) if measured.any() else np.nan
+        lines[name] = line
+    frame = pd.DataFrame.from_dict(lines, orient="index")
+    frame.columns = pd.MultiIndex.from_tuples(frame.columns)
+    for segment in Residuals._fields:
+        worst = frame.loc[SEASONAL, (segment, "MSE")]
+        frame[segment, "skill"] = 1 - frame[segment, "MSE"] / worst if worst > 0 else np.nan
+    return frame.sort_index(axis=1, level=0, sort_remaining=False)
+
+
+def cost(model: nn.Module, lookback: int, channels: int) -> tuple[int, float]:
+    """Weights of a model, and microseconds of one forecast on this machine, a plain MLP fused first."""
+    small = fuse(model) if isinstance(model, MLP) and not len(model.seasonal_deep) else model
+    weights = sum(weight.numel() for weight in model.parameters())
+    with Compute().limit_threads():  # a single forecast gains nothing from several
+        times = latency(in_torch(small).forward, torch.randn(1, lookback, channels), seconds=0.1)
+    return weights, 1000 * float(np.median(times))
+
+
+def difference(first: np.ndarray, second: np.ndarray, block: int) -> tuple[float, tuple[float, float] | None]:
+    """By how much the MSE of residuals [N, H, C] lies above that of others, as a share of it, and its 95% interval.
+
+    Blocks of neighbouring windows are drawn (`bootstrap.draws`); None where there are fewer than two.
+    """
+    errors = np.stack([np.square(part).mean((1, 2), dtype=np.float64) for part in (first, second)])
+    share, drawn = bootstrap.draws(errors[None], ["one"], lambda means: means[0, 0] / means[0, 1] - 1, block=block)
+    enough = bootstrap.blocks(errors.shape[1], block) >= bootstrap.FEWEST_BLOCKS
+    return share, bootstrap.interval(drawn) if enough else None
+
+
+class Verdict(NamedTuple):
+    """The model to use, whether distillation is why, and the reasons in words."""
+
+    chosen: str
+    distillation_helps: bool
+    words: str
+
+
+def verdict(scores: pd.DataFrame, found: dict[str, Residuals], distilled: str, plain: str, block: int) -> Verdict:
+    """The model with the least validation error, and what distillation gains over the best that does without.
+
+    Distillation helps where the distilled student is the choice of validation, and is not worse than the best other
+    model on test by more than chance (`difference`).
+    """
+    errors = scores["val", "MSE"]
+    chosen = str(errors.idxmin())
+    of_others = errors.drop(distilled, errors="ignore")
+    runner_up = str(of_others.idxmin())
+    skill = scores.loc[chosen, ("test", "skill")]
+    words = [
+        f"Use {chosen}: of {len(errors)} models it errs least on validation (MSE {errors[chosen]:.4g}); on test its "
+        f"MSE is {scores.loc[chosen, ('test', 'MSE')]:.4g}, {_skill(skill)}."
+    ]
+    best = str(scores["test", "MSE"].idxmin())
+    if best != chosen:
+        gap = 1 - scores.loc[best, ("test", "MSE")] / scores.loc[chosen, ("test", "MSE")]
+        words.append(f"On test {best} errs less, by {gap:.1%}: known only afterwards.")
+    if distilled not in errors.index:
+        words.append("There is no distilled student: no teacher fits into the time.")
+        return Verdict(chosen, False, " ".join(words))
+    share, interval = difference(found[distilled].test, found[runner_up].test, block)
+    compared = f"{distilled} against {runner_up}, the best model without distillation"
+    figures = f"{errors[distilled] / errors[runner_up] - 1:+.1%} MSE on validation, {share:+.1%} on test"
+    figures += f" (95%: {interval[0]:+.1%} to {interval[1]:+.1%})" if interval else " (too few windows for an interval)"
+    helps = chosen == distilled and not (interval and interval[0] > 0)
+    if helps:
+        verb = "Distillation helps here" if interval and interval[1] < 0 else "Distillation is level with the best here"
+    else:
+        verb = "Distillation is of no use on this series"
+    words.append(f"{verb}: {compared}, has {figures}.")
+    over_plain = difference(found[distilled].test, found[plain].test, block)[0]
+    words.append(f"Against {plain} without a teacher it has {over_plain:+.1%} on test.")
+    return Verdict(chosen, helps, " ".join(words))
+
+
+def _skill(skill: float) -> str:
+    if np.isnan(skill):
+        return "where the seasonal naive forecast has no error"
+    return f"{abs(skill):.0%} {'less' if skill >= 0 else 'more'} than the seasonal naive forecast"

@@ -1,0 +1,35 @@
+"""Conformal bands: their ranks by hand, their coverage on exchangeable errors, levels that cannot be had."""
+
+import numpy as np
+import pytest
+
+from tdlib.service import intervals
+
+
+def test_the_half_width_is_the_ranked_error_of_each_step_and_channel():
+    residuals = np.array([3.0, -1, 2, -4])[:, None, None] * np.array([[[1.0, 10]]])  # [4, 1, 2]
+    found = intervals.half_widths(residuals, (80, 60, 20))  # ranks ceil(5 level): 4, 3, 1
+    np.testing.assert_array_equal(found[80], [[4, 40]])
+    np.testing.assert_array_equal(found[60], [[3, 30]])
+    np.testing.assert_array_equal(found[20], [[1, 10]])
+
+
+def test_a_level_that_too_few_windows_can_show_is_infinite():
+    found = intervals.half_widths(np.ones((10, 2, 1)), (80, 95))
+    assert np.isfinite(found[80]).all()
+    assert np.isinf(found[95]).all()  # rank 11 of 10
+
+
+def test_on_exchangeable_errors_the_coverage_is_the_level():
+    random = np.random.default_rng(0)
+    shares = []
+    for _ in range(200):
+        residuals = random.standard_t(3, (300, 2, 2))
+        shares.append(intervals.coverage(residuals[200:], intervals.half_widths(residuals[:200], (80,))[80]))
+    assert np.mean(shares) == pytest.approx(0.8, abs=0.01)
+
+
+@pytest.mark.parametrize("level", [0, 100, -5, "80", float("nan")])
+def test_a_level_is_a_percentage(level):
+    with pytest.raises(ValueError, match="a level is a percentage between 0 and 100"):
+        intervals.half_widths(np.ones((10, 1, 1)), (level,))

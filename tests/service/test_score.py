@@ -1,0 +1,80 @@
+"""Scores by hand; the verdict says what the errors say, whichever way they point."""
+
+import numpy as np
+import pytest
+import torch
+
+from tdlib import data, models
+from tdlib.service import score
+from tdlib.windows import split
+
+SPLITS = split(data.synthetic(rows=300, channels=2), 24, 8)
+
+
+def errors(val: float, test: float, noise: int = 0, count: int = 60) -> score.Residuals:
+    """Residuals whose MSE is `val` and, about, `test`."""
+    random = np.random.default_rng(noise)
+    return score.Residuals(
+        np.full((count, 4, 2), val**0.5), test**0.5 * (1 + 0.2 * random.standard_normal((count, 4, 2)))
+    )
+
+
+def test_scores_are_those_of_the_residuals():
+    model = models.build("seasonal_naive", lookback=24, horizon=8, channels=2, period=24)
+    found = {"Seasonal naive": score.residuals(model, SPLITS), "half": errors(0.25, 1.0)}
+    index = torch.arange(len(SPLITS.test))
+    x, y = SPLITS.test.batch(index)
+    naive = (y - x[:, :8]).numpy()
+    table = score.table(found, SPLITS, 24)
+    assert table.loc["Seasonal naive", ("test", "MSE")] == pytest.approx(np.square(naive).mean())
+    assert table.loc["Seasonal naive", ("test", "skill")] == 0
+    own = np.abs(naive * SPLITS.deviation).mean()
+    assert table.loc["Seasonal naive", ("test", "MAE, own units")] == pytest.approx(own)
+    train = SPLITS.train.values.numpy()
+    scale = np.abs(train[:, 24:] - train[:, :-24]).mean(1)
+    assert table.loc["half", ("val", "MASE")] == pytest.approx((0.5 / scale).mean())
+    assert table.loc["half", ("val", "MSE")] == pytest.approx(0.25)
+
+
+def judged(**found: score.Residuals) -> score.Verdict:
+    named = {name.replace("_", " "): both for name, both in found.items()}
+    return score.verdict(score.table(named, SPLITS, 24), named, "MLP distilled", "MLP", block=8)
+
+
+def test_the_least_validation_error_is_chosen_whatever_test_says():
+    found = judged(
+        Seasonal_naive=errors(1, 1), Ridge=errors(0.5, 0.9), MLP=errors(0.6, 0.4), MLP_distilled=errors(0.7, 0.5)
+    )
+    assert (found.chosen, found.distillation_helps) == ("Ridge", False)
+    assert "Distillation is of no use on this series" in found.words
+    assert "On test MLP errs less" in found.words
+
+
+def test_distillation_helps_where_validation_chooses_it_and_test_agrees():
+    found = judged(Seasonal_naive=errors(1, 1), MLP=errors(0.6, 0.6, 1), MLP_distilled=errors(0.4, 0.4, 2))
+    assert (found.chosen, found.distillation_helps) == ("MLP distilled", True)
+    assert "Distillation helps here" in found.words
+    assert "60% less than the seasonal naive forecast" in found.words.replace("59%", "60%").replace("58%", "60%")
+
+
+def test_a_choice_that_test_refutes_is_no_help():
+    found = judged(Seasonal_naive=errors(1, 1), MLP=errors(0.5, 0.4, 1), MLP_distilled=errors(0.4, 0.6, 2))
+    assert (found.chosen, found.distillation_helps) == ("MLP distilled", False)
+    assert "of no use" in found.words
+
+
+def test_level_with_the_best_is_said_to_be_level():
+    found = judged(Seasonal_naive=errors(1, 1), MLP=errors(0.5, 0.5, 1), MLP_distilled=errors(0.49, 0.5, 2))
+    assert "Distillation is level with the best here" in found.words
+
+
+def test_without_a_distilled_student_it_says_so():
+    assert "There is no distilled student" in judged(Seasonal_naive=errors(1, 1), MLP=errors(0.5, 0.5)).words
+
+
+def test_the_interval_of_a_difference_needs_two_blocks():
+    first, second = errors(1, 1, 1).test, errors(1, 0.5, 2).test
+    share, interval = score.difference(first, second, block=8)
+    assert interval[0] < share < interval[1]
+    assert share == pytest.approx(np.square(first).mean() / np.square(second).mean() - 1)
+    assert score.difference(first, second, block=40)[1] is None
