@@ -6,6 +6,7 @@ Shapes: T rows, C channels.
 """
 
 import argparse
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -100,8 +101,11 @@ def _numbers(frame: pd.DataFrame, path: str | Path) -> pd.DataFrame:
         if wrong.any():
             row = int(np.argmax(wrong))
             words = f"column {short(name)}, row {row + 1} is not a number: {short(column.iloc[row])}"
+            grouped = re.fullmatch(r"\s*[+-]?\d{1,3}(,\d{3})+(\.\d+)?\s*", str(column.iloc[row]))
             hint = "; --columns chooses the columns to read" if wrong.sum() * 2 > len(wrong) > 2 else ""
+            hint = "; pandas.read_csv(..., thousands=',') reads it" if grouped else hint
             raise ValueError(f"{path}: {words}{hint}")
+        require(not numbers.isna().all(), f"{path}: column {short(name)} has no value in any row")
         made[name] = numbers.astype(np.float64)
     whole = pd.DataFrame(made)
     with np.errstate(over="ignore"):
