@@ -99,3 +99,28 @@ def code(step: offsets.BaseOffset) -> str:
     """A step as an argument of pandas' `asfreq` and `resample`, such as 'MS' in quotation marks."""
     months = step.kwds.get("months") if type(step) is offsets.DateOffset else None
     return f"pd.DateOffset(months={months})" if months else repr(step.freqstr)
+
+
+def length(step: offsets.BaseOffset | None) -> str:
+    """How long a step is, in words and whatever day it falls on: the last of a month and the first are "1 month"."""
+    if step is None:
+        return ""
+    kind = type(step).__name__
+    for unit, months in (("Month", 1), ("Quarter", 3), ("Year", 12)):
+        if unit in kind and not kind.startswith("WeekOf"):
+            return _count(step.n * months, "month")
+    if type(step) is offsets.DateOffset and "months" in step.kwds:
+        return _count(step.n * step.kwds["months"], "month")
+    if isinstance(step, offsets.Week | offsets.Day):
+        return _count(step.n * (7 if isinstance(step, offsets.Week) else 1), "day")
+    if isinstance(step, offsets.BusinessDay):
+        return _count(step.n, "weekday")
+    if isinstance(step, offsets.Tick):
+        seconds = pd.Timedelta(step) / pd.Timedelta(seconds=1)
+        size, unit = next((pair for pair in ((3600, "hour"), (60, "minute")) if seconds % pair[0] == 0), (1, "second"))
+        return _count(seconds / size, unit)
+    return str(step)
+
+
+def _count(number: float, unit: str) -> str:
+    return f"{number:g} {unit}{'' if number == 1 else 's'}"

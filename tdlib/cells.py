@@ -24,7 +24,7 @@ from tdlib.checks import require
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 SNIFFED = 2**16  # characters from which the delimiter is known
-NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f]")  # control characters that no table has
+NO_TEXT = [chr(code) for code in (*range(9), *range(14, 32))]  # control characters that no table has
 THOUSANDS = r"\s*[+-]?\d{1,3}(\.\d{3})+(,\d+)?\s*"
 DECIMAL_COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
 
@@ -124,7 +124,7 @@ class _Headless(Exception):
 
 def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
     text, remarks = _text(blob)
-    require(not NO_TEXT.search(text), "it is not text")
+    require(not any(sign in text for sign in NO_TEXT), "it is not text")
     if text.startswith("#") or "\n#" in text:
         text = "\n".join(line for line in text.splitlines() if not re.match(r"#(?![,;\t|])", line))
     lines = io.StringIO(text, newline=None)
@@ -154,7 +154,7 @@ def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
 
     frame = parsed(".")
     words = frame.select_dtypes(exclude=["number", "bool"])
-    if separator != "," and any(words[name].dropna().astype(str).str.fullmatch(DECIMAL_COMMA).any() for name in words):
+    if separator != "," and any(_with_commas(words[name]) for name in words):
         frame = parsed(",").apply(_without_thousands)
         remarks.append("its decimal commas are read as decimal points")
     for i in range(len(header), width):  # a row may end in one more comma than the header, but in no more values
@@ -162,6 +162,11 @@ def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
         row = int(beyond.argmax())
         require(not beyond.any(), f"row {row + 1} has {i + 1} values, and the header has {len(header)}")
     return frame.set_axis([*header, *[""] * (width - len(header))], axis=1), remarks
+
+
+def _with_commas(column: pd.Series) -> bool:
+    cells = column.dropna().astype("str")
+    return bool(cells[cells.str.contains(",", regex=False)].str.fullmatch(DECIMAL_COMMA).any())
 
 
 def _without_thousands(column: pd.Series) -> pd.Series:

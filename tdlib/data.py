@@ -72,7 +72,7 @@ def check_name(name: str) -> None:
 
 
 def load(name: str, root: str | Path | None = None) -> Series:
-    """A series by name, or from a CSV where `name` ends in `.csv`.
+    """A series by name, or from a file of your own where `name` ends in `.csv` or another of `csvfile.ENDINGS`.
 
     The paper's files are looked for in `root`, else in the folder `TDLIB_DATA`, else downloaded
     once into a cache folder; each is checked against its sha256. ValueError for an unknown name,
@@ -91,15 +91,14 @@ def load(name: str, root: str | Path | None = None) -> Series:
 def checksum(name: str) -> str:
     """The sha256 of a series' file; known without the file for every series that `load` knows by name.
 
-    Of a CSV it covers what was made of the first column, too: the same bytes read otherwise are another series.
+    Of a CSV it covers what was made of it (`csvfile.Frame.remarks`): the same bytes read otherwise are another series.
     """
     if name in _FILES:
         return _FILES[name].sha256
     if name in names():
         return _NYC_SHA256 if name == "nyc_weather" else synthetic().sha256
     check_name(name)
-    blob = csvfile.content(name)
-    return _sha256(blob + " ".join(csvfile.parse(blob, name).remarks).encode())
+    return _known(name)[0]
 
 
 def period(name: str) -> int:
@@ -110,16 +109,30 @@ def period(name: str) -> int:
     check_name(name)
     if name in names():
         return _PERIODS.get(name, 24)
-    return calendar.period(_stamps(csvfile.read_frame(name).values))
+    return _known(name)[1]
+
+
+_KNOWN: dict[tuple[str, str], tuple[str, int]] = {}
+
+
+def _known(path: str) -> tuple[str, int]:
+    """Checksum and period of a CSV, worked out once for the same bytes: every id of a run asks for both."""
+    blob = csvfile.content(path)
+    key = path, _sha256(blob)
+    if key not in _KNOWN:
+        frame, remarks = csvfile.parse(blob, path)
+        _KNOWN[key] = _sha256(blob + " ".join(remarks).encode()), calendar.period(_stamps(frame))
+    return _KNOWN[key]
 
 
 def read_csv(path: str | Path) -> Series:
-    """Any CSV: a header line, one row per time step, an optional first column of time stamps.
+    """Any table of numbers: a header line, one row per time step, an optional column of time stamps; or in long form.
 
+    Text (delimiter, decimal sign and encoding are recognised), gzip, Excel or Parquet; `csvfile.Reading` has options.
     A first column of rising whole numbers under no name, or one that says time or count, is no channel:
     unix time and dates such as 20200131 become the index, the number of a row is left out; a UserWarning says so.
     ValueError, in one sentence, for a file that is missing, empty or without header, a value that
-    is not a finite number, and time stamps that repeat or run backwards.
+    is not a finite number, and time stamps that repeat, run backwards, are uneven or leave rows out.
     """
     blob = csvfile.content(path)
     frame, remarks = csvfile.parse(blob, path)

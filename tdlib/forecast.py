@@ -3,6 +3,7 @@
 Shapes: T rows, L look-back, H horizon, C channels.
 """
 
+import warnings
 from numbers import Real
 from pathlib import Path
 
@@ -16,13 +17,16 @@ from tdlib.checks import require
 from tdlib.run import trained
 from tdlib.store import Store
 
+FARTHER, FAR = 10, 1000  # deviations that all values of a channel are away from its mean: warned of, refused
+
 
 def forecast(id: str, store: str | Path | Store, values) -> np.ndarray:
     """What follows `values` [T, C], in their own units: [H, C].
 
     `values` may be an array, a tensor, nested lists, or a frame whose columns are the run's; of its rows the last
     L are read. ValueError without weights, with other channels than the run's, with fewer rows than it looks back,
-    for what is not finite real numbers, and where the forecast itself would not be finite.
+    for what is not finite real numbers, for time stamps of another step, for values FAR from all that the run has seen,
+    and where the forecast itself would not be finite; a UserWarning for values that are FARTHER than usual.
     """
     return by_model(*trained(id, store if isinstance(store, Store) else Store(store)), values)
 
@@ -32,6 +36,7 @@ def by_model(model: nn.Module, about: dict, values) -> np.ndarray:
     """`forecast` by a model at hand and what describes it (see `run.load_model`)."""
     window = _window(values, about)
     mean, deviation = np.array(about["mean"]), np.array(about["deviation"])
+    _check_step(values, about)
     with np.errstate(over="ignore", invalid="ignore"):  # told below
         scaled = torch.from_numpy(((window - mean) / deviation).astype(np.float32))
         made = model(scaled[None]).prediction[0].numpy() * deviation + mean
@@ -39,6 +44,7 @@ def by_model(model: nn.Module, about: dict, values) -> np.ndarray:
     made = np.where(still, window[-1], made)  # what has never moved stays where it is
     far = "the forecast is not finite: the values are far from those that the run has learned from"
     require(bool(np.isfinite(made).all()), far)
+    _check_units(window, about)
     return made
 
 
@@ -78,6 +84,32 @@ def _window(values, about: dict) -> np.ndarray:
     bad = int((~np.isfinite(window)).sum())
     require(bad == 0, f"values must be finite; of the last {lookback} rows {bad} values are missing or infinite")
     return window
+
+
+def _check_step(values, about: dict) -> None:
+    """ValueError for time stamps of another step than those that the run has learned from, where both are known."""
+    index = getattr(values, "index", None)  # of a frame; a list has a method of that name
+    if about.get("step") and isinstance(index, pd.DatetimeIndex):
+        found = calendar.length(calendar.frequency(index))
+        words = f"the run has learned from steps of {about['step']}, and these are of {found}"
+        require(found in ("", about["step"]), words)
+
+
+def _check_units(window: np.ndarray, about: dict) -> None:
+    """Whether the values of each channel are near those that the run has learned from; see `forecast`."""
+    mean, deviation = np.array(about["mean"]), np.array(about["deviation"])
+    constant = np.array(about.get("constant") or [False] * len(mean))
+    moved = constant & (window != mean).any(0)
+    nearest = np.where(constant, 0, (abs(window - mean) / deviation).min(0))  # [C]
+    worst = int(nearest.argmax())
+    away = f"all values of {about['channels'][worst]!r} are {min(nearest[worst], 1e9):,.0f} or more deviations away"
+    words = f"{away} from the mean that the run has learned from: are they in other units?"
+    require(nearest[worst] < FAR, words)
+    if nearest[worst] >= FARTHER:
+        warnings.warn(words, stacklevel=3)
+    if moved.any():
+        name, value = about["channels"][int(moved.argmax())], mean[int(moved.argmax())]
+        warnings.warn(f"{name!r} was always {value:g} where the run has learned, and is not now", stacklevel=3)
 
 
 def _numbers(values) -> np.ndarray:

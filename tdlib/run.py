@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tdlib import committee, data, models
+from tdlib import calendar, committee, data, models
 from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.config import PATIENCE, RunConfig
@@ -70,9 +70,7 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
             test = committee.error_moments(_members(config, store, compute), splits.test)
             several = {"committee": _committee(config, objective.teacher.moments, test)}
         model.cpu()
-    scaling = {name: getattr(splits, name).tolist() for name in ("mean", "deviation", "constant")}
-    about = {"config": config.to_dict(), "channels": list(series.channels), **scaling}
-    store.write_weights(config.id, model.state_dict(), about)
+    store.write_weights(config.id, model.state_dict(), describe(config, series, splits))
     shutil.rmtree(store.outputs(config.id), ignore_errors=True)  # they belonged to earlier weights
     row = {
         "id": config.id,
@@ -90,6 +88,13 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
         "provenance": provenance() | compute.describe(),
     } | several
     store.write(row, result.arrays)
+
+
+def describe(config: RunConfig, series: data.Series, splits: Splits) -> dict:
+    """What is kept with weights: see `load_model`."""
+    scaling = {name: getattr(splits, name).tolist() for name in ("mean", "deviation", "constant")}
+    step = calendar.length(calendar.frequency(series.index))
+    return {"config": config.to_dict(), "channels": list(series.channels), "step": step, **scaling}
 
 
 def _solve(model: nn.Module, splits: Splits) -> list[dict[str, float]]:
@@ -161,7 +166,8 @@ def _teacher(
 def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:
     """The trained model of a run, in evaluation mode, and what describes it; None where its weights are not there.
 
-    The description holds `config`, `channels`, and the scaling `mean` and `deviation` [C], and which are `constant`.
+    The description holds `config`, `channels` and which are `constant`, the `step` of the time stamps in words, and the
+    scaling `mean` and `deviation` [C].
     """
     found = store.read_weights(id)
     if found is None:

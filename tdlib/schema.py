@@ -97,6 +97,7 @@ class Weights(Struct, forbid_unknown_fields=True):
     mean: list[float]
     deviation: list[Annotated[float, Meta(gt=0)]]
     constant: list[bool] | None = None  # earlier runs did not say
+    step: str = ""  # of the time stamps, in words; "" where it is not known
 
     def __post_init__(self):
         count = len(self.channels)

@@ -9,7 +9,7 @@ dates such as 20200131, years, or the days that Excel counts.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,7 @@ LAYOUTS = {
 CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H.%M", "%H.%M.%S")
 CLOCK = r"(\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:\.\d+)?)?(?:\s*[AaPp][Mm])?)"
 WITH_CLOCK = rf"^(\S.*?)[T\s,]+{CLOCK}$"
+WEEK = r"\d{4} W\d{2}"
 KNOWN = "write it as 2020-01-31 or 2020-01-31 13:00"
 
 
@@ -164,31 +165,52 @@ def read(column: pd.Series, path: object, dayfirst: bool | None = None) -> tuple
 
 
 def _iso(text: pd.Series) -> tuple[pd.Series, list[str]]:
-    text = text.where(text.str.contains(r"\d"))  # pandas knows "today" as a date
+    text = text.mask(text.str.lower().isin(("now", "today")))  # pandas knows what day it is
+    head = text.head(1000)
+    text = head.reindex(text.index) if _parsed(head, "ISO8601", utc=True).isna().all() else text
     try:
-        return pd.to_datetime(text, format="ISO8601", errors="coerce"), []
+        return _parsed(text, "ISO8601"), []
     except ValueError:  # several offsets, as those of summer and winter
-        stamps = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True)
-        return stamps, ["its time stamps, of several offsets, are read as UTC"]
+        return _parsed(text, "ISO8601", utc=True), ["its time stamps, of several offsets, are read as UTC"]
+
+
+def _parsed(text: pd.Series, form: str, **how) -> pd.Series:
+    return pd.to_datetime(text, format=form, errors="coerce", **how)
+
+
+def _each(text: pd.Series, work: Callable[[pd.Series], pd.Series]) -> pd.Series:
+    """`work` on every cell, done once for cells that are the same: a day has many rows."""
+    codes, cells = pd.factorize(text)
+    return work(pd.Series(cells, dtype=text.dtype)).reindex(codes).set_axis(text.index)
 
 
 def _by_layout(text: pd.Series, dayfirst: bool | None) -> dict[str, pd.Series]:
     """Each reading that the layout of the first date allows, by its format; NaT where a cell is not of it."""
-    text = text.str.replace(r"^(\d{4})[\s-]?Q([1-4])$|^Q([1-4])[\s-]?(\d{4})$", _quarter, regex=True)
-    if text.str.fullmatch(r"\d{4}-?W\d{2}").any():
-        return {"week": pd.to_datetime(text.str.replace("-", "") + "1", format="%GW%V%u", errors="coerce")}
-    parts = text.str.extract(WITH_CLOCK)
-    clock = parts[1]
-    date = parts[0].fillna(text).str.replace(r"[\s./,-]+", " ", regex=True)
-    date = date.str.replace(r"([A-Za-z]{3})[a-z]*\b", r"\1", regex=True).str.strip()
+    date, hours = text, pd.Series(pd.Timedelta(0), text.index)
+    if text.head(100).str.contains(":").any() or text.head(100).str.fullmatch(WITH_CLOCK).any():
+        parts = text.str.extract(WITH_CLOCK)
+        date, hours = parts[0].fillna(text), _hours(parts[1])
+    date = _each(date, _in_parts)
+    if date.str.fullmatch(WEEK).any():
+        return {"week": _each(date, lambda week: _parsed(week + " 1", "%G W%V %u"))}
     layout = next((kinds for kinds in map(_layout, date.head(100)) if kinds in LAYOUTS), "")
-    hours = _hours(clock)
-    return {form: _two_digits(date, form) + hours for form in _allowed(LAYOUTS.get(layout, ()), dayfirst)}
+    forms = _allowed(LAYOUTS.get(layout, ()), dayfirst)
+    head = {form: _parsed(date.head(1000), form).isna().sum() for form in forms}
+    fewest = min(head.values(), default=0)
+    return {form: _two_digits(date, form) + hours for form, wrong in head.items() if wrong == fewest}
+
+
+def _in_parts(date: pd.Series) -> pd.Series:
+    """Days, months and years with one blank between them, names of months in three letters, quarters as months."""
+    date = date.str.replace(r"^(\d{4})[\s-]?Q([1-4])$|^Q([1-4])[\s-]?(\d{4})$", _quarter, regex=True)
+    date = date.str.replace(r"^(\d{4})-?W(\d{2})$", r"\1 W\2", regex=True)
+    date = date.str.replace(r"([A-Za-z]{3})[a-z]*\b", r"\1", regex=True)
+    return date.str.replace(r"[\s./,-]+", " ", regex=True).str.strip()
 
 
 def _quarter(found: re.Match) -> str:
     year, quarter = found[1] or found[4], int(found[2] or found[3])
-    return f"{year}-{3 * quarter - 2:02}"
+    return f"{year} {3 * quarter - 2:02}"
 
 
 def _layout(date: str) -> str:
@@ -207,9 +229,9 @@ def _hours(clock: pd.Series) -> pd.Series:
     given = clock.dropna()
     if given.empty:
         return pd.Series(pd.Timedelta(0), clock.index)
-    ways = [pd.to_datetime(given, format=form, errors="coerce") for form in CLOCKS]
-    best = min(ways, key=lambda way: way.isna().sum())
-    return (best - pd.Timestamp(1900, 1, 1)).reindex(clock.index).where(clock.notna(), pd.Timedelta(0))
+    best = min(CLOCKS, key=lambda form: _parsed(given.head(1000), form).isna().sum())
+    time = _each(given, lambda cells: _parsed(cells, best)) - pd.Timestamp(1900, 1, 1)
+    return time.reindex(clock.index).where(clock.notna(), pd.Timedelta(0))
 
 
 def _two_digits(date: pd.Series, form: str) -> pd.Series:
@@ -217,7 +239,7 @@ def _two_digits(date: pd.Series, form: str) -> pd.Series:
 
     The last row is not later than next year: 70 is 1970, and 68 before 1971 is 1968.
     """
-    days = pd.to_datetime(date, format=form, errors="coerce")
+    days = _each(date, lambda cells: _parsed(cells, form))
     if "%y" not in form or days.isna().any():
         return days
     latest = pd.Timestamp.now().year + 1

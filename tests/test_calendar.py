@@ -73,3 +73,24 @@ def test_a_period_is_a_day_a_week_or_a_year(step, steps):
 def test_zones_keep_their_clock():
     index = pd.date_range("2020-03-28", periods=3, freq="h", tz="UTC")
     assert list(calendar.following(index, 1)) == [pd.Timestamp("2020-03-28 03:00", tz="UTC")]
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ("s", "1 second"),
+        ("90s", "90 seconds"),
+        ("15min", "15 minutes"),
+        ("h", "1 hour"),
+        ("D", "1 day"),
+        ("W-TUE", "7 days"),
+        ("B", "1 weekday"),
+        ("MS", "1 month"),
+        ("BME", "1 month"),
+        (offsets.DateOffset(months=1), "1 month"),
+        ("QE-JAN", "3 months"),
+        ("2YS", "24 months"),
+    ],
+)
+def test_the_length_of_a_step_is_told_in_words(step, words):
+    assert calendar.length(to_offset(step)) == words

@@ -179,7 +179,47 @@ def test_a_constant_channel_stays_what_it_is(far):
 def test_a_constant_channel_that_moves_is_forecast(far):
     values = pd.read_csv(far[2])
     values.loc[values.index[-3:], "limit"] = 7.0
-    assert not (forecast(*far[:2], values)[:, 1] == 7).any()
+    with pytest.warns(UserWarning, match="^'limit' was always 5 where the run has learned, and is not now$"):
+        made = forecast(*far[:2], values)
+    assert not (made[:, 1] == 7).any()
+
+
+# --- values that are not those of the run
+
+
+def test_values_in_other_units_are_refused_and_values_far_away_warned_of(run, expected):
+    with pytest.raises(
+        ValueError, match=r"^all values of 'wind' are [\d,]{5,} or more deviations away .* other units\?$"
+    ):
+        forecast(*run, VALUES + np.array([0, 1e5]))
+    deviation = VALUES[:, 1].std()
+    with pytest.warns(UserWarning, match=r"^all values of 'wind' are \d\d or more deviations away"):
+        forecast(*run, VALUES + np.array([0, 20 * deviation]))
+    far_off = VALUES.copy()
+    far_off[-1] += 1e5  # one value may be
+    assert np.isfinite(forecast(*run, far_off)).all()
+
+
+def test_time_stamps_of_another_step_are_refused(tmp_path):
+    own = pd.DataFrame(
+        data.synthetic(rows=300, channels=1).values, pd.date_range("2020-01-01", periods=300, freq="h"), ["a"]
+    )
+    own.rename_axis("date").to_csv(tmp_path / "own.csv")
+    config = RunConfig(str(tmp_path / "own.csv"), 24, 8, "naive")
+    train_run(config, Store(tmp_path / "store"))
+    made = forecast(config.id, tmp_path / "store", own)
+    for index in (
+        own.index + pd.Timedelta(minutes=30),
+        own.index.shift(freq="D"),
+        own.index.delete(3).insert(3, own.index[3]),
+    ):
+        np.testing.assert_array_equal(forecast(config.id, tmp_path / "store", own.set_axis(index)), made)
+    other = own.set_axis(pd.date_range("2020-01-01", periods=300, freq="15min", name="date"))
+    with pytest.raises(ValueError, match=r"^the run has learned from steps of 1 hour, and these are of 15 minutes$"):
+        forecast(config.id, tmp_path / "store", other)
+    other.to_csv(tmp_path / "other.csv")
+    with pytest.raises(ValueError, match="steps of 1 hour, and these are of 15 minutes"):
+        forecast_csv(config.id, tmp_path / "store", tmp_path / "other.csv")
 
 
 def test_the_exported_file_keeps_digits_and_constants(far, tmp_path):

@@ -18,7 +18,7 @@ from tdlib.compute import Compute
 from tdlib.deploy import onnx as deploy
 from tdlib.files import check_output, note_written, write_atomically
 from tdlib.forecast import forecast_csv
-from tdlib.service import backtest, export
+from tdlib.service import backtest, export, report
 from tdlib.service.forecaster import STATE, Forecaster
 from tdlib.store import Store
 
@@ -50,6 +50,11 @@ def distill(options: argparse.Namespace, program: str) -> None:
     held = ", ".join(f"{share:.0%} (of {level:g}%)" for level, share in made.coverage_.items())
     print(f"Its bands hold {held} of the test values. It was trained again, on all rows.\n")
     commands = _commands(options, program)
+    try:
+        report.write(made, place / "report.html", commands)
+        print(f"{'report':9} {place / 'report.html'}")
+    except ValueError as missing:
+        print(f"no report: {missing}")
     for command in commands[1:]:
         print(f"{command.removeprefix(program).split()[0]:9} {command}")
 

@@ -17,7 +17,7 @@ from tdlib.compute import Compute
 from tdlib.config import PATIENCE, RunConfig
 from tdlib.data import Series
 from tdlib.distill import Distillation
-from tdlib.run import build
+from tdlib.run import build, describe
 from tdlib.store import Store
 from tdlib.teachers import SeveralTeachers, StoredTeacher, store_outputs
 from tdlib.train import Objective, Supervised, fit
@@ -33,8 +33,7 @@ def train(config: RunConfig, store: Store, series: Series, compute: Compute = Co
     splits = whole(series, config.lookback, config.horizon, compute.place)
     with compute.limit_threads(), torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
         model = _train(config, store, splits, Path(folder), compute).cpu().eval()
-    scaling = {name: getattr(splits, name).tolist() for name in ("mean", "deviation", "constant")}
-    return model, {"config": config.to_dict(), "channels": list(series.channels), **scaling}
+    return model, describe(config, series, splits)
 
 
 def _train(config: RunConfig, store: Store, splits: Splits, folder: Path, compute: Compute) -> nn.Module:

@@ -40,6 +40,9 @@ def test_what_distill_prints_can_be_called_as_it_stands(place, capsys, frame):
     assert "* " in printed
     assert "Use " in printed
     assert "of 95%) of the test values" in printed
+    report = place / "build/own/forecasters/it's my data/report.html"
+    assert f"report    {report.relative_to(place)}" in printed
+    assert "it&#39;s my data" in report.read_text()
     commands = [line.split("python -m tdlib ")[1] for line in printed.splitlines() if "python -m tdlib" in line]
     assert [command.split()[0] for command in commands] == ["forecast", "backtest", "export"]
     outputs = [call(capsys, *shlex.split(command)) for command in commands if "export" not in command]
