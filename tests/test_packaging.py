@@ -85,11 +85,11 @@ def test_what_a_module_imports_when_it_is_loaded_is_installed_with_the_library()
         assert found <= core | pages, path
 
 
-def test_the_pins_hold_every_package_but_those_of_clusters_and_of_the_book():
+def test_the_pins_hold_every_package_that_the_two_commands_and_the_tests_need():
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     pins = {line.partition("==")[0].lower() for line in lines}
     extras = PROJECT["optional-dependencies"]
-    others = ("book", "dask", "slurm")  # have a lock of their own
+    others = ("book", "dask", "files", "slurm")  # have a lock of their own, or are for some users
     wanted = [PROJECT["dependencies"], *(found for extra, found in extras.items() if extra not in others)]
     assert set().union(*map(names, wanted)) <= pins
 

@@ -8,10 +8,10 @@ The committed pages are shown as they are; nothing is executed. MathJax is fetch
 the book needs no other host.
 """
 
+import ast
 import hashlib
 import io
 import os
-import pkgutil
 import re
 import shutil
 import subprocess
@@ -21,6 +21,9 @@ import urllib.request
 from pathlib import Path
 
 import nbformat
+import yaml
+
+import knobs  # beside this file
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "docs/book"
@@ -60,14 +63,17 @@ def main() -> None:
         _write(f"{name}.md", section(readme, title))
     for name, title in CHAPTERS.items():
         _write(f"{name}.md", f"# {title}\n\n{section(readme, title)}")
+    with (SOURCES / "cite.md").open("a") as page:
+        page.write(f"\n```bibtex\n{bibtex(yaml.safe_load((ROOT / 'CITATION.cff').read_text()))}\n```\n")
     for path in sorted((ROOT / "docs").glob("*.md")):
         _write(f"docs/{path.name}", path.read_text(), below="docs")
     lines = table_of_pages(readme)
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         _notebook(path, lines[path.stem])
     _reference()
+    knobs.write(ROOT / "results", STATIC / "knobs-data.js")
     mathjax(STATIC / "mathjax")
-    sphinx = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
+    sphinx = [sys.executable, "-m", "sphinx", "-q", "-b", "html"]
     places = ["-c", HERE, "-d", ROOT / "build/book-doctrees", SOURCES, OUT]
     shutil.rmtree(OUT, ignore_errors=True)
     subprocess.run([*sphinx, *places], check=True)
@@ -80,6 +86,15 @@ def section(readme: str, title: str) -> str:
     if not found:
         raise ValueError(f"README has no section {title!r}, and the book shows it")
     return found[1].strip() + "\n"
+
+
+def bibtex(citation: dict) -> str:
+    """The paper of CITATION.cff as an entry of a bibliography."""
+    paper = citation["preferred-citation"]
+    names = " and ".join(f"{author['family-names']}, {author['given-names']}" for author in paper["authors"])
+    fields = {"title": paper["title"], "author": names, "journal": paper["journal"], "year": paper["year"]}
+    lines = [f"  {name} = {{{value}}}," for name, value in fields.items()]
+    return "\n".join(["@article{timedistill,", *lines, "}"])
 
 
 def table_of_pages(readme: str) -> dict[str, dict[str, str]]:
@@ -108,13 +123,26 @@ def box(name: str, words: int, line: dict[str, str]) -> str:
     return f":::{{admonition}} About this page\n:class: about\n\n{body}:::\n"
 
 
+def with_links(text: str, folder: str) -> str:
+    """`text` in which each "page 05" leads there; `folder` is where the pages are, seen from the text."""
+    names = {path.stem.partition("_")[0]: path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+    def link(found: re.Match) -> str:
+        return f"[{found[0]}]({folder}{names[found[1]]})" if found[1] in names else found[0]
+
+    return re.sub(r"(?<!\[)\b[Pp]age (\d\d[a-z]?)\b", link, text)
+
+
 def _notebook(path: Path, line: dict[str, str]) -> None:
     """A committed page with its box below its title; a figure's words, which the page keeps, become its alternative."""
     page = nbformat.read(path, as_version=4)
     words = sum(len(cell.source.split()) for cell in page.cells)
-    title, _, rest = page.cells[0].source.partition("\n")
-    page.cells[0].source = f"{title}\n\n{box(path.stem, words, line)}\n{rest.lstrip()}"
+    title, _, rest = page.cells[0].source.removeprefix("# ").partition("\n")
+    number = path.stem.partition("_")[0]  # other pages name it by that
+    page.cells[0].source = f"# {number} {title}\n\n{box(path.stem, words, line)}\n{rest.lstrip()}"
     for cell in page.cells:
+        if cell.cell_type == "markdown":
+            cell.source = with_links(cell.source, "")
         for output in cell.get("outputs", []):
             if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
@@ -139,17 +167,27 @@ def _write(name: str, text: str, below: str = ".") -> None:
         return f"[{found[1]}]({up}/{path})"
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(re.sub(r"\[([^]]+)\]\(([^):#]+)\)", link, text))
+    target.write_text(with_links(re.sub(r"\[([^]]+)\]\(([^):#]+)\)", link, text), f"{up}/notebooks/"))
+
+
+def modules() -> dict[str, str]:
+    """By name, the first line of each module of the library, but of private ones and of those that say nothing."""
+    found = {}
+    for path in sorted((ROOT / "tdlib").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        words = ast.get_docstring(ast.parse(path.read_text()))
+        if words and not name.rpartition(".")[2].startswith("_"):
+            found[name] = words.partition("\n")[0]
+    return found
 
 
 def _reference() -> None:
-    """One page for each module of the library that says what it is for."""
-    sys.path.insert(0, str(ROOT))
-    import tdlib
-
-    modules = ["tdlib", *(found.name for found in pkgutil.walk_packages(tdlib.__path__, "tdlib."))]
-    for name in (name for name in modules if not name.rpartition(".")[2].startswith("_")):
+    """A page for each module, and the list of them."""
+    for name in modules():
         _write(f"reference/{name}.rst", f"{name}\n{'=' * len(name)}\n\n.. automodule:: {name}\n")
+    with (SOURCES / "reference.md").open("a") as page:
+        page.writelines(f"* {{py:mod}}`{name}`: {words}\n" for name, words in modules().items())
 
 
 def mathjax(folder: Path) -> None:

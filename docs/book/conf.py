@@ -23,6 +23,7 @@ nb_render_markdown_format = "myst"
 
 html_theme = "sphinx_book_theme"
 html_title = project
+html_show_search_summary = False  # it would be fetched, which a browser refuses a page from disk
 html_static_path = ["_static", str(ROOT / "build/book-static")]  # the second is made by `build.py`
 html_css_files = ["book.css"]
 html_theme_options = {"use_fullscreen_button": False, "show_toc_level": 2, "home_page_in_toc": True}
