@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 
 from tdlib import data
-from tdlib.service import Forecaster, figures, report, score
+from tdlib.service import Forecaster, report, score
 
 NAMES = ['load "A" <script>alert(1)</script> & $\\frac', "_wind 'B' 風\n$x$"]
 COMMANDS = ["tdlib distill 'my <b>.csv' --horizon 8", "tdlib forecast 'my <b>.csv'"]
@@ -191,13 +191,6 @@ def test_a_missing_package_is_named(made, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
     with pytest.raises(ValueError, match=r"jinja2, which is not installed: pip install '.\[pages\]'"):
         report.html(made, COMMANDS)
-
-
-def test_names_that_are_cut_stay_apart():
-    names = ["load", "a long name of a meter, north", "a long name of a meter, south", "a" * 30]
-    cut = figures.shortened(names, 20)
-    assert cut == ["load", "a long nam… column 2", "a long nam… column 3", "a" * 19 + "…"]
-    assert figures.shortened(names, 40) == names
 
 
 def test_one_step_many_channels_and_a_time_zone(tmp_path):
