@@ -126,8 +126,10 @@ print(words.looked_at(pd.concat([runs, main])))
 for name, group in against[against["dataset"] != "all"].groupby("against", sort=False):
     changes = group.set_index(["dataset", "horizon"])["difference"]
     print(words.spread(changes, f"patient MLP against {name}, MSE"))
-for (place, steps), group in both["test [%]"].groupby(level=["dataset", "horizon"], sort=False):
-    print(words.spread(group.droplevel([0, 1]).drop("recipe"), f"{place} {steps}, variants against the recipe"))
+tried = both["test [%]"].drop("recipe", level="variant").groupby(level=["dataset", "horizon"], sort=False)
+print("settings with variants of the recipe:", len(tried))
+for (place, steps), group in tried:
+    print(words.spread(group.droplevel([0, 1]), f"{place} {steps}, variants against the recipe"))
 
 # %%
 chosen = weighted[weighted["chosen"]].set_index(["dataset", "horizon", "seed"])["test"]
