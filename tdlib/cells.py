@@ -12,7 +12,6 @@ import gzip
 import io
 import re
 import warnings
-import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -64,6 +63,12 @@ def short(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:60]}…{text[-10:]}"
 
 
+def listed(names: pd.Index) -> str:
+    """Names of columns in a sentence, the first ten of many."""
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(map(str, names[:10])) + more
+
+
 # --- by what the bytes are
 
 
@@ -76,6 +81,7 @@ def _cells(blob: bytes, path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     if blob.startswith(b"PAR1"):
         return _packaged(_parquet, "pyarrow", "a Parquet file", blob, path)
     if blob.startswith(b"PK\x03\x04"):
+        require(b"xl/workbook.xml" in blob, f"{path} is a zip archive: take the file that it holds out of it")
         return _packaged(_excel, "openpyxl", "an Excel workbook", blob, path)
     old = f"{path} is a workbook of an old Excel: save it as .xlsx or as CSV"
     require(not blob.startswith(b"\xd0\xcf\x11\xe0"), old)
@@ -107,7 +113,6 @@ def _parquet(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _excel(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
-    require("xl/workbook.xml" in zipfile.ZipFile(io.BytesIO(blob)).namelist(), "another archive")
     sheets = pd.read_excel(io.BytesIO(blob), sheet_name=None, header=None, engine="openpyxl")  # pandas renames "a, a"
     name, raw = next(iter(sheets.items()))
     raw = raw.dropna(how="all")
@@ -128,7 +133,8 @@ def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
     if text.startswith("#") or "\n#" in text:
         text = "\n".join(line for line in text.splitlines() if not re.match(r"#(?![,;\t|])", line))
     lines = io.StringIO(text, newline=None)
-    separator = _delimiter(text[:SNIFFED])
+    separator = _delimiter(lines.read(SNIFFED))
+    lines.seek(0)
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     header = next((row for row in reader if any(row)), None)
     require(header is not None, "it is empty")
@@ -183,8 +189,9 @@ def _without_thousands(column: pd.Series) -> pd.Series:
 
 def _text(blob: bytes) -> tuple[str, list[str]]:
     encoding = next((name for mark, name in MARKS.items() if blob.startswith(mark)), "utf-8")
-    if encoding == "utf-8" and b"\0" in blob[:64]:  # every other byte of UTF-16 without its mark
-        encoding = "utf-16-le" if blob[1:2] == b"\0" else "utf-16-be"
+    if encoding == "utf-8" and b"\0" in blob[:SNIFFED]:  # UTF-16 without its mark: digits have one byte of 0
+        big, little = (blob[first:SNIFFED:2].count(b"\0") for first in (0, 1))
+        encoding = "utf-16-le" if little > big else "utf-16-be"
     try:
         return blob.decode(encoding), []
     except UnicodeDecodeError:
@@ -196,19 +203,23 @@ def _text(blob: bytes) -> tuple[str, list[str]]:
 
 
 def _delimiter(text: str) -> str:
-    """The sign that cuts all lines into equally many parts, as many as possible; else the one of most parts."""
+    """The sign that cuts all lines into equally many parts, or most of them as the first or with one comma more."""
     lines = [line for line in text.splitlines()[:100] if line.strip()]
-    lines = lines[:-1] if len(text) == SNIFFED else lines  # the last is cut off
+    lines = lines[:-1] if len(text) == SNIFFED and len(lines) > 1 else lines  # the last is cut off
 
-    def score(sign: str) -> tuple[bool, int]:
+    def score(sign: str) -> tuple[bool, float, int]:
         try:
-            widths = [len(row) for row in csv.reader(lines, delimiter=sign)]
+            widths = [len(row) for row in csv.reader(lines, delimiter=sign, skipinitialspace=True)]
         except csv.Error:
-            return False, 0
-        return len(set(widths)) == 1, widths[0] if widths else 0
+            widths = []
+        if not widths or widths[0] == 1:
+            return False, 0.5, 1  # a file of one column, unless another sign cuts more than half of its lines
+        equal = len(set(widths)) == 1
+        share = sum(width - widths[0] in (0, 1) for width in widths) / len(widths)
+        return equal, share if equal or sign != " " else 0, widths[0]
 
     scores = {sign: score(sign) for sign in DELIMITERS}
-    return max(scores, key=lambda sign: (scores[sign][1] > 1, *scores[sign]))
+    return max(scores, key=scores.get)
 
 
 def _is_number(text: str) -> bool:

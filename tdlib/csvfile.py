@@ -6,6 +6,7 @@ Shapes: T rows, C channels.
 """
 
 import argparse
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tdlib import cells, gaps, panel, stamps
-from tdlib.cells import content, short
+from tdlib.cells import content, listed, short
 from tdlib.checks import one_of, require
 from tdlib.files import write_atomically
 
@@ -82,8 +83,8 @@ def _chosen(frame: pd.DataFrame, path: str | Path, columns: tuple[str, ...]) -> 
     """The channels alone, in their order."""
     require(len(frame.columns) > 0, f"{path} has no column of numbers")
     unknown = [short(name) for name in columns if name not in frame.columns]
-    has = ", ".join(frame.columns)
-    require(not unknown, f"{path} has no column {unknown[:1] and unknown[0]}; it has {has}")
+    has = listed(frame.columns)
+    require(not unknown, f"{path} has no column {unknown[:1] and unknown[0]} of numbers; it has {has}")
     frame = frame[list(columns)] if columns else frame
     require("" not in frame.columns, f"{path}: column 1 has no name in the header, and is no time")
     return frame
@@ -100,8 +101,11 @@ def _numbers(frame: pd.DataFrame, path: str | Path) -> pd.DataFrame:
         if wrong.any():
             row = int(np.argmax(wrong))
             words = f"column {short(name)}, row {row + 1} is not a number: {short(column.iloc[row])}"
+            grouped = re.fullmatch(r"\s*[+-]?\d{1,3}(,\d{3})+(\.\d+)?\s*", str(column.iloc[row]))
             hint = "; --columns chooses the columns to read" if wrong.sum() * 2 > len(wrong) > 2 else ""
+            hint = "; pandas.read_csv(..., thousands=',') reads it" if grouped else hint
             raise ValueError(f"{path}: {words}{hint}")
+        require(not numbers.isna().all(), f"{path}: column {short(name)} has no value in any row")
         made[name] = numbers.astype(np.float64)
     whole = pd.DataFrame(made)
     with np.errstate(over="ignore"):
@@ -114,19 +118,24 @@ def _numbers(frame: pd.DataFrame, path: str | Path) -> pd.DataFrame:
 
 
 def write_canonical(frame: pd.DataFrame, path: str | Path) -> None:
-    """A frame as `read_frame` gives it, in a CSV that it reads back exactly: ISO dates, every digit, no missing cell.
+    """A frame as `read_frame` gives it, in a CSV that it reads back exactly; see `canonical`.
 
-    ValueError where the place cannot be written.
+    OSError or DiskFull where the place cannot be written.
     """
-    dated = isinstance(frame.index, pd.DatetimeIndex)
+    write_atomically((Path(path), canonical(frame)))
+
+
+def canonical(frame: pd.DataFrame) -> bytes:
+    """The bytes of that CSV: ISO dates, every digit, no missing cell.
+
+    Rows without dates are counted first where the first channel would be taken for what it is called, such as "time".
+    """
     first = str(frame.columns[0]).strip().lower()
-    if not dated and first in (
-        *stamps.TIMES,
-        *stamps.COUNTS,
-    ):  # it would be taken for what it is called: the rows are counted first
+    dated = isinstance(frame.index, pd.DatetimeIndex)
+    if not dated and first in (*stamps.TIMES, *stamps.COUNTS):
         frame = frame.set_axis(pd.RangeIndex(len(frame), name="row"))
         dated = True
-    write_atomically((Path(path), frame.to_csv(index=dated).encode()))
+    return frame.to_csv(index=dated).encode()
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

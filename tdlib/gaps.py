@@ -6,7 +6,6 @@ Shapes: T rows, C channels.
 import numpy as np
 import pandas as pd
 from pandas.tseries import offsets
-from pandas.tseries.frequencies import to_offset
 
 from tdlib import calendar
 from tdlib.cells import short
@@ -15,6 +14,24 @@ from tdlib.stamps import ZONE
 
 HOLIDAYS = 0.06  # of all weekdays, and as many in a row as below: where an exchange is closed, nothing is missing
 CLOSED = 4
+ROUND = (
+    "1s",
+    "5s",
+    "10s",
+    "15s",
+    "30s",
+    "1min",
+    "5min",
+    "10min",
+    "15min",
+    "30min",
+    "1h",
+    "2h",
+    "3h",
+    "6h",
+    "12h",
+    "1D",
+)
 
 
 def evened(frame: pd.DataFrame, path: object, *, interpolate: bool, longest: int) -> tuple[pd.DataFrame, list[str]]:
@@ -28,7 +45,8 @@ def evened(frame: pd.DataFrame, path: object, *, interpolate: bool, longest: int
     remarks, lacking = [], 0
     if dated and len(frame) > 1:
         step = calendar.frequency(frame.index)
-        require(step is not None, f"{path}: {_uneven(frame.index)}")
+        if step is None:
+            raise ValueError(f"{path}: {_uneven(frame.index)}")
         absent = _absent(frame.index, step, path)
         if len(absent) == 0:
             frame.index.freq = step
@@ -45,6 +63,10 @@ def evened(frame: pd.DataFrame, path: object, *, interpolate: bool, longest: int
         row, column = np.argwhere(missing.to_numpy())[0]
         where = f"the first in column {short(frame.columns[column])}, row {row + 1}"
         mends = "--missing interpolate fills them, and in pandas frame.interpolate()"
+        ahead = missing.iloc[row:, column].all() and not missing.iloc[-1].all()  # until the end, where others go on
+        mends = (
+            "what is known ahead of them, a covariate, no model here takes: leave these rows out" if ahead else mends
+        )
         raise ValueError(f"{path} has {int(missing.to_numpy().sum())} missing values, {where}; {mends}")
     _check_runs(missing, path, longest)
     if lacking:
@@ -56,10 +78,14 @@ def evened(frame: pd.DataFrame, path: object, *, interpolate: bool, longest: int
 
 def _absent(index: pd.DatetimeIndex, step: offsets.BaseOffset, path: object) -> pd.DatetimeIndex:
     """The stamps between first and last that have no row."""
-    common = index.to_series().diff().mode()[0]
-    much = (index[-1] - index[0]) / common > 20 * len(index) + 1000  # a stamp that is far off, or of another century
-    require(not much, f"{path}: {_uneven(index)}")
+    if _far_apart(index):
+        raise ValueError(f"{path}: {_uneven(index)}")
     return pd.date_range(index[0], index[-1], freq=step).difference(index)
+
+
+def _far_apart(index: pd.DatetimeIndex) -> bool:
+    """Whether the common step would take far more rows than there are: a stamp is wrong, or of another century."""
+    return bool((index[-1] - index[0]) / index.to_series().diff().mode()[0] > 20 * len(index) + 1000)
 
 
 def _holidays(absent: pd.DatetimeIndex, index: pd.DatetimeIndex) -> bool:
@@ -74,8 +100,23 @@ def _uneven(index: pd.DatetimeIndex) -> str:
     common = steps.mode()[0]
     row = int((steps != common).argmax())
     found = f"row {row + 2} comes {_words(steps.iloc[row])} after row {row + 1}, at {index[row + 1]}"
-    mends = f"in pandas, frame.resample({calendar.code(to_offset(common))}).mean() evens them"
-    return f"the time stamps are uneven: {found}, where the most common step is {_words(common)}; {mends}"
+    evens = f"in pandas, {_evening(index)} evens them"
+    return f"the time stamps are uneven: {found}, where the most common step is {_words(common)}; {evens}"
+
+
+def _evening(index: pd.DatetimeIndex) -> str:
+    """The line that makes stamps even: one of each month, quarter, year or day, or each moved a little; else means."""
+    ways = {f"index.to_period({kind!r}).to_timestamp()": index.tz_localize(None).to_period(kind) for kind in "YQM"}
+    found = {code: periods.to_timestamp() for code, periods in ways.items()} | {"index.normalize()": index.normalize()}
+    usual = index.to_series().diff().median()
+    near = min(ROUND, key=lambda step: abs(np.log(usual / pd.Timedelta(step)))) if usual > pd.Timedelta(0) else ROUND[0]
+    found[f"index.round({near!r})"] = index.round(near)
+    for code, stamps in found.items():
+        step = calendar.frequency(stamps)
+        near_enough = step is not None and not _far_apart(stamps)
+        if near_enough and len(pd.date_range(stamps[0], stamps[-1], freq=step)) == len(stamps):
+            return f"frame.index = frame.{code}"
+    return f"frame.resample({near!r}).mean().interpolate()"
 
 
 def _gaps(absent: pd.DatetimeIndex, index: pd.DatetimeIndex, step: offsets.BaseOffset) -> str:

@@ -14,24 +14,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
-from tdlib.cells import short
+from tdlib.cells import listed, short
 from tdlib.checks import require
 
 # names, in lower case, under which a first column of rising whole numbers is no measurement
-DATES = (
-    "date",
-    "datetime",
-    "date_time",
-    "timestamp",
-    "time_stamp",
-    "day",
-    "month",
-    "year",
-    "ds",
-    "when",
-    "datum",
-    "jahr",
-)
+DATES = ("date", "datetime", "date_time", "timestamp", "time_stamp", "day", "month", "year", "ds", "datum", "jahr")
 TIMES = ("", *DATES, "time", "ts", "unix", "unixtime", "unix_time", "epoch")
 COUNTS = ("index", "idx", "level_0", "row", "rows", "row_number", "rownum", "step", "id", "no", "no.", "nr", "#")
 UNITS = {"s": (1e8, 1e10), "ms": (1e11, 1e13), "us": (1e14, 1e16), "ns": (1e17, 9e18)}  # unix time from 1973 on
@@ -71,7 +58,7 @@ def take(
     no time stamp, dates that may be read in two ways, and stamps that repeat or run backwards.
     """
     if named:
-        known = f"{path} has no column {short(named)}; it has {', '.join(frame.columns)}"
+        known = f"{path} has no column {short(named)}; it has {listed(frame.columns)}"
         require(named in frame.columns, known)
         column = frame.pop(named)
         if pd.api.types.is_numeric_dtype(column):

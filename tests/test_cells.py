@@ -72,6 +72,11 @@ def test_columns_set_apart_by_blanks_are_read():
     assert frame.to_dict("list") == {"load": [1, 10], "wind": [2.5, 3]}
 
 
+@pytest.mark.parametrize("name", ["a b", "a;b c", "load | MW"])
+def test_the_name_of_an_only_column_may_hold_what_others_are_set_apart_by(name):
+    assert list(parse(f"{name}\n1\n2\n3\n".encode(), "own.csv").values) == [name]
+
+
 def test_names_may_hold_delimiters_quotation_marks_and_line_ends():
     frame, _ = parse(b'"load, MW;","a ""b""","two\nlines"\n1,2,3\n', "own.csv")
     assert list(frame.columns) == ["load, MW;", 'a "b"', "two\nlines"]
@@ -91,6 +96,7 @@ def test_gzip_is_read_by_its_bytes(tmp_path):
     [
         (b"a,b,a\n1,2,3\n", "own.csv: the header has 'a' more than once"),
         (b"a, a \n1,2\n", "own.csv: the header has 'a' more than once"),
+        (b"a,b\n1,\n2,\n", "own.csv: column 'b' has no value in any row"),
         (b"a,,b\n1,2,3\n", "own.csv: column 2 has no name in the header"),
         (b",b\n5,2\n4,2\n", "own.csv: column 1 has no name in the header, and is no time"),
         (b"a;b\n1;2;3\n", "own.csv is not a CSV with a header line: row 1 has 3 values, and the header has 2"),
@@ -100,6 +106,7 @@ def test_gzip_is_read_by_its_bytes(tmp_path):
         (b"\xff\xfea", "own.csv is not a CSV with a header line: it is not text"),
         (b"a\x81,b\n1,2\n", "it is not text in UTF-8, UTF-16 or Windows-1252"),
         (b'"a,b\n1,2\n', "own.csv has a header but no rows"),
+        (b"PK\x03\x04own.csv", "own.csv is a zip archive: take the file that it holds out of it"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "own.csv is a workbook of an old Excel: save it as .xlsx or as CSV"),
     ],
 )
@@ -116,7 +123,9 @@ def test_what_is_no_table_is_one_sentence(blob, words):
 )
 def test_what_needs_a_package_names_it_and_what_is_damaged_is_said(start, kind, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    assert refused(start + b"rest") == f"own.csv is {kind}; reading it needs {package}: pip install {package}"
+    assert (
+        refused(start + b"xl/workbook.xml") == f"own.csv is {kind}; reading it needs {package}: pip install {package}"
+    )
 
 
 def packed(write: str, package: str, frame: pd.DataFrame, **how) -> bytes:

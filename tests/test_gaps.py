@@ -83,7 +83,45 @@ def test_uneven_steps_are_named_with_their_place():
     index[5] += pd.Timedelta(minutes=7)
     words = refused(blob(pd.DatetimeIndex(index, name="date"), a=1.0))
     assert "uneven: row 6 comes 01:07:00 after row 5, at 2015-03-01 05:07:00, where the most common step is" in words
-    assert "frame.resample('h').mean() evens them" in words
+    assert "in pandas, frame.index = frame.index.round('1h') evens them" in words
+
+
+OFF = pd.to_timedelta(np.arange(40) % 3 * 7, "min")
+
+
+@pytest.mark.parametrize(
+    ("index", "code"),
+    [
+        (pd.date_range("2015-01-30", periods=40, freq="MS") + 300 * OFF, "index.to_period('M').to_timestamp()"),
+        (pd.date_range("2015-01-30", periods=40, freq="QS") + 300 * OFF, "index.to_period('Q').to_timestamp()"),
+        (pd.date_range("2015-01-30", periods=40, freq="YS") + 300 * OFF, "index.to_period('Y').to_timestamp()"),
+        (pd.date_range("2015-01-30", periods=40, freq="D") + 60 * OFF, "index.normalize()"),
+        (pd.date_range("2015-01-30", periods=40, freq="h") + OFF, "index.round('1h')"),
+        (pd.date_range("2015-01-30", periods=40, freq="10min") + OFF / 100, "index.round('10min')"),
+    ],
+)
+def test_the_line_that_evens_stamps_fits_them(index, code):
+    words = refused(blob(index.rename("date"), a=1.0))
+    assert f"in pandas, frame.index = frame.{code} evens them" in words
+    frame = pd.DataFrame({"a": 1.0}, index.rename("date"))
+    frame.index = eval(f"frame.{code}", {"frame": frame})
+    assert parse(blob(frame.index, a=1.0), "own.csv").values.index.freq is not None
+
+
+def test_stamps_at_random_are_averaged():
+    index = HOURS + pd.to_timedelta(np.random.default_rng(0).integers(0, 300, 40).cumsum(), "min")
+    words = refused(blob(index, a=1.0))
+    code = words[words.index("frame.resample") : words.index(" evens")]
+    mended = eval(code, {"frame": pd.DataFrame({"a": 1.0}, index)})
+    assert parse(blob(mended.index, a=1.0), "own.csv").values.index.freq is not None
+
+
+def test_a_covariate_that_is_known_ahead_is_refused_as_one():
+    values = np.r_[np.arange(35.0), np.full(5, np.nan)]
+    words = refused(blob(HOURS, y=values, price=1.0))
+    assert (
+        "has 5 missing values, the first in column 'y', row 36; what is known ahead of them, a covariate, no" in words
+    )
 
 
 def test_a_stamp_of_another_century_is_uneven_and_takes_no_memory():

@@ -201,7 +201,7 @@ def test_channels_are_chosen_in_their_order_and_others_may_hold_anything():
     assert "'site', row 1 is not a number: 'north'; --columns" in sentence(lambda: parse(blob, "own.csv"))
     frame, _ = parse(blob, "own.csv", Reading(columns=("b", "a")))
     assert list(frame.columns) == ["b", "a"]
-    words = "own.csv has no column 'c'; it has site, a, b"
+    words = "own.csv has no column 'c' of numbers; it has site, a, b"
     assert sentence(lambda: parse(blob, "own.csv", Reading(columns=("c",)))) == words
 
 

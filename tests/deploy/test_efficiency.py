@@ -83,7 +83,7 @@ def test_every_form_of_the_student_forecasts_the_same_and_has_its_size(student):
 def test_without_onnx_the_fused_form_is_left_and_a_sentence_says_so(student, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert tuple(efficiency.forms(student, CHANNELS)) == ("MLP, fused",)
-    assert "ONNX needs onnx, which is not installed: pip install" in capsys.readouterr().out
+    assert "this needs onnx, which is not installed: pip install" in capsys.readouterr().out
 
 
 def test_latency_is_set_beside_the_error_of_the_same_network():
