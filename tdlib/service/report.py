@@ -318,11 +318,11 @@ def _by_channel(seen: _Seen, channels: pd.DataFrame) -> Table:
     rows = []
     for place in np.argsort(-channels[names[0]].to_numpy(), kind="stable")[:LISTED]:
         errors = channels.iloc[place]
-        skill = 1 - errors[names[0]] / errors[names[-1]] if errors[names[-1]] > 0 else math.nan
         cells = [*(_number(errors[name]) for name in names), *(_number(own[name][place]) for name in names)]
-        rows.append([seen.made.channels_[place], *cells, _cell("skill", skill)])
-    groups = [("", 1), ("MSE, scaled units", len(names)), ("MAE, own units", len(names)), ("MSE saved", 1)]
-    return Table("On test, the largest error first.", ["channel", *names, *names, "skill"], rows, groups)
+        rows.append([seen.made.channels_[place], *cells])
+    columns = [f"{measure}{of}" for measure in ("MSE", "MAE, own units") for of in ("", ", naive")[: len(names)]]
+    beside = f" and of {names[1]} (naive)" if len(names) > 1 else ""
+    return Table(f"Test errors of {names[0]}{beside}, the largest first.", ["channel", *columns], rows)
 
 
 def _coverage(seen: _Seen) -> Section:
@@ -377,7 +377,7 @@ def _worst(seen: _Seen) -> Section:
     overlap = np.unique(np.concatenate([_around(window, made.horizon_, len(seen.by_window)) for window in places]))
     share = seen.by_window[overlap].sum() / rest
     words = [
-        f"The {_some(len(places), 'test window')} of largest error that do not overlap, each drawn on its worst "
+        f"The {_some(len(places), 'test window')} of largest error, no two of which overlap, each on its worst "
         f"channel. The {len(overlap):,} of {len(seen.by_window):,} windows that overlap with one of them hold "
         f"{share:.0%} of all squared error on test."
     ]
