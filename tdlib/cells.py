@@ -213,7 +213,8 @@ def _delimiter(text: str) -> str:
         except csv.Error:
             widths = []
         if not widths or widths[0] == 1:
-            return False, 0.5, 1  # a file of one column, unless another sign cuts more than half of its lines
+            # a file of one column, unless another sign cuts most of its lines; one that cuts numbers alone is a decimal
+            return False, 0.5 if set(widths) == {1} else 0.4, 1
         equal = len(set(widths)) == 1
         share = sum(width - widths[0] in (0, 1) for width in widths) / len(widths)
         return equal, share if equal or sign != " " else 0, widths[0]
