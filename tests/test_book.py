@@ -78,6 +78,22 @@ def test_a_page_that_is_named_is_a_link_unless_it_is_one_or_is_not_there():
     )
 
 
+def test_links_of_a_text_lead_to_pages_and_to_files_beside_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(build, "SOURCES", tmp_path)
+    text = """[page](../notebooks/00_quickstart.ipynb#the-table), [words](book/glossary.md), [costs](scaling.md),
+[claims](../results/claims.csv), [loss](../tdlib/losses.py), [folder](../figures), [README](../README.md#the-claims),
+[paper](https://arxiv.org/abs/2502.15016)"""
+    build._write("docs/text.md", text, below="docs")
+    assert (
+        (tmp_path / "docs/text.md").read_text()
+        == """\
+[page](../notebooks/00_quickstart.ipynb#the-table), [words](../glossary.md), [costs](../docs/scaling.md),
+[claims](../results/claims.csv), [loss](../tdlib/losses.py), folder, README,
+[paper](https://arxiv.org/abs/2502.15016)"""
+    )
+    assert (tmp_path / "tdlib/losses.py").is_file() and (tmp_path / "results/claims.csv").is_file()
+
+
 def test_a_docstring_becomes_text_with_code_and_formulas():
     doc = "First | second, x_ and `code` or `a b`.\n\n    y = a * b\n\nLast."
     assert conf.as_rst(doc) == (

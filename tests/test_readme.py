@@ -35,12 +35,13 @@ def test_ten_changes_name_one_file_each():
 
 
 def test_every_command_that_readme_shows_is_one(capsys):
-    commands = set(re.findall(r"python -m tdlib ([a-z]+)", (ROOT / "README.md").read_text()))
+    called = r"^    tdlib ([a-z]+)|(?:python -m |`)tdlib ([a-z]+)"
+    commands = {a or b for a, b in re.findall(called, (ROOT / "README.md").read_text(), re.MULTILINE)}
     for command in commands:
         with pytest.raises(SystemExit) as stopped:
             main([command, "--help"])
         assert stopped.value.code == 0
-    assert {"runs", "pages", "distill", "forecast", "export"} <= commands
+    assert {"runs", "pages", "distill", "forecast", "export", "backtest", "list", "clean"} <= commands
 
 
 def test_what_is_said_of_the_idle_pair_is_in_its_table():

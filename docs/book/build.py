@@ -152,22 +152,25 @@ def _notebook(path: Path, line: dict[str, str]) -> None:
 
 
 def _write(name: str, text: str, below: str = ".") -> None:
-    """A page of Markdown, with the files that it links to beside it; a link to a folder becomes plain text."""
+    """A page of Markdown from the folder `below` of the repository, with the files that it links to beside it."""
     target = SOURCES / name
+    target.parent.mkdir(parents=True, exist_ok=True)
     up = os.path.relpath(SOURCES, target.parent)
 
     def link(found: re.Match) -> str:
-        path = os.path.normpath(f"{below}/{found[2]}")
-        there = ROOT / path
-        if not there.is_file():
-            return found[1] if there.is_dir() else found[0]
-        if there.suffix not in (".ipynb", ".md"):
-            (SOURCES / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(there, SOURCES / path)
-        return f"[{found[1]}]({up}/{path})"
+        words, path, anchor = found[1], os.path.normpath(f"{below}/{found[2]}"), found[3] or ""
+        if re.match(r"(notebooks|docs)/[^/]+\.(ipynb|md)$", path):  # these are pages
+            return f"[{words}]({up}/{path}{anchor})"
+        if re.match(r"docs/book/[^/]+\.md$", path):
+            return f"[{words}]({up}/{Path(path).name}{anchor})"
+        if Path(path).suffix == ".md" or not (ROOT / path).is_file():  # the README, a folder
+            return words
+        (SOURCES / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, SOURCES / path)
+        return f"[{words}]({up}/{path})"
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(with_links(re.sub(r"\[([^]]+)\]\(([^):#]+)\)", link, text), f"{up}/notebooks/"))
+    text = re.sub(r"\[([^]]+)\]\(([^):#]+)(#[^)]*)?\)", link, text)
+    target.write_text(with_links(text, f"{up}/notebooks/"))
 
 
 def modules() -> dict[str, str]:

@@ -10,7 +10,7 @@ import contextlib
 import functools
 import io
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -33,7 +33,7 @@ LETTERS = {
 }
 PAST = "#777777"
 BASELINE = "#D55E00"  # of a baseline that is the chosen one; the others have the role `linear`
-LONGEST = 24  # letters of a name
+LABEL, TITLE = 24, 44  # letters of a name at the end of a row, and above a panel
 
 
 class Picture(NamedTuple):
@@ -102,18 +102,19 @@ def _panels(heights: Sequence[float], **options) -> tuple["Figure", "list[Axes]"
     return figure, list(figure.subplots(len(heights), squeeze=False, height_ratios=heights, **options)[:, 0])
 
 
-def short(name: str) -> str:
-    """A channel's name as far as a figure has room for it."""
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+def shortened(names: Sequence[str], longest: int) -> list[str]:
+    """Names as far as a figure has room for them, those that would look alike with their column."""
+    cut = [name if len(name) <= longest else f"{name[: longest - 1]}…" for name in names]
+    numbers = [f"… column {place}" for place in range(1, len(cut) + 1)]
+    return [
+        name if cut.count(name) == 1 else f"{name[: longest - len(number)]}{number}"
+        for name, number in zip(cut, numbers, strict=True)
+    ]
 
 
 def _text(words: str) -> str:
     """In one line, and with no sign that starts a formula."""
     return "".join(sign if sign.isprintable() else " " for sign in words).replace("$", r"\$")
-
-
-def _named(names: Iterable[str]) -> list[str]:
-    return [_text(short(name)) for name in names]
 
 
 def _plain(axis: "Axis") -> None:
@@ -126,6 +127,13 @@ def _plain(axis: "Axis") -> None:
     axis.set_major_locator(MaxNLocator(4) if decades < 0.3 else LogLocator(subs=subs, numticks=6))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _whole(axes: "Axes") -> None:
+    """Steps and epochs are counted."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _time(axes: "Axes", index: np.ndarray) -> None:
@@ -160,7 +168,7 @@ def _legend(figure: "Figure", columns: int = 3) -> None:
 @_drawn
 def ratios(table: pd.DataFrame, chosen: str) -> tuple["Figure", str]:
     """Columns ratio, low and high by model: its test MSE over that of the chosen one, with 95% intervals."""
-    table = table.sort_values("ratio", ascending=False)
+    table = table.sort_values("ratio", kind="stable")[::-1]
     figure, (axes,) = _panels([0.5 + 0.27 * len(table)])
     places = np.arange(len(table))
     axes.axvline(1, color=BASELINE, linewidth=1, linestyle="--")
@@ -176,7 +184,7 @@ def ratios(table: pd.DataFrame, chosen: str) -> tuple["Figure", str]:
 @_drawn
 def errors(table: pd.DataFrame, lines: dict[str, Line], chosen: str) -> tuple["Figure", str]:
     """Columns val and test by model: a hollow dot and a full one."""
-    table = table.sort_values("val", ascending=False)
+    table = table.sort_values("val", kind="stable")[::-1]
     figure, (axes,) = _panels([0.7 + 0.27 * len(table)])
     places = np.arange(len(table))
     shades = [lines[name].color for name in table.index]
@@ -202,7 +210,7 @@ def series(
     figure, panels = _panels([*[1.15] * values.shape[1], 2.0])
     for axes, name in zip(panels, values, strict=False):
         axes.plot(index, values[name], color=COLOURS["truth"], linewidth=0.9)
-        axes.set_title(_text(short(name)))
+        axes.set_title(_text(name))
         _time(axes, index)
         axes.sharex(panels[0])
     for axes in panels[:-2]:
@@ -225,7 +233,8 @@ def windows(panels: list[Panel], *, history: str = "before") -> tuple["Figure", 
     figure, drawn = _panels([1.55] * len(panels))
     for axes, panel in zip(drawn, panels, strict=True):
         later = panel.index[panel.start :]
-        past, truth = np.arange(panel.start), np.arange(panel.start, len(panel.values))
+        past = np.arange(min(panel.start + 1, len(panel.values)))  # up to the first true value, where there is one
+        truth = np.arange(panel.start, len(panel.values))
         axes.plot(panel.index[past], panel.values[past], color=PAST, label=history)
         if len(truth):
             axes.plot(panel.index[truth], panel.values[truth], color=COLOURS["truth"], label="truth")
@@ -261,9 +270,9 @@ def by_step_and_channel(
         above.plot(np.arange(1, len(values) + 1), values, **style)
         below.plot(channels[name], places, marks[name], color=lines[name].color)
     above.set(xlabel="step", ylabel="MSE [scaled]", ylim=(0, None))
-    above.xaxis.get_major_locator().set_params(integer=True)
+    _whole(above)
     below.locator_params(axis="x", nbins=5)
-    below.set_yticks(places, _named(channels.index))
+    below.set_yticks(places, map(_text, channels.index))
     below.set(xlabel="MSE [scaled units]", ylim=(-0.6, len(channels) - 0.4), xlim=(0, None))
     _legend(figure)
     names = " and ".join(steps)
@@ -279,7 +288,7 @@ def coverage(shares: dict[float, np.ndarray]) -> tuple["Figure", str]:
         axes.plot(np.arange(1, len(share) + 1), 100 * share, color=shade, marker=mark, label=f"{level:g}% band")
         axes.axhline(level, color=shade, linestyle="--", linewidth=1)
     axes.set(xlabel="step", ylabel="within the band [%]")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    _whole(axes)
     axes.plot([], [], color=PAST, linestyle="--", linewidth=1, label="nominal")
     _legend(figure, 4)
     ends = "; ".join(f"{level:g}%: {100 * s.min():.0f} to {100 * s.max():.0f}" for level, s in sorted(shares.items()))
@@ -300,7 +309,7 @@ def shifts(table: pd.DataFrame) -> tuple["Figure", str]:
     white = {"facecolor": "white", "edgecolor": COLOURS["plain"]}
     axes.scatter(table["validation"], places, **white, zorder=3, label="validation rows")
     axes.scatter(table["test"], places, color=COLOURS["plain"], zorder=3, label="test rows")
-    axes.set_yticks(places, _named(table.index))
+    axes.set_yticks(places, map(_text, table.index))
     axes.locator_params(axis="x", nbins=5)
     axes.set(xlabel="mean less the training rows' [deviations]", ylim=(-0.6, len(table) - 0.4))
     _legend(figure)
@@ -319,7 +328,7 @@ def training(logs: dict[str, pd.Series], lines: dict[str, Line]) -> tuple["Figur
         axes.plot(log.index, log, **lines[name]._asdict(), marker=".")
     last = max(log.index[-1] for log in logs.values())
     axes.set(xlabel="epoch", ylabel="validation MSE", yscale="log", xlim=(0.5, last + 0.5))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    _whole(axes)
     _plain(axes.yaxis)
     _legend(figure)
     best = ", ".join(f"{name} {log.min():.3g} in epoch {log.idxmin()}" for name, log in logs.items())

@@ -108,6 +108,8 @@ class _Seen:
         self.splits = split(series, made.lookback_, made.horizon_)
         self.known, self.first, _ = borders(name, len(self.values))  # where training ends, and where test begins
         self.stamps = (dated.tz_localize(None) if dated is not None else self.index + 1).to_numpy()
+        self.labels = figures.shortened(made.channels_, figures.LABEL)
+        self.titles = figures.shortened(made.channels_, figures.TITLE)
         self.lines = {name: self._line(name) for name in made.configs_}
 
     def _line(self, name: str) -> Line:
@@ -129,6 +131,18 @@ class _Seen:
         """The chosen model's MSE of every test window [N], scaled units."""
         return np.square(self.test(self.made.chosen_)).mean((1, 2), dtype=np.float64)
 
+    @property
+    def finite(self) -> tuple[float, ...]:
+        """The levels that have a band."""
+        return tuple(level for level, width in self.made.widths_.items() if np.isfinite(width).all())
+
+    @property
+    def too_few(self) -> list[str]:
+        """A sentence on the levels that have none."""
+        none = [f"{level:g}%" for level in self.made.widths_ if level not in self.finite]
+        count = _some(self.made.windows_["validation"], "validation window")
+        return [f"There is no finite band of {', '.join(none)}: {count} are too few for it."] if none else []
+
     def panel(self, window: int, channel: int, names: list[str], title: str) -> Panel:
         """A test window: as many steps before it as it has, or twice as many if they are few; truth and forecasts."""
         start, horizon = self.first + window, self.made.horizon_
@@ -147,29 +161,30 @@ class _Seen:
 
 def _verdict(seen: _Seen) -> Section:
     made, chosen = seen.made, seen.made.chosen_
-    ratios, own = {}, seen.test(chosen)
+    ratios, own, block = {}, seen.test(chosen), made.horizon_
     if seen.by_window.mean() > 0:
         for name in made.residuals_:
-            share, interval = score.difference(seen.test(name), own, made.horizon_)
-            low, high = interval or (share, share)
+            share, interval = score.difference(seen.test(name), own, block)
             if share > -1 and name != chosen:
+                low, high = interval or (math.nan, math.nan)
                 ratios[name] = {"ratio": 1 + share, "low": 1 + low, "high": 1 + high}
-    picture = figures.ratios(pd.DataFrame.from_dict(ratios, orient="index"), chosen) if ratios else None
-    worse = [name for name, line in ratios.items() if line["low"] > 1]
-    better = [name for name, line in ratios.items() if line["high"] < 1]
-    level = len(ratios) - len(worse) - len(better)
     words = re.split(r"(?<=\.) (?=[A-Z])", made.verdict_.words)  # its sentences
-    if ratios:
-        said = f"On test {len(worse)} of the other {_some(len(ratios), 'model')} err more than {chosen} beyond chance, "
+    table = pd.DataFrame.from_dict(ratios, orient="index")
+    if len(table) and table["low"].notna().all():
+        worse, better = int((table["low"] > 1).sum()), int((table["high"] < 1).sum())
         words.append(
-            f"{said}{len(better)} less, {level} neither: 95% intervals over blocks of {made.horizon_} windows."
+            f"Beyond chance, by 95% intervals over blocks of {_some(block, 'test window')}, {worse} of the "
+            f"{len(table)} others are worse than {chosen}, {better} better, {len(table) - worse - better} neither."
         )
+    elif len(table):
+        words.append(f"{_some(made.windows_['test'], 'test window')} are too few to tell differences from chance.")
+    picture = figures.ratios(table, chosen) if len(table) else None
     return Section("verdict", f"Use {chosen}", words, picture)
 
 
 def _models(seen: _Seen) -> Section:
     made, scores = seen.made, seen.made.scores_
-    order = scores["val", "MSE"].sort_values().index
+    order = scores["val", "MSE"].sort_values(kind="stable").index
     columns, rows = ["model"], []
     for _ in SEGMENTS:
         columns += MEASURES
@@ -204,7 +219,7 @@ def _cell(measure: str, value: float) -> str:
 def _series(seen: _Seen) -> Section:
     made = seen.made
     rows = min(len(seen.values), LAST, max(4 * (made.lookback_ + made.horizon_), 8 * made.period_, 200))
-    drawn = made.table_.iloc[-rows:, :DRAWN]
+    drawn = made.table_.iloc[-rows:, :DRAWN].set_axis(seen.titles[:DRAWN], axis=1)
     periods, power = _spectrum(seen)
     highest = periods[np.argmax(power)]
     words = [f"The last {rows:,} of {len(seen.values):,} rows{_rest(len(made.channels_), DRAWN)}."]
@@ -230,10 +245,8 @@ def _spectrum(seen: _Seen) -> tuple[np.ndarray, np.ndarray]:
 
 def _forecast(seen: _Seen) -> Section:
     made = seen.made
-    levels = [level for level, width in made.widths_.items() if np.isfinite(width).all()]
-    found = made.predict(level=tuple(levels))
-    if made.long_:
-        found = made.predict(made.history_, level=tuple(levels))
+    levels = seen.finite
+    found = made.predict(made.history_, level=levels)  # in wide form, whatever `fit` was given
     before = min(len(made.history_), max(2 * made.horizon_, 24))
     later = found.index.tz_localize(None).to_numpy() if isinstance(found.index, pd.DatetimeIndex) else None
     later = np.arange(1, made.horizon_ + 1) + seen.stamps[-1] if later is None else later
@@ -244,7 +257,7 @@ def _forecast(seen: _Seen) -> Section:
         width = {level: made.widths_[level][:, place] for level in levels}
         bands = {level: (ahead - half, ahead + half) for level, half in width.items()}
         known = seen.values[-before:, place]
-        panels.append(Panel(figures.short(channel), stamps, known, before, [(seen.lines[made.chosen_], ahead)], bands))
+        panels.append(Panel(seen.titles[place], stamps, known, before, [(seen.lines[made.chosen_], ahead)], bands))
     words = [
         f"{_some(made.horizon_, 'step')} by {made.chosen_}, trained on all rows{_rest(len(made.channels_), DRAWN)}."
     ]
@@ -253,10 +266,7 @@ def _forecast(seen: _Seen) -> Section:
         ends = [f"{_number(2 * width[step, 0])}" for step in (0, -1)]
         first = f"The {level:g}% band of {made.channels_[0]} is {ends[0]} wide at the first step"
         words.append(f"{first} and {ends[1]} at the last, in its own units.")
-    few = [f"{level:g}%" for level in made.widths_ if level not in levels]
-    if few:
-        count = _some(made.windows_["validation"], "validation window")
-        words.append(f"There is no finite band of {', '.join(few)}: {count} are too few for it.")
+    words += seen.too_few
     return Section("forecast", "What comes next", words, figures.windows(panels))
 
 
@@ -295,25 +305,26 @@ def _errors(seen: _Seen) -> Section:
         )
     largest = channels[names[0]].idxmax()
     words.append(f"Largest on {largest}, {_number(channels.loc[largest, names[0]])}{_rest(len(channels), LISTED)}.")
-    shown = channels.sort_values(names[0], ascending=False).head(LISTED)
+    shown = channels.set_axis(seen.labels).sort_values(names[0], ascending=False).head(LISTED)
     picture = figures.by_step_and_channel(steps, shown, seen.lines)
     return Section("errors", "Error by step and channel", words, picture)
 
 
 def _coverage(seen: _Seen) -> Section:
     own = seen.made.residuals_[seen.made.chosen_]
-    widths = intervals.half_widths(own.val, seen.made.level)
+    widths = intervals.half_widths(own.val, seen.finite)
     shares = {level: (np.abs(own.test) <= width).mean((0, 2)) for level, width in widths.items()}
     words = [
         f"Of the test values {seen.made.coverage_[level]:.1%} lie within the {level:g}% band: from "
         f"{share.min():.1%} at step {share.argmin() + 1} to {share.max():.1%} at step {share.argmax() + 1}."
         for level, share in shares.items()
     ]
+    words += seen.too_few
     words.append(
         f"A band is as wide as the errors of {_some(seen.made.windows_['validation'], 'validation window')} say, which "
         "overlap: where the series changes after them, its level is not kept."
     )
-    return Section("coverage", "Do the bands hold?", words, figures.coverage(shares))
+    return Section("coverage", "Do the bands hold?", words, figures.coverage(shares) if shares else None)
 
 
 def worst(errors: np.ndarray, apart: int, count: int = WORST) -> list[int]:
@@ -336,7 +347,7 @@ def _worst(seen: _Seen) -> Section:
         name, error = made.channels_[channel], seen.by_window[window]
         names = list(dict.fromkeys([made.chosen_, score.SEASONAL]))
         start = _stamp(seen.index, seen.first + window)
-        panels.append(seen.panel(window, channel, names, f"{figures.short(name)}, from {start}"))
+        panels.append(seen.panel(window, channel, names, f"{seen.labels[channel]}, from {start}"))
         times = f", {error / mean:.1f} times the mean" if mean > 0 else ""
         items.append(f"{seen.span(window)}: MSE {_number(error)}{times}; most of it on {name}.")
     rest = seen.by_window.sum() or 1.0
@@ -379,7 +390,7 @@ def _checks(seen: _Seen) -> Section:
         ["validation rows", f"{seen.first - seen.known:,}"],
         ["test rows", f"{len(values) - seen.first:,}"],
     ]
-    listed = table.reindex(table["test"].abs().sort_values(ascending=False).index).head(LISTED)
+    listed = table.set_axis(seen.labels).sort_values("test", key=np.abs, ascending=False).head(LISTED)
     notes = Table("What was looked at.", ["check", "found"], rows)
     return Section("data", "Data checks", words, figures.shifts(listed), [notes], list(made.remarks_))
 
@@ -397,8 +408,8 @@ def _settings(seen: _Seen) -> Section:
     }
     row = kept[made.chosen_]
     words = [
-        f"{made.chosen_} is run {row['id']}, trained in {row['seconds']:.3g} s; all {len(kept)} runs took "
-        f"{sum(row['seconds'] for row in kept.values()):.3g} s. The settings are those of tdlib.config.RunConfig."
+        f"{made.chosen_} is run {row['id']}, trained in {_seconds(row['seconds'])}; all {len(kept)} runs took "
+        f"{_seconds(sum(row['seconds'] for row in kept.values()))}. The settings are those of tdlib.config.RunConfig."
     ]
     where = ", ".join(f"{name} {value}" for name, value in row["provenance"].items() if value is not None)
     table = Table(f"Settings of {made.chosen_} ({where}).", ["setting", "value"], rows)
@@ -426,12 +437,19 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:#.4g}".removesuffix(".")
 
 
+def _seconds(count: float) -> str:
+    """A row keeps tenths."""
+    return f"{count:,.1f} s" if count >= 0.1 else "less than 0.1 s"
+
+
 def _stamp(index: pd.Index, row: int) -> str:
     """A row's time stamp, without hours where no row has any; its number where there is none."""
     if not isinstance(index, pd.DatetimeIndex):
         return f"row {range(1, len(index) + 1)[row]:,}"
-    text = str(index[row])
-    return text.removesuffix(" 00:00:00") if (index == index.normalize()).all() else text.removesuffix(":00")
+    clock = str(index[row].tz_localize(None))
+    zone = str(index[row]).removeprefix(clock)
+    daily = (index == index.normalize()).all()
+    return f"{clock.removesuffix(' 00:00:00') if daily else clock.removesuffix(':00')}{zone}"
 
 
 def _step(index: pd.Index) -> str:
@@ -439,11 +457,13 @@ def _step(index: pd.Index) -> str:
         return "rows without time stamps"
     median = str(index.to_series().diff().median()).removesuffix(" 00:00:00").removeprefix("0 days ")
     step = calendar.frequency(index)
-    return f"{median} ({step.freqstr} in pandas)" if step is not None else f"uneven, {median} in the middle"
+    return f"median {median}, {f'{step.freqstr} in pandas' if step is not None else 'uneven'}"
 
 
 def _missing(index: pd.Index) -> str:
-    step = calendar.frequency(index) if isinstance(index, pd.DatetimeIndex) else None
+    if not isinstance(index, pd.DatetimeIndex):
+        return "there are none"
+    step = calendar.frequency(index)
     if step is None:
         return "not known: no common step"
     return f"{len(pd.date_range(index[0], index[-1], freq=step)) - len(index):,}"

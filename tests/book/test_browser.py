@@ -243,5 +243,7 @@ def test_every_knob_and_every_chart_has_a_name(desk):
     assert knobs.count() == 7
     for knob in knobs.all():
         assert page.locator(f"label[for={knob.get_attribute('id')}]").inner_text().strip()
+    page.locator("#knob-temperature").press("Home")
+    assert page.locator("#knob-temperature").get_attribute("aria-valuetext") == "0.0313"
     for chart in page.locator(".knobs-charts svg").all():
         assert chart.get_attribute("role") == "img" and chart.get_attribute("aria-label")

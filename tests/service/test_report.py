@@ -161,7 +161,7 @@ def test_every_setting_of_the_chosen_one_is_there(made, page):
     for name, value in made.configs_[made.chosen_].to_dict().items():
         shown = "small.csv" if name == "dataset" else value
         assert rows[name] == (shown if isinstance(shown, str) else json.dumps(shown))
-    assert rows["step"] == "01:00:00 (h in pandas)"
+    assert rows["step"] == "median 01:00:00, h in pandas"
     assert rows["time stamps missing"] == "0"
     assert rows["test rows"] == "60"
 
@@ -191,3 +191,22 @@ def test_a_missing_package_is_named(made, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
     with pytest.raises(ValueError, match=r"jinja2, which is not installed: pip install '.\[pages\]'"):
         report.html(made, COMMANDS)
+
+
+def test_one_step_many_channels_and_a_time_zone(tmp_path):
+    """A panel in long form, by the hour of a time zone, one channel that never moves."""
+    values = data.synthetic(rows=300, channels=14).values.astype(float)
+    values[:, 3] = 5.0
+    index = pd.date_range("2020-03-20", periods=300, freq="h", tz="Asia/Tokyo")
+    table = pd.DataFrame(values, index, [f"meter {place}" for place in range(14)])
+    long = table.rename_axis("ds").reset_index().melt("ds", var_name="unique_id", value_name="y")
+    made = Forecaster(24, 1, period=12, epochs=1, level=(50, 99), folder=tmp_path).fit(long, "panel")
+    page = Page(report.html(made, COMMANDS))
+    assert [section["id"] for section in page.of("section")] == SECTIONS
+    assert "(10 more channels not drawn)" in page.found["forecast"]
+    assert "There is no finite band of 99%: 30 validation windows are too few" in page.found["forecast"]
+    assert page.found["coverage"].count("lie within") == 1  # an infinite band holds everything
+    assert "(2 more channels not drawn)" in page.found["errors"]
+    rows = {row[0]: row[1] for row in page.rows if len(row) == 2}
+    assert (rows["constant channels"], rows["time stamps missing"]) == ("meter 3", "0")
+    assert "2020-03-20 00:00+09:00 to " in page.found[""]

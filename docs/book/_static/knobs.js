@@ -140,6 +140,7 @@ function draw() {
   const { scales, temperature, downsample, channel, student } = chosen;
   element("scales-said").value = scales;
   element("temperature-said").value = temperature.toPrecision(3);
+  element("temperature").setAttribute("aria-valuetext", temperature.toPrecision(3)); // the slider itself holds a power
   const shown = series(channel, student);
   const over = (of) => Object.fromEntries(Object.entries(shown).map(([name, x]) => [name, of(x)]));
 

@@ -4,16 +4,19 @@ from tdlib.report.plots import chance
 from tdlib.report.plots.errors import beside_seeds, curves, dumbbells, heat_map, intervals, points, radar, weight_grids
 from tdlib.report.plots.latency import bubbles
 from tdlib.report.plots.method import pipeline
+from tdlib.report.plots.own import bands, coverage
 from tdlib.report.plots.series import differences, forecasts, periods, scales, spectrograms, training
 from tdlib.report.plots.style import COLOURS, colours, save
 from tdlib.report.plots.theory import ratios, shares
 
 __all__ = [
     "COLOURS",
+    "bands",
     "beside_seeds",
     "bubbles",
     "chance",
     "colours",
+    "coverage",
     "curves",
     "differences",
     "dumbbells",
