@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -61,6 +62,11 @@ def test_the_reference_has_every_module_with_its_first_line_but_private_ones():
     assert packages <= set(found)
     assert {f"tdlib.{path.stem}" for path in (ROOT / "tdlib").glob("[a-z]*.py")} <= set(found)
     assert not any(part.startswith("_") for name in found for part in name.split("."))
+
+
+def test_the_front_page_counts_verdicts():
+    claims = pd.DataFrame({"verdict": ["holds", "inconclusive", "holds"]})
+    assert build.verdicts(claims) == "Of 3 claims the rows say of 2 “holds”, of 1 “inconclusive”.\n"
 
 
 def test_the_paper_is_cited_as_its_file_has_it():

@@ -21,6 +21,7 @@ import urllib.request
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import yaml
 
 import knobs  # beside this file
@@ -61,6 +62,7 @@ def main() -> None:
     readme = (ROOT / "README.md").read_text()
     for name, title in PARTS.items():
         _write(f"{name}.md", section(readme, title))
+    (SOURCES / "verdicts.md").write_text(verdicts(pd.read_csv(ROOT / "results/claims.csv")))
     for name, title in CHAPTERS.items():
         _write(f"{name}.md", f"# {title}\n\n{section(readme, title)}")
     with (SOURCES / "cite.md").open("a") as page:
@@ -86,6 +88,13 @@ def section(readme: str, title: str) -> str:
     if not found:
         raise ValueError(f"README has no section {title!r}, and the book shows it")
     return found[1].strip() + "\n"
+
+
+def verdicts(claims: pd.DataFrame) -> str:
+    """One sentence on how many claims have which verdict."""
+    counts = claims["verdict"].value_counts()
+    parts = [f"{count} “{verdict}”" for verdict, count in counts.items()]
+    return f"Of {len(claims)} claims the rows say of {', of '.join(parts)}.\n"
 
 
 def bibtex(citation: dict) -> str:

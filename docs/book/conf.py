@@ -15,7 +15,7 @@ version = release = tdlib.__version__
 language = "en"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "sphinx.ext.mathjax"]
-exclude_patterns = ["readme-*"]  # sections that a page includes
+exclude_patterns = ["readme-*", "verdicts.md"]  # what a page includes
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"

@@ -85,6 +85,8 @@ def test_the_front_page_is_the_claims():
     verdicts = re.findall(r"<td[^>]*><p>(holds|does not hold here|inconclusive|not tested here)", front)
     committed = (ROOT / "results/tables/claims.csv").read_text().splitlines()[1:]
     assert len(verdicts) == len(committed) > 0
+    assert f"Of {len(committed)} claims the rows say of " in front
+    assert f"{verdicts.count('holds')} “holds”" in front
 
 
 def test_the_reference_has_every_module_that_a_reader_may_call():
