@@ -22,6 +22,7 @@ from tdlib.checks import require
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+COMMENT = re.compile(r"^#(?![,;\t|]).*\n?", re.MULTILINE)  # but a column may be called #
 SNIFFED = 2**16  # characters from which the delimiter is known
 NO_TEXT = [chr(code) for code in (*range(9), *range(14, 32))]  # control characters that no table has
 THOUSANDS = r"\s*[+-]?\d{1,3}(\.\d{3})+(,\d+)?\s*"
@@ -47,13 +48,17 @@ def table(blob: bytes, path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     """
     frame, remarks = _cells(blob, path)
     frame.columns = [str(name).strip() for name in frame.columns]
+    first, *rest = [*filter(None, frame.columns)] or [""]
+    headless = _is_number(first) or (bool(rest) and all(map(_is_number, rest)))
+    require(not headless, f"{path} has numbers in its first line, where the names of the columns belong")
     empty = [i for i, name in enumerate(frame.columns) if name == "" and frame.iloc[:, i].isna().all()]
     frame = frame.iloc[:, [i for i in range(len(frame.columns)) if i not in empty]]  # what trailing commas leave
     require(len(frame) > 0, f"{path} has a header but no rows")
-    nameless = [i + 1 for i, name in enumerate(frame.columns) if name == "" and i > 0]
-    require(not nameless, f"{path}: column {nameless[:1] and nameless[0]} has no name in the header")
-    repeated = frame.columns[frame.columns.duplicated()]
-    require(repeated.empty, f"{path}: the header has {short(repeated[0]) if len(repeated) else ''} more than once")
+    seen = set()
+    for place, name in enumerate(frame.columns, 1):
+        require(name != "" or place == 1, f"{path}: column {place} has no name in the header")
+        require(name not in seen, f"{path}: the header has {short(name)} more than once")
+        seen.add(name)
     return frame, remarks
 
 
@@ -89,8 +94,6 @@ def _cells(blob: bytes, path: str | Path) -> tuple[pd.DataFrame, list[str]]:
         return _text_cells(blob)
     except (ValueError, OverflowError, csv.Error) as error:
         raise ValueError(f"{path} is not a CSV with a header line: {_plainly(error)}") from None
-    except _Headless:
-        raise ValueError(f"{path} has numbers in its first line, where the names of the columns belong") from None
 
 
 def _packaged(read: Callable, package: str, kind: str, blob: bytes, path: str | Path) -> tuple[pd.DataFrame, list[str]]:
@@ -123,25 +126,16 @@ def _excel(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
 # --- text
 
 
-class _Headless(Exception):
-    pass
-
-
 def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
     text, remarks = _text(blob)
     require(not any(sign in text for sign in NO_TEXT), "it is not text")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text.startswith("#") or "\n#" in text:
-        text = "\n".join(line for line in text.splitlines() if not re.match(r"#(?![,;\t|])", line))
-    lines = io.StringIO(text, newline=None)
-    separator = _delimiter(lines.read(SNIFFED))
-    lines.seek(0)
+        text = COMMENT.sub("", text)
+    separator, lines = _delimiter(text[:SNIFFED]), io.StringIO(text)
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     header = next((row for row in reader if any(row)), None)
     require(header is not None, "it is empty")
-    if _is_number(header[0]) or (
-        len(header) > 1 and any(header[1:]) and all(map(_is_number, filter(None, header[1:])))
-    ):
-        raise _Headless
     start, above = lines.tell(), reader.line_num
     width = max(len(header), len(next((row for row in reader if any(row)), [])))
 
@@ -204,7 +198,7 @@ def _text(blob: bytes) -> tuple[str, list[str]]:
 
 def _delimiter(text: str) -> str:
     """The sign that cuts all lines into equally many parts, or most of them as the first or with one comma more."""
-    lines = [line for line in text.splitlines()[:100] if line.strip()]
+    lines = [line for line in text.split("\n")[:100] if line.strip()]
     lines = lines[:-1] if len(text) == SNIFFED and len(lines) > 1 else lines  # the last is cut off
 
     def score(sign: str) -> tuple[bool, float, int]:
@@ -213,7 +207,8 @@ def _delimiter(text: str) -> str:
         except csv.Error:
             widths = []
         if not widths or widths[0] == 1:
-            return False, 0.5, 1  # a file of one column, unless another sign cuts more than half of its lines
+            # a file of one column, unless another sign cuts most of its lines; one that cuts numbers alone is a decimal
+            return False, 0.5 if set(widths) == {1} else 0.4, 1
         equal = len(set(widths)) == 1
         share = sum(width - widths[0] in (0, 1) for width in widths) / len(widths)
         return equal, share if equal or sign != " " else 0, widths[0]

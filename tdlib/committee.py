@@ -29,6 +29,7 @@ from tdlib.train import predict
 from tdlib.windows import Windows
 
 POWER, ROUNDS, BLOCKS = -4, 12, 4
+FLOOR = 1e-9  # of the largest error, what counts as none
 
 
 @torch.no_grad()
@@ -82,6 +83,8 @@ def _least_squares(moments: np.ndarray) -> np.ndarray:
 
     Of u = t w the error is t^2 w' E w + (t - 1)^2; for any t it grows with w' E w.
     """
+    if not moments.any():  # all of them are right
+        return _equal(moments)
     values, vectors = np.linalg.eigh(moments / np.trace(moments))
     root = np.sqrt(values.clip(0))[:, None] * vectors.T
     found, _ = nnls(np.vstack([root, np.ones(len(root))]), np.append(np.zeros(len(root)), 1.0))
@@ -93,7 +96,8 @@ def _half(moments: np.ndarray) -> np.ndarray:
 
 
 def _error(moments: np.ndarray) -> np.ndarray:
-    weights = np.diag(moments) ** POWER
+    errors = np.diag(moments)
+    weights = np.maximum(errors, FLOOR * errors.max() or 1.0) ** POWER  # of a series without noise one may be 0
     return weights / weights.sum()
 
 

@@ -82,9 +82,9 @@ def parse(blob: bytes, path: str | Path, how: Reading = Reading()) -> Frame:
 def _chosen(frame: pd.DataFrame, path: str | Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """The channels alone, in their order."""
     require(len(frame.columns) > 0, f"{path} has no column of numbers")
-    unknown = [short(name) for name in columns if name not in frame.columns]
-    has = listed(frame.columns)
-    require(not unknown, f"{path} has no column {unknown[:1] and unknown[0]} of numbers; it has {has}")
+    for name in columns:
+        known = f"{path} has no column {short(name)} of numbers; it has {listed(frame.columns)}"
+        require(name in frame.columns, known)
     frame = frame[list(columns)] if columns else frame
     require("" not in frame.columns, f"{path}: column 1 has no name in the header, and is no time")
     return frame

@@ -72,6 +72,12 @@ def test_columns_set_apart_by_blanks_are_read():
     assert frame.to_dict("list") == {"load": [1, 10], "wind": [2.5, 3]}
 
 
+def test_an_only_column_may_have_decimal_commas():
+    frame, remarks = parse(b"load\n1,5\n2\n", "own.csv")
+    assert frame["load"].tolist() == [1.5, 2]
+    assert remarks == ("its decimal commas are read as decimal points",)
+
+
 @pytest.mark.parametrize("name", ["a b", "a;b c", "load | MW"])
 def test_the_name_of_an_only_column_may_hold_what_others_are_set_apart_by(name):
     assert list(parse(f"{name}\n1\n2\n3\n".encode(), "own.csv").values) == [name]

@@ -127,3 +127,13 @@ def test_fewer_windows_than_blocks_are_a_block_each(windows):
     moments = np.repeat(once([[1, 0], [0, 4]]), windows, 0)
     assert held_out("half", moments) == pytest.approx(0.65**2 + 4 * 0.35**2)
     assert weigh("held out", moments).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("how", committee.SCORED)
+def test_members_that_are_always_right_make_no_weight_that_is_none(how):
+    one, none = np.zeros((8, 3, 3)), np.zeros((8, 3, 3))
+    one[:, 0, 0] = 1.0
+    for moments in (one, none):
+        weights = committee.weigh(how, moments)
+        assert np.isfinite(weights).all()
+        assert weights.sum() == pytest.approx(1)

@@ -32,7 +32,7 @@ def run(made: "Forecaster", cutoffs: int = 5, *, retrain: bool = False) -> pd.Da
     """
     require(type(cutoffs) is int and cutoffs >= 1, f"cutoffs must be a whole number of at least 1, got {cutoffs!r}")
     values, horizon = made.table_.to_numpy(), made.horizon_
-    known, last, rows = *borders(made.name_, len(values))[:2], len(values)
+    known, last, rows = *borders(f"{made.name_}.csv", len(values))[:2], len(values)
     most = (rows - last) // horizon
     few = f"the last fifth of the rows holds {most} forecasts of {horizon} steps: cutoffs must be at most that"
     require(cutoffs <= most, f"{few}, got {cutoffs}")

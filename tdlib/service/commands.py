@@ -18,7 +18,7 @@ from tdlib.compute import Compute
 from tdlib.deploy import onnx as deploy
 from tdlib.files import check_output, note_written, write_atomically
 from tdlib.forecast import forecast_csv
-from tdlib.service import backtest, export, report
+from tdlib.service import backtest, export, intervals, report
 from tdlib.service.forecaster import STATE, Forecaster
 from tdlib.store import Store
 
@@ -48,8 +48,7 @@ def distill(options: argparse.Namespace, program: str) -> None:
     print(f"MSE and MAE are in deviations of the training rows, means over {windows} windows; skill is over the")
     print("seasonal naive forecast, microseconds are those of one forecast; * is the one to use\n")
     print(made.verdict_.words)
-    held = ", ".join(f"{share:.0%} (of {level:g}%)" for level, share in made.coverage_.items())
-    print(f"Its bands hold {held} of the test values. It was trained again, on all rows.\n")
+    print(f"Its bands hold {intervals.held(made.coverage_, made.widths_)}. It was trained again, on all rows.\n")
     commands = _commands(options, program)
     try:
         report.write(made, place / "report.html", commands)

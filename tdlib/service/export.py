@@ -11,6 +11,7 @@ from pathlib import Path
 from tdlib import __version__
 from tdlib.deploy import onnx as deploy
 from tdlib.files import check_place, write_atomically
+from tdlib.service import intervals
 from tdlib.service.forecaster import Forecaster, rounded
 
 SCRIPT = Path(__file__).with_name("predict.py.txt")
@@ -37,7 +38,7 @@ On {test} test windows that it had not seen, before it was trained again on all 
 
 {verdict}
 
-Its bands, from the errors on validation, held {coverage} of the test values.
+Its bands, from the errors on validation, held {coverage}.
 
 ## How to use it
 
@@ -79,7 +80,6 @@ def _card(made: Forecaster, target: Path, script: Path, int8: bool) -> str:
     rows, first, last = made.rows_
     score = made.scores_.loc[made.chosen_, "test"]
     channels = f"{len(made.channels_)} channels" if len(made.channels_) > 1 else "one channel"
-    held = ", ".join(f"{share:.0%} (of {level:g}%)" for level, share in made.coverage_.items())
     return CARD.format(
         name=made.name_,
         file=target.name,
@@ -103,5 +103,5 @@ def _card(made: Forecaster, target: Path, script: Path, int8: bool) -> str:
         mase=score["MASE"],
         skill=score["skill"],
         verdict=made.verdict_.words,
-        coverage=held,
+        coverage=intervals.held(made.coverage_, made.widths_),
     )

@@ -9,6 +9,7 @@ Shapes: T rows, C channels.
 import numpy as np
 import pandas as pd
 
+from tdlib import gaps
 from tdlib.checks import require
 
 LONG = ("unique_id", "ds", "y")
@@ -21,10 +22,11 @@ def is_long(frame: pd.DataFrame) -> bool:
 
 
 def wide(frame: pd.DataFrame) -> pd.DataFrame:
-    """A frame in either form as float64 [T, C], the columns' names as text.
+    """A frame in either form as float64 [T, C], the columns' names as text; time stamps of a zone are those of UTC.
 
-    ValueError for what is no frame, a value that is missing or no finite number, names that repeat, time stamps that
-    do not rise, and series of a long frame that do not share their time stamps (the first one that differs is named).
+    ValueError for what is no frame, a value that is missing or no finite number, names that repeat, time stamps that do
+    not rise, are uneven or leave some out (`gaps.evened`), and series of a long frame that do not share their time
+    stamps (the first one that differs is named).
     """
     require(isinstance(frame, pd.DataFrame), f"a series is a pandas DataFrame, got {type(frame).__name__}")
     if is_long(frame):
@@ -45,7 +47,9 @@ def wide(frame: pd.DataFrame) -> pd.DataFrame:
     if isinstance(frame.index, pd.DatetimeIndex):
         rising = frame.index.is_monotonic_increasing and frame.index.is_unique
         require(rising, "the time stamps of the frame must rise: see DataFrame.sort_index")
-        return pd.DataFrame(values, frame.index, names)
+        index = frame.index if frame.index.tz is None else frame.index.tz_convert("UTC")  # without hours that repeat
+        found, _ = gaps.evened(pd.DataFrame(values, index, names), "the frame", interpolate=False, longest=1)
+        return found
     return pd.DataFrame(values, columns=names)
 
 

@@ -36,3 +36,12 @@ def half_widths(residuals: np.ndarray, levels: tuple[float, ...] = LEVELS) -> di
 def coverage(residuals: np.ndarray, widths: np.ndarray) -> float:
     """The share of residuals [N, H, C] within the half widths [H, C]."""
     return float((np.abs(residuals) <= widths).mean())
+
+
+def held(shares: dict[float, float], widths: dict[float, np.ndarray]) -> str:
+    """In words, what the bands of each level hold; and which levels validation has too few windows for."""
+    finite = [level for level in shares if np.isfinite(widths[level]).all()]
+    words = [", ".join(f"{shares[level]:.0%} (of {level:g}%)" for level in finite) + " of the test values"]
+    never = ", ".join(f"{level:g}%" for level in shares if level not in finite)
+    words = words if finite else ["nothing"]
+    return "; ".join([*words, *([f"for {never} validation has too few windows"] if never else [])])

@@ -303,11 +303,26 @@ def _errors(seen: _Seen) -> Section:
             f"It lies below that of {names[1]} at {int((own < naive).sum())} of {_some(len(own), 'step')} and on "
             f"{int(below.sum())} of {_some(len(channels), 'channel')}."
         )
-    largest = channels[names[0]].idxmax()
-    words.append(f"Largest on {largest}, {_number(channels.loc[largest, names[0]])}{_rest(len(channels), LISTED)}.")
+    if len(channels) > 1:
+        largest = channels[names[0]].idxmax()
+        words.append(f"Largest on {largest}, {_number(channels.loc[largest, names[0]])}{_rest(len(channels), LISTED)}.")
     shown = channels.set_axis(seen.labels).sort_values(names[0], ascending=False).head(LISTED)
     picture = figures.by_step_and_channel(steps, shown, seen.lines)
-    return Section("errors", "Error by step and channel", words, picture)
+    return Section("errors", "Error by step and channel", words, picture, [_by_channel(seen, channels)])
+
+
+def _by_channel(seen: _Seen, channels: pd.DataFrame) -> Table:
+    """The channels of largest error, each in its own units: a mean over channels of several units says little."""
+    names, deviation = list(channels), seen.splits.deviation
+    own = {name: np.abs(seen.test(name)).mean((0, 1), dtype=np.float64) * deviation for name in names}
+    rows = []
+    for place in np.argsort(-channels[names[0]].to_numpy(), kind="stable")[:LISTED]:
+        errors = channels.iloc[place]
+        cells = [*(_number(errors[name]) for name in names), *(_number(own[name][place]) for name in names)]
+        rows.append([seen.made.channels_[place], *cells])
+    columns = [f"{measure}{of}" for measure in ("MSE", "MAE, own units") for of in ("", ", naive")[: len(names)]]
+    beside = f" and of {names[1]} (naive)" if len(names) > 1 else ""
+    return Table(f"Test errors of {names[0]}{beside}, the largest first.", ["channel", *columns], rows)
 
 
 def _coverage(seen: _Seen) -> Section:
@@ -315,8 +330,7 @@ def _coverage(seen: _Seen) -> Section:
     widths = intervals.half_widths(own.val, seen.finite)
     shares = {level: (np.abs(own.test) <= width).mean((0, 2)) for level, width in widths.items()}
     words = [
-        f"Of the test values {seen.made.coverage_[level]:.1%} lie within the {level:g}% band: from "
-        f"{share.min():.1%} at step {share.argmin() + 1} to {share.max():.1%} at step {share.argmax() + 1}."
+        f"Of the test values {seen.made.coverage_[level]:.1%} lie within the {level:g}% band{_ends(share)}."
         for level, share in shares.items()
     ]
     words += seen.too_few
@@ -325,6 +339,14 @@ def _coverage(seen: _Seen) -> Section:
         "overlap: where the series changes after them, its level is not kept."
     )
     return Section("coverage", "Do the bands hold?", words, figures.coverage(shares) if shares else None)
+
+
+def _ends(share: np.ndarray) -> str:
+    """The smallest and the largest of the shares by step [H], where they differ."""
+    if share.min() == share.max():
+        return ""
+    ends = (f"{share[step]:.1%} at step {step + 1}" for step in (share.argmin(), share.argmax()))
+    return ": from " + " to ".join(ends)
 
 
 def worst(errors: np.ndarray, apart: int, count: int = WORST) -> list[int]:
@@ -349,12 +371,13 @@ def _worst(seen: _Seen) -> Section:
         start = _stamp(seen.index, seen.first + window)
         panels.append(seen.panel(window, channel, names, f"{seen.labels[channel]}, from {start}"))
         times = f", {error / mean:.1f} times the mean" if mean > 0 else ""
-        items.append(f"{seen.span(window)}: MSE {_number(error)}{times}; most of it on {name}.")
+        most = f"; most of it on {name}" if len(made.channels_) > 1 else ""
+        items.append(f"{seen.span(window)}: MSE {_number(error)}{times}{most}.")
     rest = seen.by_window.sum() or 1.0
     overlap = np.unique(np.concatenate([_around(window, made.horizon_, len(seen.by_window)) for window in places]))
     share = seen.by_window[overlap].sum() / rest
     words = [
-        f"The {_some(len(places), 'test window')} of largest error that do not overlap, each drawn on its worst "
+        f"The {_some(len(places), 'test window')} of largest error, no two of which overlap, each on its worst "
         f"channel. The {len(overlap):,} of {len(seen.by_window):,} windows that overlap with one of them hold "
         f"{share:.0%} of all squared error on test."
     ]
@@ -411,13 +434,15 @@ def _settings(seen: _Seen) -> Section:
         f"{made.chosen_} is run {row['id']}, trained in {_seconds(row['seconds'])}; all {len(kept)} runs took "
         f"{_seconds(sum(row['seconds'] for row in kept.values()))}. The settings are those of tdlib.config.RunConfig."
     ]
+    if models.closed_form(made.configs_[made.chosen_].model):
+        words.append("It is fitted in closed form: settings of training by epochs do not apply to it.")
     where = ", ".join(f"{name} {value}" for name, value in row["provenance"].items() if value is not None)
     table = Table(f"Settings of {made.chosen_} ({where}).", ["setting", "value"], rows)
     return Section("settings", "Settings", words, figures.training(logs, seen.lines) if logs else None, [table])
 
 
 def _counted(commands: list[str]) -> str:
-    return f"{_some(len(commands), 'command')}, in the folder of the file."
+    return f"{_some(len(commands), 'command')}, to be called from the folder that this page was made from."
 
 
 def _some(count: int, what: str) -> str:

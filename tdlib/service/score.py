@@ -87,9 +87,16 @@ def difference(first: np.ndarray, second: np.ndarray, block: int) -> tuple[float
     Blocks of neighbouring windows are drawn (`bootstrap.draws`); None where there are fewer than two.
     """
     errors = np.stack([np.square(part).mean((1, 2), dtype=np.float64) for part in (first, second)])
-    share, drawn = bootstrap.draws(errors[None], ["one"], lambda means: means[0, 0] / means[0, 1] - 1, block=block)
+    share, drawn = bootstrap.draws(errors[None], ["one"], lambda means: _above(*means[0]), block=block)
     enough = bootstrap.blocks(errors.shape[1], block) >= bootstrap.FEWEST_BLOCKS
     return share, bootstrap.interval(drawn) if enough else None
+
+
+def _above(first: float, second: float) -> float:
+    """By how much an error lies above another, as a share of it; infinite above one of 0."""
+    if first == second:
+        return 0.0
+    return first / second - 1 if second > 0 else np.inf
 
 
 class Verdict(NamedTuple):
@@ -124,7 +131,7 @@ def verdict(scores: pd.DataFrame, found: dict[str, Residuals], distilled: str, p
         return Verdict(chosen, False, " ".join(words))
     share, interval = difference(found[distilled].test, found[runner_up].test, block)
     compared = f"{distilled} against {runner_up}, the best model without distillation"
-    figures = f"{errors[distilled] / errors[runner_up] - 1:+.1%} MSE on validation, {share:+.1%} on test"
+    figures = f"{_above(errors[distilled], errors[runner_up]):+.1%} MSE on validation, {share:+.1%} on test"
     figures += f" (95%: {interval[0]:+.1%} to {interval[1]:+.1%})" if interval else " (too few windows for an interval)"
     helps = chosen == distilled and not (interval and interval[0] > 0)
     if helps:

@@ -61,7 +61,8 @@ def written(frame: pd.DataFrame, draw, packed: bool = True) -> bytes:
     """A table as text, in one of many ways."""
     dated = isinstance(frame.index, pd.DatetimeIndex)
     separator, ending = draw(st.sampled_from(",;\t|")), draw(st.sampled_from(["\n", "\r\n"]))
-    decimal = draw(st.sampled_from(".,")) if separator in ";\t" else "."
+    several = dated or len(frame.columns) > 1  # "a,b" above "1,5" may be one column, or two
+    decimal = draw(st.sampled_from(".,")) if several and separator in ";\t" else "."
     form = draw(st.sampled_from(DAYS))
     if dated and (frame.index.normalize() != frame.index).any():
         form += draw(st.sampled_from(CLOCKS))

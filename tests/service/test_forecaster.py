@@ -177,6 +177,13 @@ def test_what_is_too_short_or_unfitted_is_refused(frame):
     assert Forecaster(epochs=1).fit(frame[:60]).predict().shape[0] == 1
 
 
+@pytest.mark.parametrize("values", [np.full(200, 5.0), np.tile([1.0, 2, 3, 2], 50)], ids=["constant", "periodic"])
+def test_a_series_without_noise_is_forecast_as_it_goes_on(values):
+    made = Forecaster(16, 4, period=4, epochs=1).fit(pd.DataFrame({"x": values}))
+    np.testing.assert_allclose(made.predict()["x"], values[:4], atol=1e-3)
+    assert np.isfinite(made.scores_["test", "MSE"]).all()
+
+
 def test_a_model_that_diverges_is_left_out_and_named(frame, monkeypatch):
     from tdlib.service import plan
 

@@ -47,6 +47,15 @@ def test_what_is_wrong_with_a_frame_is_one_sentence(frame, words):
         frames.wide(frame)
 
 
+def test_stamps_of_a_zone_are_those_of_utc_and_gaps_are_refused():
+    local = pd.date_range("2024-03-30", periods=72, freq="h", tz="Europe/Berlin")  # an hour is left out in it
+    table = frames.wide(pd.DataFrame({"x": np.arange(72.0)}, local))
+    assert str(table.index.tz) == "UTC"
+    assert table.index.freq == pd.offsets.Hour()
+    with pytest.raises(ValueError, match="the frame: 2 rows are missing"):
+        frames.wide(pd.DataFrame({"x": np.arange(70.0)}, local.delete([5, 6])))
+
+
 def test_forecasts_of_a_long_frame_are_long_and_those_of_names_alike_are_kept_apart():
     made = pd.DataFrame({"a": [1.0], "a-lo-80": [0.0], "a-hi-80": [2.0], "a-lo": [5.0], "a-lo-lo-80": [4.0]}, DAYS[:1])
     made["a-lo-hi-80"] = 6.0

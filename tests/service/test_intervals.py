@@ -33,3 +33,10 @@ def test_on_exchangeable_errors_the_coverage_is_the_level():
 def test_a_level_is_a_percentage(level):
     with pytest.raises(ValueError, match="a level is a percentage between 0 and 100"):
         intervals.half_widths(np.ones((10, 1, 1)), (level,))
+
+
+def test_what_bands_hold_is_said_and_what_cannot_be_had():
+    shares, widths = {80: 0.815, 95: 1.0}, {80: np.ones((2, 1)), 95: np.full((2, 1), np.inf)}
+    said = intervals.held(shares, widths)
+    assert said == "82% (of 80%) of the test values; for 95% validation has too few windows"
+    assert intervals.held({95: 1.0}, widths) == "nothing; for 95% validation has too few windows"

@@ -141,6 +141,21 @@ def test_what_is_said_of_steps_and_channels_is_so(made, page):
     assert f"at {steps} of 8 steps and on {channels} of 2 channels" in page.found["errors"]
 
 
+def test_errors_by_channel_are_in_own_units(made, page):
+    rows = {
+        row[0]: [float(cell.replace(",", "")) for cell in row[1:]] for row in page.rows if row[0].startswith("load")
+    }
+    assert list(rows) == [NAMES[0]]
+    test = made.residuals_[made.chosen_].test[:, :, 0]
+    deviation = made.table_.iloc[:210, 0].std(ddof=0)
+    cells = rows[NAMES[0]]
+    assert cells[0] == pytest.approx(np.square(test).mean(), rel=1e-3)
+    assert cells[2] == pytest.approx(np.abs(test).mean() * deviation, rel=1e-3)
+    naive = made.residuals_[score.SEASONAL].test[:, :, 0]
+    assert cells[1] == pytest.approx(np.square(naive).mean(), rel=1e-3)
+    assert cells[3] == pytest.approx(np.abs(naive).mean() * deviation, rel=1e-3)
+
+
 def test_the_worst_windows_are_dated_and_do_not_overlap(made, page):
     errors = np.square(made.residuals_[made.chosen_].test).mean((1, 2))
     first = 240 + int(errors.argmax())  # of 300 rows the last fifth are test rows

@@ -78,3 +78,11 @@ def test_the_interval_of_a_difference_needs_two_blocks():
     assert interval[0] < share < interval[1]
     assert share == pytest.approx(np.square(first).mean() / np.square(second).mean() - 1)
     assert score.difference(first, second, block=40)[1] is None
+
+
+def test_models_without_an_error_are_level():
+    none = score.Residuals(np.zeros((40, 4, 2)), np.zeros((40, 4, 2)))
+    some = errors(0.1, 0.1, count=40)
+    assert score.difference(none.test, none.test, block=8)[0] == 0
+    assert score.difference(some.test, none.test, block=8)[0] == np.inf
+    assert judged(Seasonal_naive=none, MLP=none, MLP_distilled=none).chosen == "Seasonal naive"
