@@ -69,6 +69,8 @@ def take(
         return _rising(stamps, column, path), remarks
     first = frame.iloc[:, 0]
     if pd.api.types.is_numeric_dtype(first):
+        if (parts := _parts(frame)) is not None:
+            return _rising(*parts, path), [f"the columns {parts[1].name} are read as one, the time stamps"]
         found = _first_numbers(frame)
         if found is not None:
             return found
@@ -78,7 +80,7 @@ def take(
         return _rising(stamps, column, path), remarks
     name = _elsewhere(frame, path)
     if name is None:
-        return None, _suspicion(first)
+        return None, _suspicion(frame)
     place = list(frame.columns).index(name) + 1
     where = f"the time stamps are those of column {place}, {short(name)}"
     stamps, remarks = take(frame, path, dayfirst, name)
@@ -321,8 +323,29 @@ def numbered(column: pd.Series, dates: bool = True) -> pd.Series | None:
     return None
 
 
-def _suspicion(first: pd.Series) -> list[str]:
-    """What is said of a first column that stays a channel and may be none."""
+def _parts(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series] | None:
+    """Year, month and perhaps day and hour in the first columns, taken out of `frame`: the stamps, and the cells."""
+    found = {name.lower(): name for name in frame.columns if name.lower() in ("year", "month", "day", "hour")}
+    together = set(found.values()) == set(frame.columns[: len(found)])
+    if not {"year", "month"} <= found.keys() or not together or len(found) == len(frame.columns):
+        return None
+    parts = frame[list(found.values())].set_axis(list(found), axis=1)
+    if not all(map(pd.api.types.is_numeric_dtype, parts.dtypes)):
+        return None
+    stamps = pd.to_datetime(parts if "day" in parts else parts.assign(day=1), errors="coerce")
+    if stamps.isna().any():
+        return None
+    for name in found.values():
+        frame.pop(name)
+    return stamps, parts.astype("str").agg(" ".join, axis=1).rename(", ".join(found.values()))
+
+
+def _suspicion(frame: pd.DataFrame) -> list[str]:
+    """What is said of a column that stays a channel and may be none, by its name or, in first place, by its values."""
+    first = frame.iloc[:, 0]
+    named = [short(name) for name in frame.columns if name.lower() in DATES and len(frame.columns) > 1]
+    if named:
+        return [f"column {named[0]} is read as a channel, and its name is one of time; --columns leaves it out"]
     whole = _whole(first) if pd.api.types.is_numeric_dtype(first) else None
     if whole is None or len(whole) < 10 or len(set(np.diff(whole))) > 1:
         return []
