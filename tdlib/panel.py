@@ -5,7 +5,7 @@ Shapes: T rows, C series.
 
 import pandas as pd
 
-from tdlib import stamps
+from tdlib import dates, stamps
 from tdlib.cells import short
 from tdlib.checks import require
 
@@ -47,7 +47,7 @@ def _dated(frame: pd.DataFrame, path: object, dayfirst: bool | None) -> tuple[pd
     """The same with `ds` as time stamps; whole numbers that are no dates stay."""
     steps = frame["ds"].drop_duplicates().sort_values().reset_index(drop=True)
     if not pd.api.types.is_numeric_dtype(steps):
-        found, remarks = stamps.read(frame["ds"], path, dayfirst)
+        found, remarks = dates.read(frame["ds"], path, dayfirst)
     else:
         made, remarks = stamps.numbered(steps), []
         found = frame["ds"] if made is None else frame["ds"].map(dict(zip(steps, made, strict=True)))

@@ -1,19 +1,14 @@
-"""Which column of a table holds time stamps, and what its cells mean: days first, years of two digits, names of months.
+"""Which column of a table holds time stamps, by its name, its place and its cells; `tdlib.dates` reads text.
 
-    cells --layout "D/D/Y", format %d/%m/%Y, the whole column decides--> time stamps
-
-Text is read as ISO 8601 where it can be, else by its layout: each run of digits or letters is a D (one or two
-digits), a Y (four) or an M (a month's name). Where a layout leaves a choice, such as the third of April or the
-fourth of March, the column as a whole decides: its stamps rise in even steps one way only. Numbers may be unix time,
-dates such as 20200131, years, or the days that Excel counts.
+Numbers may be unix time, dates such as 20200131, years, the days that Excel counts, or only count the rows.
 """
 
 import re
-from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
 
+from tdlib import dates
 from tdlib.cells import listed, short
 from tdlib.checks import require
 
@@ -24,28 +19,6 @@ COUNTS = ("index", "idx", "level_0", "row", "rows", "row_number", "rownum", "ste
 UNITS = {"s": (1e8, 1e10), "ms": (1e11, 1e13), "us": (1e14, 1e16), "ns": (1e17, 9e18)}  # unix time from 1973 on
 CALENDAR = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by its digits
 SERIAL = (20_000, 80_000)  # days since the end of 1899, as Excel counts them: 1954 to 2119
-
-LAYOUTS = {
-    "Y": ("%Y",),
-    "YD": ("%Y %m",),
-    "DY": ("%m %Y",),
-    "YDD": ("%Y %m %d",),
-    "DDY": ("%d %m %Y", "%m %d %Y"),
-    "DDD": ("%d %m %y", "%m %d %y", "%y %m %d"),
-    "MY": ("%b %Y",),
-    "YM": ("%Y %b",),
-    "MD": ("%b %y",),
-    "DMY": ("%d %b %Y",),
-    "MDY": ("%b %d %Y",),
-    "YMD": ("%Y %b %d",),
-    "DMD": ("%d %b %y",),
-    "MDD": ("%b %d %y",),
-}
-CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H.%M", "%H.%M.%S")
-CLOCK = r"(\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:\.\d+)?)?(?:\s*[AaPp][Mm])?)"
-WITH_CLOCK = rf"^(\S.*?)[T\s,]+{CLOCK}$"
-WEEK = r"\d{4} W\d{2}"
-KNOWN = "write it as 2020-01-31 or 2020-01-31 13:00"
 
 
 def take(
@@ -65,20 +38,22 @@ def take(
             stamps = numbered(column)
             require(stamps is not None, f"{path}: the numbers of column {short(named)} are no time stamps")
             return _rising(stamps, column, path), [_said(stamps, f"column {short(named)}")]
-        stamps, remarks = read(column, path, dayfirst)
+        stamps, remarks = dates.read(column, path, dayfirst)
         return _rising(stamps, column, path), remarks
     first = frame.iloc[:, 0]
     if pd.api.types.is_numeric_dtype(first):
+        if (parts := _parts(frame)) is not None:
+            return _rising(*parts, path), [f"the columns {parts[1].name} are read as one, the time stamps"]
         found = _first_numbers(frame)
         if found is not None:
             return found
     elif not _mostly_numbers(first) and (_looks_dated(first) or _elsewhere(frame) is None):
         column = _joined(frame)
-        stamps, remarks = read(column, path, dayfirst)
+        stamps, remarks = dates.read(column, path, dayfirst)
         return _rising(stamps, column, path), remarks
     name = _elsewhere(frame, path)
     if name is None:
-        return None, _suspicion(first)
+        return None, _suspicion(frame)
     place = list(frame.columns).index(name) + 1
     where = f"the time stamps are those of column {place}, {short(name)}"
     stamps, remarks = take(frame, path, dayfirst, name)
@@ -108,7 +83,7 @@ def _joined(frame: pd.DataFrame) -> pd.Series:
     second = frame.iloc[:, 0] if len(frame.columns) else None
     if second is None or not (pd.api.types.is_string_dtype(first) and pd.api.types.is_string_dtype(second)):
         return first
-    if not second.str.fullmatch(CLOCK).all() or first.str.fullmatch(WITH_CLOCK).any():
+    if not second.str.fullmatch(dates.CLOCK).all() or first.str.fullmatch(dates.WITH_CLOCK).any():
         return first
     return (first + " " + frame.pop(second.name)).rename(first.name)
 
@@ -124,149 +99,6 @@ def _autumn(stamps: pd.Series, row: int) -> str:
     return ""
 
 
-# --- text
-
-
-def read(column: pd.Series, path: object, dayfirst: bool | None = None) -> tuple[pd.Series, list[str]]:
-    """The time stamps in a column of text, and remarks; ValueError for a cell that is none, or may be two."""
-    if pd.api.types.is_datetime64_any_dtype(column):
-        stamps, remarks = column, []
-    else:
-        text = column.astype("str").str.strip()
-        stamps, remarks = _iso(text)
-        if stamps.isna().any():
-            ways = _by_layout(text, dayfirst)
-            best = min([stamps, *ways.values()], key=lambda way: way.isna().sum())
-            whole = {form: way for form, way in ways.items() if not way.isna().any()}
-            if whole:
-                best, remarks = _decided(whole, column, path)
-            elif best is not stamps:
-                remarks = []
-            stamps = best
-    if stamps.isna().any():
-        row = int(np.argmax(stamps.isna()))
-        cell = short(column.iloc[row])
-        hint = f"; {KNOWN}" if stamps.isna().all() else ""
-        raise ValueError(f"{path}: column {short(column.name)}, row {row + 1} is not a time stamp: {cell}{hint}")
-    return stamps, remarks
-
-
-def _iso(text: pd.Series) -> tuple[pd.Series, list[str]]:
-    text = text.mask(text.str.lower().isin(("now", "today")))  # pandas knows what day it is
-    head = text.head(1000)
-    text = head.reindex(text.index) if _parsed(head, "ISO8601", utc=True).isna().all() else text
-    try:
-        return _parsed(text, "ISO8601"), []
-    except ValueError:  # several offsets, as those of summer and winter
-        return _parsed(text, "ISO8601", utc=True), ["its time stamps, of several offsets, are read as UTC"]
-
-
-def _parsed(text: pd.Series, form: str, **how) -> pd.Series:
-    return pd.to_datetime(text, format=form, errors="coerce", **how)
-
-
-def _each(text: pd.Series, work: Callable[[pd.Series], pd.Series]) -> pd.Series:
-    """`work` on every cell, done once for cells that are the same: a day has many rows."""
-    codes, cells = pd.factorize(text)
-    return work(pd.Series(cells, dtype=text.dtype)).reindex(codes).set_axis(text.index)
-
-
-def _by_layout(text: pd.Series, dayfirst: bool | None) -> dict[str, pd.Series]:
-    """Each reading that the layout of the first date allows, by its format; NaT where a cell is not of it."""
-    date, hours = text, pd.Series(pd.Timedelta(0), text.index)
-    if text.head(100).str.contains(":").any() or text.head(100).str.fullmatch(WITH_CLOCK).any():
-        parts = text.str.extract(WITH_CLOCK)
-        date, hours = parts[0].fillna(text), _hours(parts[1])
-    date = _each(date, _in_parts)
-    if date.str.fullmatch(WEEK).any():
-        return {"week": _each(date, lambda week: _parsed(week + " 1", "%G W%V %u"))}
-    layout = next((kinds for kinds in map(_layout, date.head(100)) if kinds in LAYOUTS), "")
-    forms = _allowed(LAYOUTS.get(layout, ()), dayfirst)
-    head = {form: _parsed(date.head(1000), form).isna().sum() for form in forms}
-    fewest = min(head.values(), default=0)
-    return {form: _two_digits(date, form) + hours for form, wrong in head.items() if wrong == fewest}
-
-
-def _in_parts(date: pd.Series) -> pd.Series:
-    """Days, months and years with one blank between them, names of months in three letters, quarters as months."""
-    date = date.str.replace(r"^(\d{4})[\s-]?Q([1-4])$|^Q([1-4])[\s-]?(\d{4})$", _quarter, regex=True)
-    date = date.str.replace(r"^(\d{4})-?W(\d{2})$", r"\1 W\2", regex=True)
-    date = date.str.replace(r"([A-Za-z]{3})[a-z]*\b", r"\1", regex=True)
-    return date.str.replace(r"[\s./,-]+", " ", regex=True).str.strip()
-
-
-def _quarter(found: re.Match) -> str:
-    year, quarter = found[1] or found[4], int(found[2] or found[3])
-    return f"{year} {3 * quarter - 2:02}"
-
-
-def _layout(date: str) -> str:
-    kinds = (("Y" if len(part) == 4 else "D") if part.isdigit() else "M" for part in str(date).split())
-    return "".join(kinds)
-
-
-def _allowed(forms: tuple[str, ...], dayfirst: bool | None) -> Iterator[str]:
-    for form in forms:
-        if dayfirst is None or len(forms) == 1 or (form.startswith("%d") == dayfirst and form.startswith(("%d", "%m"))):
-            yield form
-
-
-def _hours(clock: pd.Series) -> pd.Series:
-    """The time of day, 0 where a cell has none: spreadsheets leave midnight out."""
-    given = clock.dropna()
-    if given.empty:
-        return pd.Series(pd.Timedelta(0), clock.index)
-    best = min(CLOCKS, key=lambda form: _parsed(given.head(1000), form).isna().sum())
-    time = _each(given, lambda cells: _parsed(cells, best)) - pd.Timestamp(1900, 1, 1)
-    return time.reindex(clock.index).where(clock.notna(), pd.Timedelta(0))
-
-
-def _two_digits(date: pd.Series, form: str) -> pd.Series:
-    """The days of `date`; two digits of a year are those of the hundred years that end with the last row.
-
-    The last row is not later than next year: 70 is 1970, and 68 before 1971 is 1968.
-    """
-    days = _each(date, lambda cells: _parsed(cells, form))
-    if "%y" not in form or days.isna().any():
-        return days
-    latest = pd.Timestamp.now().year + 1
-    last = days.iloc[-1].year
-    last -= 100 * (last > latest)
-    years = last - (last - days.dt.year) % 100
-    return days.mask(days.dt.year > years, days - pd.DateOffset(years=100))
-
-
-def _decided(ways: dict[str, pd.Series], column: pd.Series, path: object) -> tuple[pd.Series, list[str]]:
-    """The one of several readings that the whole column speaks for."""
-    distinct = {}
-    for form, way in ways.items():
-        if not any(way.equals(other) for other in distinct.values()):
-            distinct[form] = way
-    rising = {form: way for form, way in distinct.items() if (way.diff().iloc[1:] > pd.Timedelta(0)).all()} or distinct
-    sparse = sorted(rising, key=lambda form: _emptiness(rising[form]))
-    form = sparse[0]
-    if len(sparse) > 1 and 2 * _emptiness(rising[form]) > _emptiness(rising[sparse[1]]):
-        both = " or ".join(f"{rising[form].iloc[-1]:%Y-%m-%d}" for form in sparse[:2])
-        option = "say --dayfirst or --no-dayfirst, or write the dates as 2020-01-31"
-        raise ValueError(f"{path}: {short(column.iloc[-1])} in column {short(column.name)} may be {both}: {option}")
-    stamps, remarks = rising[form], []
-    if len(distinct) > 1:
-        order = {"%d": "the day first", "%m": "the month first", "%y": "the year first"}[form[:2]]
-        remarks.append(f"its dates are read with {order}, as only so they rise in even steps")
-    if "%y" in form:
-        remarks.append(f"its years of two digits are read as {stamps.iloc[0].year} to {stamps.iloc[-1].year}")
-    return stamps, remarks
-
-
-def _emptiness(stamps: pd.Series) -> float:
-    """How many times as many rows as there are would fill the span at the most common step: 1 if none is missing."""
-    steps = stamps.diff().iloc[1:]
-    common = steps.mode()
-    if common.empty or common[0] <= pd.Timedelta(0):
-        return np.inf
-    return float((stamps.max() - stamps.min()) / (common[0] * len(steps)))
-
-
 # --- numbers
 
 
@@ -276,7 +108,7 @@ def _first_numbers(frame: pd.DataFrame) -> tuple[pd.DatetimeIndex | None, list[s
     name = re.sub("^unnamed: 0$", "", str(column.name).lower())  # pandas' name for none
     if len(frame.columns) == 1 or name not in (*TIMES, *COUNTS):
         return None
-    stamps = numbered(column, dates=name in DATES) if name in TIMES else None
+    stamps = numbered(column, counted=name in DATES) if name in TIMES else None
     if stamps is not None:
         frame.pop(column.name)
         own = None if name == "" else column.name
@@ -301,33 +133,54 @@ def _whole(column: pd.Series) -> np.ndarray | None:
     return values if (values[1:] > values[:-1]).all() else None
 
 
-def numbered(column: pd.Series, dates: bool = True) -> pd.Series | None:
-    """Dates such as 20200131 or unix time; with `dates` also years and Excel's days. None where they are neither."""
+def numbered(column: pd.Series, counted: bool = True) -> pd.Series | None:
+    """Dates such as 20200131 or unix time; with `counted` also years and Excel's days. None where they are neither."""
     whole = _whole(column)
     if whole is not None:
         digits = len(str(whole[0]))
-        if whole[0] > 0 and digits == len(str(whole[-1])) in CALENDAR and (digits > 6 or dates):
+        if whole[0] > 0 and digits == len(str(whole[-1])) in CALENDAR and (digits > 6 or counted):
             stamps = pd.to_datetime(pd.Series(whole.astype(str)), format=CALENDAR[digits], errors="coerce")
             if not stamps.isna().any() and stamps.iloc[0].year >= 1900 and stamps.iloc[-1].year <= 2100:
                 return stamps
         for unit, (least, most) in UNITS.items():
             if least <= whole[0] and whole[-1] < most:
                 return pd.to_datetime(pd.Series(whole), unit=unit)
-        if dates and whole[0] >= 1000 and whole[-1] <= 2200:
+        if counted and whole[0] >= 1000 and whole[-1] <= 2200:
             return pd.to_datetime(pd.Series(whole.astype(str)), format="%Y")
     days = column.to_numpy(float)
-    if dates and (days >= SERIAL[0]).all() and (days < SERIAL[1]).all() and (np.diff(days) > 0).all():
+    if counted and (days >= SERIAL[0]).all() and (days < SERIAL[1]).all() and (np.diff(days) > 0).all():
         return pd.to_datetime(pd.Series(days), unit="D", origin="1899-12-30").dt.round("s")
     return None
 
 
-def _suspicion(first: pd.Series) -> list[str]:
-    """What is said of a first column that stays a channel and may be none."""
+def _parts(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series] | None:
+    """Year, month and perhaps day and hour in the first columns, taken out of `frame`: the stamps, and the cells."""
+    found = {name.lower(): name for name in frame.columns if name.lower() in ("year", "month", "day", "hour")}
+    together = set(found.values()) == set(frame.columns[: len(found)])
+    if not {"year", "month"} <= found.keys() or not together or len(found) == len(frame.columns):
+        return None
+    parts = frame[list(found.values())].set_axis(list(found), axis=1)
+    if not all(map(pd.api.types.is_numeric_dtype, parts.dtypes)):
+        return None
+    stamps = pd.to_datetime(parts if "day" in parts else parts.assign(day=1), errors="coerce")
+    if stamps.isna().any():
+        return None
+    for name in found.values():
+        frame.pop(name)
+    return stamps, parts.astype("str").agg(" ".join, axis=1).rename(", ".join(found.values()))
+
+
+def _suspicion(frame: pd.DataFrame) -> list[str]:
+    """What is said of a column that stays a channel and may be none, by its name or, in first place, by its values."""
+    first = frame.iloc[:, 0]
+    named = [short(name) for name in frame.columns if name.lower() in DATES and len(frame.columns) > 1]
+    if named:
+        return [f"column {named[0]} is read as a channel, and its name is one of time; --columns leaves it out"]
     whole = _whole(first) if pd.api.types.is_numeric_dtype(first) else None
     if whole is None or len(whole) < 10 or len(set(np.diff(whole))) > 1:
         return []
     name = short(first.name)
-    if numbered(first, dates=False) is not None:
+    if numbered(first, counted=False) is not None:
         return [f"column {name} looks like time stamps and is read as a channel; --time {name} makes them the time"]
     return [f"column {name} rises evenly and is read as a channel; --columns leaves it out"]
 
@@ -351,7 +204,7 @@ def _looks_dated(column: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(column) or cells.empty or _mostly_numbers(cells):
         return False
     text = cells.astype("str").str.strip()
-    ways = [_iso(text)[0], *_by_layout(text, None).values()]
+    ways = [dates.iso(text)[0], *dates.by_layout(text, None).values()]
     return bool(2 * max(way.notna().sum() for way in ways) > len(cells))
 
 
@@ -361,7 +214,7 @@ def _elsewhere(frame: pd.DataFrame, path: object = "") -> str | None:
     dated = [name for name in others if _looks_dated(frame[name])]
     if not dated:
         numbers = (name for name in others if name.lower() in TIMES and pd.api.types.is_numeric_dtype(frame[name]))
-        dated = [name for name in numbers if numbered(frame[name], dates=name.lower() in DATES) is not None]
+        dated = [name for name in numbers if numbered(frame[name], counted=name.lower() in DATES) is not None]
     by_name = [name for name in dated if name.lower() in TIMES]
     if len(dated) > 1 and len(by_name) != 1 and path:
         several = " and ".join(map(short, dated))

@@ -196,6 +196,22 @@ def test_a_day_and_a_time_of_day_in_two_columns_are_one():
     assert (list(frame.index), frame.index.name, list(frame.columns)) == (list(HOURS), "Date", ["a"])
 
 
+def test_year_month_and_hour_in_columns_of_their_own_are_one():
+    months = table(Year=MONTHS.year, Month=MONTHS.month, a=np.arange(30) % 7)
+    frame, remarks = parse(months, "own.csv")
+    assert (list(frame.index), frame.index.freqstr, list(frame.columns)) == (list(MONTHS), "MS", ["a"])
+    assert remarks == ("the columns Year, Month are read as one, the time stamps",)
+    hours = table(year=HOURS.year, month=HOURS.month, day=HOURS.day, hour=HOURS.hour, a=NUMBERS)
+    assert list(parse(hours, "own.csv").values.index) == list(HOURS)
+    twice = table(year=2020, month=[1, 1, 2], a=NUMBERS[:3])
+    assert "row 2, 2020 1, repeats the one before it" in sentence(lambda: parse(twice, "own.csv"))
+
+
+def test_a_channel_under_a_name_of_time_is_told():
+    _, remarks = parse(table(a=NUMBERS, day=NUMBERS), "own.csv")
+    assert remarks == ("column 'day' is read as a channel, and its name is one of time; --columns leaves it out",)
+
+
 def test_channels_are_chosen_in_their_order_and_others_may_hold_anything():
     blob = table(date=WORDS, site="north", a=NUMBERS, b=NUMBERS)
     assert "'site', row 1 is not a number: 'north'; --columns" in sentence(lambda: parse(blob, "own.csv"))
