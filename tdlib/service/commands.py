@@ -41,7 +41,8 @@ def distill(options: argparse.Namespace, program: str) -> None:
     made.remarks_ = [*remarks, *made.remarks_]
     place = folder(options.store, options.csv)
     made.save(place)
-    print(f"{len(frame)} rows, {frame.shape[1]} channels; " + "; ".join(made.remarks_))
+    channels = "one channel" if frame.shape[1] == 1 else f"{frame.shape[1]} channels"
+    print(f"{len(frame)} rows, {channels}; " + "; ".join(made.remarks_))
     print(f"\n{table(made).to_string(float_format=DIGITS)}\n")
     windows = " and ".join(f"{count} {segment}" for segment, count in made.windows_.items())
     print(f"MSE and MAE are in deviations of the training rows, means over {windows} windows; skill is over the")

@@ -1,0 +1,100 @@
+"""What `tdlib distill` leaves in service, against what a user would pick instead: same windows, one run.
+
+    python benchmarks/rivals.py --python OTHER/bin/python [--minutes 5] [--windows 12]
+
+OTHER is an environment of its own with statsforecast and, where it installs, neuralforecast: they need another pandas.
+The models that learn do so from the first 70% of the rows; every forecast is of a test window, from its last 720 steps.
+statsforecast's models have no training: each window is fitted anew, which is its time to forecast. Writes
+results/tables/rivals.csv, which README shows. Two series: nyc_weather (embedded) and ETTh1 (`TDLIB_DATA`).
+"""
+
+import argparse
+import json
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from tdlib import Forecaster, data
+from tdlib.deploy.efficiency import in_torch
+from tdlib.report import tables
+from tdlib.run import trained
+from tdlib.windows import borders, split
+
+LOOKBACK, HORIZON, SEASON = 720, 96, 24
+
+
+def ours(series: data.Series, minutes: float, folder: Path) -> tuple[Forecaster, float]:
+    """A forecaster fitted to the rows before the protocol's end of test, and the seconds that took."""
+    rows = borders(series.name, len(series.values))[2]
+    frame = pd.DataFrame(series.values[:rows].astype(float), series.index[:rows], list(series.channels))
+    started = time.perf_counter()
+    made = Forecaster(LOOKBACK, HORIZON, minutes=minutes, folder=folder).fit(frame, "own")
+    return made, time.perf_counter() - started
+
+
+def compare(name: str, python: str, minutes: float, count: int) -> pd.DataFrame:
+    """A line a model: errors over `count` test windows, spread evenly, seconds to fit and to forecast, size."""
+    series = data.load(name)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        made, seconds = ours(series, minutes, folder / "store")
+        own = data.read_csv(folder / "store/series/own.csv")
+        splits = split(own, LOOKBACK, HORIZON)
+        index = torch.linspace(0, len(splits.test) - 1, count).long()
+        x, y = splits.test.batch(index)
+        write(folder, x, splits, series.channels)
+        command = [python, Path(__file__).with_name("rivals_fit.py"), folder, HORIZON, SEASON]
+        subprocess.run([str(word) for word in command], check=True)
+        lines = [line(title, made, x, y, seconds) for title in dict.fromkeys((made.chosen_, "MLP distilled", "Ridge"))]
+        forecasts, times = pd.read_csv(folder / "forecasts.csv"), json.loads((folder / "times.json").read_text())
+    for model, part in forecasts.groupby("model", sort=False):
+        table = part.pivot(index=["window", "step"], columns="unique_id", values="y")[list(series.channels)]
+        errors = table.to_numpy().reshape(count, HORIZON, -1) - y.numpy()
+        lines.append(score(model, errors) | {"fit [s]": times[model]["fit"], "forecast [s]": times[model]["forecast"]})
+    return pd.DataFrame(lines).assign(series=name, windows=count)
+
+
+def write(folder: Path, x: torch.Tensor, splits, channels: tuple[str, ...]) -> None:
+    """The contexts [N, L, C] and the training rows, scaled, in long form."""
+    windows, steps, _ = x.shape
+    grid = pd.MultiIndex.from_product([range(windows), channels, range(steps)], names=["window", "unique_id", "ds"])
+    long = pd.DataFrame({"y": x.transpose(1, 2).reshape(-1).numpy()}, grid)
+    long.reset_index().to_csv(folder / "windows.csv", index=False)
+    train = splits.train.values.numpy()
+    grid = pd.MultiIndex.from_product([channels, range(train.shape[1])], names=["unique_id", "ds"])
+    pd.DataFrame({"y": train.reshape(-1)}, grid).reset_index().to_csv(folder / "train.csv", index=False)
+
+
+def line(title: str, made: Forecaster, x: torch.Tensor, y: torch.Tensor, seconds: float) -> dict:
+    """One of our models, by the weights of the training rows; the time to fit is that of the whole command."""
+    model = trained(made.runs_[title], made.store_)[0]
+    started = time.perf_counter()
+    with torch.no_grad():
+        errors = (model(x).prediction - y).numpy()
+    passed = time.perf_counter() - started
+    name = f"tdlib {title}" + (", chosen" if title == made.chosen_ else "")
+    return score(name, errors) | {"fit [s]": seconds, "forecast [s]": passed, "size [MB]": in_torch(model).size / 1e6}
+
+
+def score(model: str, errors: np.ndarray) -> dict:
+    return {"model": model, "MSE": float(np.square(errors).mean()), "MAE": float(np.abs(errors).mean())}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--python", required=True, help="of the environment that has the rivals")
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--windows", type=int, default=12)
+    options = parser.parse_args()
+    parts = [compare(name, options.python, options.minutes, options.windows) for name in ("nyc_weather", "ETTh1")]
+    table = pd.concat(parts).set_index(["series", "model"])
+    print(tables.save(table, "rivals", Path("results/tables")).to_string())
+
+
+if __name__ == "__main__":
+    main()
