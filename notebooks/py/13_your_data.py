@@ -27,6 +27,11 @@ from tdlib import Forecaster, csvfile, data
 from tdlib.report import plots, tables
 from tdlib.service import backtest, commands, export, intervals
 
+# %% [markdown]
+# ## A file
+# The embedded weather, three of its channels, as somebody would have it on disk.
+
+# %%
 folder = Path(tempfile.mkdtemp())
 weather = data.load("nyc_weather")
 frame = pd.DataFrame(weather.values, weather.index.rename("hour"), list(weather.channels))
