@@ -366,7 +366,7 @@ def test_a_series_that_is_too_short_is_refused_before_anything_is_written(tmp_pa
     values = data.synthetic(rows=100, channels=2).values
     pd.DataFrame(values, columns=["a", "b"]).to_csv(tmp_path / "short.csv", index=False)
     short = RunConfig(str(tmp_path / "short.csv"), 48, 32, "nlinear", epochs=1)
-    with pytest.raises(ValueError, match="short.csv has 100 rows, too few for look-back 48 and horizon 32"):
+    with pytest.raises(ValueError, match=r"short\.csv has 100 rows, too few for look-back 48 and horizon 32"):
         ensure([LINEAR, short], store=tmp_path / "store", executor=Inline())
     assert not (tmp_path / "store").exists()
 
