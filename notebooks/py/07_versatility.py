@@ -173,7 +173,7 @@ print(f"Directions alone count; the squared error of the last is {(apart / 2 - a
 
 # %% [markdown]
 # ### Exercise 3 (thought): the gain over the teacher
-# The paper's table lists two gains. Suppose a weaker teacher shows the larger gain over itself: is it the better teacher?
+# The paper's table lists two gains. Suppose a weaker teacher shows the larger gain over itself: is it the better one?
 # And what may you not do with the smallest MSE of the last figure?
 #
 # <details><summary>Solution</summary>
