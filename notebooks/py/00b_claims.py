@@ -3,6 +3,9 @@
 # What the paper says of distillation, and what the other pages say, as a list of claims. Each is decided by rows
 # of the store, by a statistic with a 95% interval, and by one rule; the pages that follow show the same rows at
 # length.
+#
+# **After this page you can** read a verdict together with its interval, say what *inconclusive* and *not tested here*
+# leave open, and decide a claim by the rule yourself.
 
 # %% tags=["parameters"]
 profile = "demo+laptop"
@@ -46,6 +49,9 @@ shown.fillna("")
 # ## How far from the bound?
 # Those claims that are differences in MSE, ours with its interval and, where there is one, the published figure.
 # Left of the line the first system of the claim has the smaller error.
+#
+# **Predict first:** an interval may be wide or narrow. Where will the widest be: at large differences or at small ones,
+# at claims over many settings or over few?
 
 # %%
 errors = found[(found["unit"] == "% MSE") & found["low"].notna()]
@@ -91,3 +97,50 @@ for verdict in claims.VERDICTS:
 #   said above the table, with the command that trains it.
 # * A published figure is a mean over other data sets, other horizons and mostly one seed. It stands beside ours for its
 #   size; the verdict is on the claim, and only where the claim names a figure does it stand as the bound.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): at least as much as published?
+# Decide every claim that has an interval and a published figure again, by `claims.verdict`, with that figure as the
+# bound. How many hold, beside how many of the same claims above? Name those whose verdict changes.
+
+# %% tags=["hide-cell"]
+stated = found[found["published"].notna() & found["low"].notna()]
+sides = stated["claimed"].str.rsplit(" ", n=1).str[0]
+ends = zip(stated["low"], stated["high"], sides, stated["published"].astype(float), strict=True)
+again = pd.Series([claims.verdict(*each) for each in ends], index=stated.index, dtype=object)
+print(f"hold: {(stated['verdict'] == 'holds').sum()} of {len(stated)}; with the published figure as the bound:")
+print(f"{(again == 'holds').sum()} of {len(stated)}")
+for name, old, new in zip(stated["name"], stated["verdict"], again, strict=True):
+    if new != old:
+        print(f"{name}: {old} -> {new}")
+
+# %% [markdown]
+# ### Exercise 2 (thought): so many claims
+# Suppose that of $n$ claims with an interval the true value lay exactly at the bound: none of them below or above it.
+# How many would the rule call *holds*? Does it matter that many claims rest on the same students and the same test
+# segments?
+#
+# <details><summary>Solution</summary>
+#
+# An interval of 95% misses the true value in 5% of the cases, on each side about half of them: about $n / 40$ claims
+# would hold by luck. That mean needs no independence. Shared rows change how the mistakes come: where one student was
+# lucky, all claims that rest on it are wrong together, so that there are often none and at times many. And the 5% are
+# only as good as the interval, which a few blocks of time and a few seeds make too narrow rather than too wide.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (code): how much more evidence?
+# An interval shrinks about with the square root of what stands behind it. For each inconclusive claim of the figure,
+# how many times the evidence would take the near end to the bound, if the estimate stayed where it is?
+
+# %% tags=["hide-cell"]
+bounds = errors["claimed"].str.rsplit(" ", n=1).str[1].astype(float)
+distance = (errors["estimate"] - bounds).abs()
+reach = (errors["high"] - errors["estimate"]).where(errors["estimate"] < bounds, errors["estimate"] - errors["low"])
+unclear = (errors["verdict"] == "inconclusive").to_numpy()
+times = ((reach / distance) ** 2)[unclear].sort_values()
+for name, factor in times.items():
+    print(f"{name.removesuffix(': inconclusive')}: {factor:,.1f} times")
+print(f"Inconclusive claims in the figure: {len(times)}. An estimate at its bound would need evidence without end.")
