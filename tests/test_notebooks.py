@@ -17,8 +17,6 @@ from jupytext.compare import compare_notebooks
 
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "notebooks/py").glob("[0-9]*.py"))
-WITHOUT_EXERCISES = ("10_efficiency",)  # and without goals, so far
-TAUGHT = [name for name in NAMES if name not in WITHOUT_EXERCISES]
 FROM_SCRATCH = "01_from_scratch"  # is the lesson itself: it may train in a loop
 
 
@@ -61,7 +59,7 @@ def test_a_committed_page_is_executed_without_an_error_and_names_no_folder_of_a_
     assert not re.search(r"/(work|root|tmp|home|Users)/", nbformat.writes(executed(name)))
 
 
-@pytest.mark.parametrize("name", TAUGHT)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_page_ends_with_what_is_seen_and_exercises(name):
     sections = [cell.source for cell in executed(name).cells if cell.source.startswith("## ")]
     seen, exercises = sections[-2:]
@@ -70,7 +68,7 @@ def test_a_page_ends_with_what_is_seen_and_exercises(name):
     assert exercises.startswith("## Exercises\n### Exercise 1 ")
 
 
-@pytest.mark.parametrize("name", TAUGHT)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_page_opens_with_its_goals_and_asks_for_a_guess_before_a_figure(name):
     cells = executed(name).cells
     assert "**After this page you can** " in cells[0].source
@@ -81,7 +79,7 @@ def test_a_page_opens_with_its_goals_and_asks_for_a_guess_before_a_figure(name):
     assert any("image/png" in output.get("data", {}) for output in answer.outputs)
 
 
-@pytest.mark.parametrize("name", TAUGHT)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_page_has_three_exercises_with_folded_solutions(name):
     cells = executed(name).cells
     start = next(place for place, cell in enumerate(cells) if cell.source.startswith("## Exercises"))

@@ -6,6 +6,9 @@
 #
 # Errors come from the rows. **Times and memory are taken on your machine** when the page is run, on one thread.
 # Weights do not change them: the models are built fresh, in the sizes of the rows.
+#
+# **After this page you can** say what distilling saves and what it costs, tell a model's size from its speed, and work
+# out after how many forecasts a student has paid for its training.
 
 # %% tags=["parameters"]
 profile = "laptop"
@@ -84,6 +87,9 @@ tables.save(sizes, "memory", f"{results}/benchmarks", digits=2)
 # parameters. Batches of 16. Green with a black edge: the distilled student; rings: its forms, whose forecasts agree to
 # 1e-5. The last value and the last period, whose errors are far above, are left out. The cost of 8 bits depends on
 # the weights: `python -m tdlib export RUN --onnx FILE --int8` prints it.
+#
+# **Predict first:** seen from its teacher, where will the distilled student be: further left, further down, or both?
+# And will the largest areas be furthest to the right?
 
 # %% tags=["nbval-ignore-output"]
 at_16 = timings.xs(16, level="batch")["median ms"]
@@ -141,3 +147,52 @@ for name in [models.title(run.model) for run in found if models.role(run.model) 
 # * Figures of time are in the tables above and hold for the machine that made them: which form or model is faster
 #   depends on the batch, and ratios to the published ones differ in both directions.
 # * A distilled student has the size and latency of the plain one; its training needs its teacher's on top.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): two products are enough
+# Fuse a student with `tdlib.deploy.fused.fuse` and show that its forecasts are those of the plain form, to 1e-5. By how
+# many numbers is it larger, and how many matrix products does a forecast take in either form?
+
+# %% tags=["hide-cell"]
+from tdlib.deploy.fused import fuse
+
+model = efficiency.build(student, channels)
+fused = fuse(model)
+with torch.inference_mode():
+    torch.testing.assert_close(fused(windows), model(windows).prediction, rtol=0, atol=1e-5)
+plain, tabled = (efficiency.in_torch(form).parameters for form in (model, fused))
+print(f"numbers: plain {plain:,}, fused {tabled:,}, {tabled - plain:,} more")
+layers = sum(isinstance(part, torch.nn.Linear) for part in model.modules())
+print(f"products of matrices: plain {layers}, the moving average aside; fused 2")
+
+# %% [markdown]
+# ### Exercise 2 (thought): small is not fast
+# In the tables above look for a model with fewer weights than the student that takes longer. How can that be? And why
+# may the order at one window differ from that at 256?
+#
+# <details><summary>Solution</summary>
+#
+# A weight is stored once and may be used often: a convolution or an attention layer takes the same few weights to every
+# step, patch or channel, and what attention computes between steps has no weights at all. Time follows the products
+# that are computed and the memory that is moved, not the weights that are stored. At one window every call also pays
+# for being called: many small layers cost more than few large ones, whatever they compute. Large batches make that
+# share vanish, and what counts is then arithmetic and whether intermediate results still fit into the cache.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (code): when has the student paid for itself?
+# You have the teacher and may serve it as it is, or train the student first. After how many windows, in batches of 16,
+# has the student's training been won back? Take training from the rows and latency from this page.
+
+# %% tags=["hide-cell", "nbval-ignore-output"]
+taught = runs[runs["part"] == "distilled"]
+for run in taught.itertuples():
+    if (name := models.title(run.teacher)) in at_16:
+        saved = (at_16[name] - at_16["MLP"]) / 16 / 1000  # seconds a window
+        paid = f"after {run.seconds / saved:,.0f} windows" if saved > 0 else "never: its teacher is no slower"
+        print(f"{run.system} has paid for its training {paid}")
+    else:
+        print(f"{run.system}: its teacher is not among the rows")
+print(f"distilled students in the rows: {len(taught)}; the two machines may differ in speed")
