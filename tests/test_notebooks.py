@@ -17,7 +17,7 @@ from jupytext.compare import compare_notebooks
 
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "notebooks/py").glob("[0-9]*.py"))
-WITHOUT_EXERCISES = ("00b_claims", "07_versatility", "10_efficiency", "12_beyond")  # and without goals, so far
+WITHOUT_EXERCISES = ("00b_claims", "10_efficiency")  # and without goals, so far
 TAUGHT = [name for name in NAMES if name not in WITHOUT_EXERCISES]
 FROM_SCRATCH = "01_from_scratch"  # is the lesson itself: it may train in a loop
 

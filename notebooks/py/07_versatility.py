@@ -4,6 +4,9 @@
 # the paper leaves open: do other ways of distilling do as well? One data set and one horizon; `seeds` says how many
 # students stand behind a mean, and with one, a difference of a percent or two is noise.
 #
+# **After this page you can** tell a gain over the teacher from a gain over the plain student, say whether a better
+# teacher makes a better student here, and compare ways of distilling by their losses alone.
+#
 # Shown is the last of the profiles in `profile`: `-p profile demo` shows the smaller study, without two teachers,
 # most sizes and all norms. Every student of this page has the same alpha and beta, whoever teaches it.
 
@@ -16,6 +19,7 @@ train_missing = False
 
 # %%
 import pandas as pd
+import torch
 
 from tdlib import profiles, rows
 from tdlib.report import plots, tables, words
@@ -32,6 +36,9 @@ print("data set and horizon:", wanted[0].dataset, wanted[0].horizon)
 # %% [markdown]
 # ## Several teachers, one student
 # Orange: the teacher. Blue: the plain MLP, the same in every row. Green: the MLP that learned from this teacher.
+#
+# **Predict first:** which will lie further apart, the teachers or the students that learned from them? And will the
+# best student be that of the best teacher?
 
 # %%
 teachers = tables.side_by_side(tables.named(entries["teachers"], runs))
@@ -129,3 +136,52 @@ for what, table in {
 #   to beat such a teacher is not to beat the published one.
 # * A line with one seed cannot be told apart from a close one.
 # * A cross marks where validation prefers the other student: there the test segment alone speaks for the gain.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): does a better teacher make a better student?
+# Print how far the teachers, and how far their students, lie from their mean, and the rank correlation of the two
+# errors over teachers. How many teachers would you want before you believe it?
+
+# %% tags=["hide-cell"]
+known = teachers.reindex(columns=["teacher", "distilled"]).dropna()
+for part in known:
+    print(words.spread(100 * (known[part] / known[part].mean() - 1), f"{part} against the mean of its kind, MSE"))
+if len(known) > 2:
+    rank = known.rank().corr().loc["teacher", "distilled"]
+    print(f"rank correlation {rank:.2f} over {len(known)} teachers")
+    print(f"best teacher: {known['teacher'].idxmin()}; teacher of the best student: {known['distilled'].idxmin()}")
+else:
+    print("Fewer than three teachers stand beside a student of theirs: no correlation to speak of.")
+
+# %% [markdown]
+# ### Exercise 2 (code): what does the contrastive part ask for?
+# Give `tdlib.rivals.contrastive` features that are the same for every window, then features that tell windows apart,
+# then the latter at half their size. What does each student pay, and what would FitNets' squared error say to the last?
+
+# %% tags=["hide-cell"]
+from tdlib.rivals import contrastive
+
+shape = (8, 1, 256)  # windows, channels, width
+same, apart = torch.ones(shape), torch.randn(shape, generator=torch.Generator().manual_seed(0))
+blind, told, halved = contrastive(same, same), contrastive(apart, apart), contrastive(apart / 2, apart)
+torch.testing.assert_close(blind, torch.tensor(8.0).log())  # all windows are as close as its own
+torch.testing.assert_close(halved, told)
+assert told < blind / 10
+print(f"blind {blind:.3f} = log 8, told apart {told:.3f}, at half the size {halved:.3f}")
+print(f"Directions alone count; the squared error of the last is {(apart / 2 - apart).square().mean():.3f}.")
+
+# %% [markdown]
+# ### Exercise 3 (thought): the gain over the teacher
+# The paper's table lists two gains. Suppose a weaker teacher shows the larger gain over itself: is it the better one?
+# And what may you not do with the smallest MSE of the last figure?
+#
+# <details><summary>Solution</summary>
+#
+# No: the gain over the teacher is $1 - e_s / e_t$ and grows with the teacher's own error $e_t$ though the student stays
+# as it is; a teacher trained for too few epochs looks generous. The gain over the plain student has the same
+# denominator in every row and orders teachers by what the student becomes. The smallest of several test errors is no
+# estimate of what that way of distilling will do next time: it was picked for being small. Pick by validation, then
+# read the test error once.
+#
+# </details>

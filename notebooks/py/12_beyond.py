@@ -6,6 +6,9 @@
 #
 # Who is in the committee, and how it is weighted, was chosen on validation. Rate, average and mixup are those of a
 # first trial at 96 steps of ETTh1 and ETTh2 whose test errors had been read: in these two settings they may flatter.
+#
+# **After this page you can** say why a committee's error is never above the mean of its members', weigh one without
+# reading the test segment, and tell a gain over one's teachers from a gain over the field.
 
 # %% tags=["parameters"]
 profile = "demo+laptop"
@@ -95,15 +98,29 @@ for name, theirs in opponents.items():
     with contextlib.suppress(rows.Missing):
         found[name] = analysis.compare(recipe, theirs, Store(store))
 against = pd.concat(found, names=["against"]).reset_index()
-tables.save(against.drop(columns="lookback"), "12_against", f"{results}/tables", digits=2)
+
+# %% [markdown]
+# Means over the settings that both systems have, which need not be the same for every opponent: the table below the
+# figure counts them.
+#
+# **Predict first:** whom will the student beat most clearly: the members of its own committee, the plain MLP, or the
+# MLP of the published recipe? Is there a member that it does not beat?
 
 # %%
 everywhere = against[against["dataset"] == "all"].set_index("against").rename(columns={"difference": "estimate"})
 settings = against.groupby("against")["dataset"].size() - 1
 short = everywhere[["estimate", "low", "high", "win rate", "runs"]].assign(settings=settings)
-tables.save(short.reset_index(), "12_all", f"{results}/tables", digits=1)
 figure = plots.intervals(everywhere, label="MSE against the opponent, mean over settings [%]", reference=0)
 plots.save(figure, "12_against", figures)
+
+# %%
+tables.save(short.reset_index(), "12_all", f"{results}/tables", digits=1)
+
+# %% [markdown]
+# Setting by setting.
+
+# %%
+tables.save(against.drop(columns="lookback"), "12_against", f"{results}/tables", digits=2)
 
 # %% [markdown]
 # ## The field
@@ -145,3 +162,46 @@ print(f"and the one held out is {means['test']['held out']:.2f}% above it.")
 # * The sentences above are made from the rows shown; what is missing changes them.
 # * One weighting is chosen for each run by blocks of validation. Neighbouring blocks share the steps at their edge.
 # * Members on ETTm1, ETTm2 and Weather are linear models alone: an iTransformer takes hours there.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): what does disagreement buy?
+# For equal weights show that the committee's validation MSE is never above the mean of its members', and print by how
+# many percent it is below. Hint: `patient.members` has each member's error. What is the difference, written out?
+
+# %% tags=["hide-cell"]
+keys = ["dataset", "horizon", "seed"]
+alone = weights.groupby(keys, sort=False)["validation"].mean()
+together = weighted[weighted["weighting"] == "mean"].set_index(keys)["validation"].reindex(alone.index)
+assert (together <= alone * (1 + 1e-9)).all()  # the square is convex
+bought = (100 * (together / alone - 1)).groupby(keys[:2], sort=False).mean()
+print(words.spread(bought, "committee of equal weights against the mean of its members, validation MSE"))
+print("The difference is the members' mean squared distance to the committee's forecast.")
+
+# %% [markdown]
+# ### Exercise 2 (thought): better than those it learned from?
+# The truth is no part of the student's loss: the smallest loss is the committee's own forecast. How can its test MSE
+# be below the committee's nevertheless, and when not? Write the student's error as the committee's and a rest.
+#
+# <details><summary>Solution</summary>
+#
+# With committee $c$ and student $s$ of the truth $y$: $(s - y)^2 = (c - y)^2 + (s - c)^2 + 2 (s - c)(c - y)$. The
+# middle part costs. The last one pays where the student leaves the committee towards the truth: on average it must be
+# negative by more than the middle one. That may happen where the student is smoother than its committee and drops what
+# the members learned by heart, and cannot where it only fails to follow. "Patient MLP against its own committee" above
+# says in how many settings it happened.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (code): was the choice worth the trouble?
+# Equal weights need no validation. Print how the committee weighted by *held out* compares with them: on blocks of
+# validation, on all of it, and on test. Why may even the first be above zero, if the choice is the least of all there?
+
+# %% tags=["hide-cell"]
+by_way = weighted.pivot_table(index=keys, columns="weighting", values=errors, sort=False)
+for segment in errors:
+    change = 100 * (by_way[segment]["held out"] / by_way[segment]["mean"] - 1)
+    change = change.groupby(keys[:2], sort=False).mean()
+    print(words.spread(change, f"chosen by blocks held out, against equal weights, MSE, {segment}"))
+print("A block is scored by what the others choose: choosing may overfit too, and here it pays for that.")
