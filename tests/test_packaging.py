@@ -81,6 +81,8 @@ def test_what_a_module_imports_when_it_is_loaded_is_installed_with_the_library()
         tree = ast.parse(path.read_text())
         loaded = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
         found = {(getattr(node, "module", None) or node.names[0].name).partition(".")[0] for node in loaded}
+        if path.name == "sktime.py":  # an adapter: it is imported by those who have sktime
+            continue
         pages = {"matplotlib", "seaborn", "PIL", "IPython"} if "plots" in path.parts else set()
         assert found <= core | pages, path
 
@@ -89,7 +91,7 @@ def test_the_pins_hold_every_package_that_the_two_commands_and_the_tests_need():
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     pins = {line.partition("==")[0].lower() for line in lines}
     extras = PROJECT["optional-dependencies"]
-    others = ("book", "dask", "files", "slurm")  # have a lock of their own, or are for some users
+    others = ("book", "dask", "files", "sktime", "slurm")  # have a lock of their own, or are for some users
     wanted = [PROJECT["dependencies"], *(found for extra, found in extras.items() if extra not in others)]
     assert set().union(*map(names, wanted)) <= pins
 

@@ -160,11 +160,19 @@ class Forecaster:
         distilled = f"{plain}{plan.DISTILLED}"
         self.verdict_ = score.verdict(self.scores_, self.residuals_, distilled, plain, self.horizon_)
         self.chosen_ = self.verdict_.chosen
-        own = self.residuals_[self.chosen_]
-        scaled = intervals.half_widths(own.val, self.level)
-        self.coverage_ = {level: intervals.coverage(own.test, width) for level, width in scaled.items()}
-        self.widths_ = {level: width * splits.deviation for level, width in scaled.items()}
+        self.deviation_ = splits.deviation
+        self.widths_ = {level: self.half_widths(level) for level in self.level}
+        errors = self.residuals_[self.chosen_].test * self.deviation_
+        self.coverage_ = {level: intervals.coverage(errors, width) for level, width in self.widths_.items()}
         self.windows_ = {"validation": len(splits.val), "test": len(splits.test)}
+
+    def half_widths(self, level: float) -> np.ndarray:
+        """Half widths [H, C] of a band of any level, own units, from the validation errors of the chosen model.
+
+        A forecaster that was loaded has those of `widths_` alone.
+        """
+        residuals = self.residuals_[self.chosen_].val
+        return intervals.half_widths(residuals, (level,))[level] * self.deviation_
 
     def predict(
         self,

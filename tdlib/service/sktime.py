@@ -1,0 +1,86 @@
+"""`Forecaster` as one of sktime's: `from tdlib.service.sktime import TimeDistill`. sktime is the extra `sktime`.
+
+Shapes: T rows, H the farthest step of the forecasting horizon.
+"""
+
+import numpy as np
+import pandas as pd
+
+from tdlib.checks import require_extra
+from tdlib.service.forecaster import Forecaster
+
+require_extra("sktime", "sktime")
+
+from sktime.forecasting.base import BaseForecaster  # noqa: E402
+
+
+class TimeDistill(BaseForecaster):
+    """The model that `Forecaster` chooses, with its conformal bands; the parameters are those of `Forecaster`.
+
+    The horizon is the farthest step that `fit` is asked for, and steps within the rows are not forecast.
+    """
+
+    _tags = {  # noqa: RUF012, as sktime has them
+        "y_inner_mtype": "pd.DataFrame",
+        "scitype:y": "both",
+        "requires-fh-in-fit": True,
+        "ignores-exogeneous-X": True,
+        "capability:missing_values": False,
+        "capability:insample": False,
+        "capability:pred_int": True,
+        "capability:pred_int:insample": False,
+        "authors": "tdlib",
+        "python_dependencies": ["torch"],
+    }
+
+    def __init__(
+        self,
+        lookback: int | None = None,
+        period: int | None = None,
+        teacher: str = "committee",
+        student: str = "mlp",
+        minutes: float = 5,
+        epochs: int | None = None,
+        seed: int = 2021,
+    ):
+        self.lookback, self.period, self.teacher, self.student = lookback, period, teacher, student
+        self.minutes, self.epochs, self.seed = minutes, epochs, seed
+        super().__init__()
+
+    def _fit(self, y: pd.DataFrame, X: pd.DataFrame | None, fh) -> "TimeDistill":
+        names = ("period", "teacher", "student", "minutes", "epochs", "seed")
+        given = {name: getattr(self, name) for name in names}
+        horizon = int(max(fh.to_relative(self.cutoff).to_numpy().max(), 1))
+        self.forecaster_ = Forecaster(self.lookback, horizon, **given).fit(self._rows(y))
+        return self
+
+    def _rows(self, y: pd.DataFrame) -> pd.DataFrame:
+        """Numbered rows: sktime keeps the time stamps itself, of kinds that a frame here does not know."""
+        return pd.DataFrame(y.to_numpy(float), columns=[f"channel {place}" for place in range(y.shape[1])])
+
+    def _predict(self, fh, X: pd.DataFrame | None) -> pd.DataFrame:
+        made = self.forecaster_.predict(self._rows(self._y), level=())
+        return pd.DataFrame(made.to_numpy()[self._steps(fh)], self._index(fh), self._y.columns)
+
+    def _predict_interval(self, fh, X: pd.DataFrame | None, coverage: list[float]) -> pd.DataFrame:
+        made = self._predict(fh, X)
+        columns, parts = [], []
+        for place, name in enumerate(self._get_varnames()):
+            for level in coverage:
+                half = self.forecaster_.half_widths(100 * level)[self._steps(fh), place]
+                parts += [made.iloc[:, place] - half, made.iloc[:, place] + half]
+                columns += [(name, level, "lower"), (name, level, "upper")]
+        found = pd.concat(parts, axis=1)
+        found.columns = pd.MultiIndex.from_tuples(columns)
+        return found
+
+    def _steps(self, fh) -> np.ndarray:
+        return fh.to_relative(self.cutoff).to_numpy().astype(int) - 1
+
+    def _index(self, fh) -> pd.Index:
+        return fh.to_absolute_index(self.cutoff)
+
+    @classmethod
+    def get_test_params(cls, parameter_set: str = "default") -> list[dict]:
+        """Small ones, for sktime's own tests."""
+        return [{"lookback": 4, "epochs": 1, "teacher": "ridge", "student": "rlinear"}, {"period": 2, "epochs": 1}]

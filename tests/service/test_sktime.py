@@ -1,0 +1,31 @@
+"""The adapter to sktime, by sktime's own tests, where it is installed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("sktime")
+
+from sktime.utils.estimator_checks import check_estimator
+
+from tdlib.service.sktime import TimeDistill
+
+
+@pytest.mark.filterwarnings("ignore")  # sktime's own tests warn
+@pytest.mark.slow
+def test_sktime_finds_no_fault():
+    found = check_estimator(TimeDistill, raise_exceptions=False, verbose=False)
+    assert {name: result for name, result in found.items() if result != "PASSED"} == {}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_it_forecasts_at_the_steps_that_are_asked_for_with_bands():
+    index = pd.period_range("2015-01", periods=96, freq="M")
+    y = pd.Series(np.sin(2 * np.pi * np.arange(96) / 12) + 3, index, name="sales")
+    made = TimeDistill(24, 12, "ridge", "rlinear", epochs=1).fit(y, fh=[1, 6])
+    found = made.predict()
+    assert found.index.equals(pd.PeriodIndex(["2023-01", "2023-06"], freq="M"))
+    np.testing.assert_allclose(found, [3 + np.sin(0), 3 + np.sin(2 * np.pi * 5 / 12)], atol=0.2)
+    band = made.predict_interval(coverage=0.8)
+    assert (band["sales", 0.8, "lower"] <= found).all()
+    assert (found <= band["sales", 0.8, "upper"]).all()
