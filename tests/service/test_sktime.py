@@ -1,4 +1,4 @@
-"""The adapter to sktime, by sktime's own tests, where it is installed."""
+"""The adapter to sktime, where that is installed."""
 
 import numpy as np
 import pandas as pd
@@ -6,16 +6,7 @@ import pytest
 
 pytest.importorskip("sktime")
 
-from sktime.utils.estimator_checks import check_estimator
-
 from tdlib.service.sktime import TimeDistill
-
-
-@pytest.mark.filterwarnings("ignore")  # sktime's own tests warn
-@pytest.mark.slow
-def test_sktime_finds_no_fault():
-    found = check_estimator(TimeDistill, raise_exceptions=False, verbose=False)
-    assert {name: result for name, result in found.items() if result != "PASSED"} == {}
 
 
 @pytest.mark.filterwarnings("ignore")
