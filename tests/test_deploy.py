@@ -182,8 +182,10 @@ def test_bad_exports_are_one_sentence_and_write_nothing(run, tmp_path, capsys, m
     id, store = run
     path = tmp_path / "model.onnx"
     assert f"no weights of a run '{'0' * 16}'" in refused(capsys, "export", "0" * 16, "--onnx", path, *store)
-    for wrong in ("no-such-run", f"../cache/{id}", str(tmp_path / "store/cache" / id), id.upper(), id + "\n", ""):
+    for wrong in ("no-such-run", f"../cache/{id}", str(tmp_path / "store/cache" / id), id.upper()):
         assert "id is 16 hexadecimal digits" in refused(capsys, "export", wrong, "--onnx", path, *store)
+    for wrong in (id + "\n", ""):
+        assert "none but printable ones" in refused(capsys, "export", wrong, "--onnx", path, *store)
     assert "required: --onnx" in refused(capsys, "export", id, *store)
     inside_a_file = tmp_path / "own.csv/model.onnx"
     assert f"cannot write {inside_a_file}" in refused(capsys, "export", id, "--onnx", inside_a_file, *store)

@@ -10,7 +10,6 @@
 
 # %% tags=["parameters"]
 figures = "../figures"
-results = "../results"
 days = 100
 epochs = 5
 
@@ -24,7 +23,8 @@ from pathlib import Path
 import pandas as pd
 
 from tdlib import Forecaster, csvfile, data
-from tdlib.report import plots, tables
+from tdlib.compute import Compute
+from tdlib.report import plots
 from tdlib.service import backtest, commands, export, intervals
 
 # %% [markdown]
@@ -53,10 +53,10 @@ print(table.describe().loc[["mean", "std", "min", "max"]].round(1))
 # may take; a number of `epochs` takes its place here, so that this page does the same on every machine.
 
 # %% tags=["nbval-ignore-output"]
-made = Forecaster(epochs=epochs, folder=folder / "store").fit(table, "jfk")
+made = Forecaster(epochs=epochs, compute=Compute(), folder=folder / "store").fit(table, "jfk")
 print(*made.remarks_)
 scores = commands.table(made).drop(columns=["microseconds"])
-tables.save(scores.rename_axis("model"), "13_models", f"{results}/tables")
+scores.round(3)
 
 # %% [markdown]
 # ## The verdict
@@ -99,7 +99,7 @@ plots.save(plots.bands(table[-168:], forecast, list(made.level)), "13_forecast",
 
 # %% tags=["nbval-ignore-output"]
 past = backtest.summary(made.backtest(5))
-tables.save(past, "13_backtest", f"{results}/tables")
+past.round(3)
 
 # %% [markdown]
 # ## Take it away
