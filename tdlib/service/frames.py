@@ -22,8 +22,9 @@ def is_long(frame: pd.DataFrame) -> bool:
 
 
 def wide(frame: pd.DataFrame) -> pd.DataFrame:
-    """A frame in either form as float64 [T, C], the columns' names as text; time stamps of a zone are those of UTC.
+    """A frame in either form as float64 [T, C], the columns' names as text.
 
+    Time stamps are those of UTC where their zone's clock is changed within the rows.
     ValueError for what is no frame, a value that is missing or no finite number, names that repeat, time stamps that do
     not rise, are uneven or leave some out (`gaps.evened`), and series of a long frame that do not share their time
     stamps (the first one that differs is named).
@@ -47,10 +48,19 @@ def wide(frame: pd.DataFrame) -> pd.DataFrame:
     if isinstance(frame.index, pd.DatetimeIndex):
         rising = frame.index.is_monotonic_increasing and frame.index.is_unique
         require(rising, "the time stamps of the frame must rise: see DataFrame.sort_index")
-        index = frame.index if frame.index.tz is None else frame.index.tz_convert("UTC")  # without hours that repeat
-        found, _ = gaps.evened(pd.DataFrame(values, index, names), "the frame", interpolate=False, longest=1)
+        table = pd.DataFrame(values, _even_clock(frame.index), names)
+        found, _ = gaps.evened(table, "the frame", interpolate=False, longest=1)
         return found
     return pd.DataFrame(values, columns=names)
+
+
+def _even_clock(index: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """In UTC where the zone's clock is changed within the rows: an hour would repeat, another one lack."""
+    if index.tz is None:
+        return index
+    universal = index.tz_convert("UTC")
+    offsets = index.tz_localize(None) - universal.tz_localize(None)
+    return index if offsets.nunique() == 1 else universal
 
 
 def _unstacked(frame: pd.DataFrame) -> pd.DataFrame:
