@@ -49,7 +49,7 @@ def table(blob: bytes, path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     frame, remarks = _cells(blob, path)
     frame.columns = [str(name).strip() for name in frame.columns]
     first, *rest = [*filter(None, frame.columns)] or [""]
-    headless = _is_number(first) or (bool(rest) and all(map(_is_number, rest)))
+    headless = is_number(first) or (bool(rest) and all(map(is_number, rest)))
     require(not headless, f"{path} has numbers in its first line, where the names of the columns belong")
     empty = [i for i, name in enumerate(frame.columns) if name == "" and frame.iloc[:, i].isna().all()]
     frame = frame.iloc[:, [i for i in range(len(frame.columns)) if i not in empty]]  # what trailing commas leave
@@ -217,7 +217,8 @@ def _delimiter(text: str) -> str:
     return max(scores, key=scores.get)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a cell is one of Python's numbers, NaN and infinity among them."""
     try:
         float(text)
     except ValueError:

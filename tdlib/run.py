@@ -52,8 +52,6 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
     """Train one run and write its weights and its row; the same config and `compute` give the same bits again."""
     series = data.load(config.dataset)
     splits = split(series, config.lookback, config.horizon, compute.place)
-    names = ("learning_rate", "batch_size", "epochs", "patience", "weight_decay", *PATIENCE)
-    training = {name: getattr(config, name) for name in names}
     with _ALONE, compute.limit_threads(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = build(config, len(series.channels)).to(compute.place)
@@ -62,7 +60,7 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
         if models.closed_form(config.model):
             history = _solve(model, splits)
         else:
-            history = fit(model, objective, splits, **training, compute=compute)
+            history = fit(model, objective, splits, **training(config), compute=compute)
         seconds = time.perf_counter() - started
         result = evaluate(model, splits.test)
         several = {}
@@ -119,6 +117,19 @@ def _objective(config: RunConfig, model: nn.Module, splits: Splits, store: Store
         sources = {name: source for name, (source, _) in found.items()}
         moments = committee.error_moments(_members(config, store, compute), splits.val)
         teacher = SeveralTeachers(sources, config.weighting, moments)
+    return distillation(config, teacher, width, model)
+
+
+def training(config: RunConfig) -> dict:
+    """What `train.fit` takes of a run's config."""
+    names = ("learning_rate", "batch_size", "epochs", "patience", "weight_decay", *PATIENCE)
+    return {name: getattr(config, name) for name in names}
+
+
+def distillation(
+    config: RunConfig, teacher: StoredTeacher | LiveTeacher | SeveralTeachers | None, width: int, model: nn.Module
+) -> Distillation:
+    """The objective of a distilled run; `width` is that of the teacher's features."""
     names = ("alpha", "beta", "terms", "scales", "downsample", "temperature", "reduction")
     return Distillation(teacher, width, model.feature_width, **{name: getattr(config, name) for name in names})
 

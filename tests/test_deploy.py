@@ -126,7 +126,7 @@ def test_a_file_that_fails_its_check_is_not_written(tmp_path, monkeypatch):
     model, other = (models.build("mlp", lookback=48, horizon=16, channels=3) for _ in range(2))
     fused, path = deploy.fuse(other), tmp_path / "model.onnx"
     path.write_text("earlier")
-    monkeypatch.setattr(deploy, "fuse", lambda model: fused)
+    monkeypatch.setattr(deploy, "smallest", lambda model: fused)
     with pytest.raises(ValueError, match=r"differ from torch's by .* scaled units; nothing was written"):
         deploy.to_onnx(model, description("mlp", 48, 16, 3), path)
     assert [file.read_text() for file in tmp_path.iterdir()] == ["earlier"]

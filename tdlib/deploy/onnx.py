@@ -22,9 +22,8 @@ from torch import Tensor, nn
 
 from tdlib import data
 from tdlib.checks import require, require_extra
-from tdlib.deploy.fused import fuse
+from tdlib.deploy.fused import fuse, smallest
 from tdlib.files import check_place, write_atomically
-from tdlib.models.mlp import MLP
 from tdlib.run import trained
 from tdlib.store import Store
 from tdlib.train import window_errors
@@ -92,8 +91,7 @@ def to_onnx(
     require_onnx()
     check_place(Path(path))
     scaling = about["mean"], about["deviation"], about.get("constant")
-    small = fuse(model) if isinstance(model, MLP) and not len(model.seasonal_deep) else model
-    blob = _export(InOwnUnits(small, *scaling).eval(), about, {"run": run} | (metadata or {}))
+    blob = _export(InOwnUnits(smallest(model), *scaling).eval(), about, {"run": run} | (metadata or {}))
     reference = InOwnUnits(model, *scaling).eval()
     difference = _largest_difference(blob, reference, about, TOLERANCE)
     if int8:

@@ -14,10 +14,9 @@ from torch import nn
 
 from tdlib import models
 from tdlib.compute import Compute
-from tdlib.config import PATIENCE, RunConfig
+from tdlib.config import RunConfig
 from tdlib.data import Series
-from tdlib.distill import Distillation
-from tdlib.run import build, describe
+from tdlib.run import build, describe, distillation, training
 from tdlib.store import Store
 from tdlib.teachers import SeveralTeachers, StoredTeacher, store_outputs
 from tdlib.train import Objective, Supervised, fit
@@ -46,9 +45,7 @@ def _train(config: RunConfig, store: Store, splits: Splits, folder: Path, comput
         return model
     objective = _objective(config, row, model, splits, store, folder, compute).to(compute.place)
     best = min(row["epochs"], key=lambda epoch: epoch["val_mse"])["epoch"]
-    names = ("learning_rate", "batch_size", "weight_decay", *PATIENCE)
-    training = {name: getattr(config, name) for name in names}
-    fit(model, objective, splits, **training, epochs=best, patience=best, compute=compute)
+    fit(model, objective, splits, **training(config) | {"epochs": best, "patience": best}, compute=compute)
     return model
 
 
@@ -67,5 +64,4 @@ def _objective(
     if config.co_teachers:
         teacher, width = SeveralTeachers(found, "mean"), 0
         teacher.weights = torch.tensor(row["committee"]["weightings"][config.weighting]["weights"])
-    names = ("alpha", "beta", "terms", "scales", "downsample", "temperature", "reduction")
-    return Distillation(teacher, width, model.feature_width, **{name: getattr(config, name) for name in names})
+    return distillation(config, teacher, width, model)

@@ -30,10 +30,8 @@ STATE = "forecaster.json"
 HISTORY = "history.csv"
 ROUND = 6  # significant digits of a half width that is kept
 COMMITTEE = "committee"
-_PLAIN = (
-    *("name_", "lookback_", "horizon_", "period_", "channels_", "chosen_", "remarks_", "runs_", "long_", "windows_"),
-    *("rows_", "threads_"),
-)
+_PLAIN = ("name_", "lookback_", "horizon_", "period_", "channels_", "rows_", "windows_", "long_")
+_PLAIN += ("runs_", "chosen_", "remarks_", "threads_")  # what `save` keeps as it is
 
 
 class Forecaster:
@@ -77,13 +75,8 @@ class Forecaster:
         one_of("student", student, models.names("student"))
         check_shape(lookback or 1, horizon or 1)
         intervals.check_levels(level)
-        self.lookback, self.horizon, self.period, self.teacher, self.student = (
-            lookback,
-            horizon,
-            period,
-            teacher,
-            student,
-        )
+        self.lookback, self.horizon, self.period = lookback, horizon, period
+        self.teacher, self.student = teacher, student
         self.minutes, self.epochs, self.level, self.seed = minutes, epochs, tuple(level), seed
         self.compute, self.folder = compute, folder
 

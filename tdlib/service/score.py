@@ -16,8 +16,7 @@ from torch import nn
 from tdlib import bootstrap, models
 from tdlib.compute import Compute
 from tdlib.deploy.efficiency import in_torch, latency
-from tdlib.deploy.fused import fuse
-from tdlib.models.mlp import MLP
+from tdlib.deploy.fused import smallest
 from tdlib.train import predict
 from tdlib.windows import Splits, Windows
 
@@ -74,10 +73,9 @@ def table(found: dict[str, Residuals], splits: Splits, period: int) -> pd.DataFr
 
 def cost(model: nn.Module, lookback: int, channels: int) -> tuple[int, float]:
     """Weights of a model, and microseconds of one forecast on this machine, a plain MLP fused first."""
-    small = fuse(model) if isinstance(model, MLP) and not len(model.seasonal_deep) else model
     weights = sum(weight.numel() for weight in model.parameters())
     with Compute().limit_threads():  # a single forecast gains nothing from several
-        times = latency(in_torch(small).forward, torch.randn(1, lookback, channels), seconds=0.1)
+        times = latency(in_torch(smallest(model)).forward, torch.randn(1, lookback, channels), seconds=0.1)
     return weights, 1000 * float(np.median(times))
 
 

@@ -1,8 +1,6 @@
 """The built book in a browser without a window, opened from disk: Debian's chromium, driven by Playwright."""
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -18,23 +16,11 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="`make test-book` i
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "build/book"
 PAGES = sorted(page.relative_to(BOOK) for page in BOOK.rglob("*.html") if "_static" not in page.parts)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 if not PAGES:
     pytest.skip("there is no book: `make book` builds it", allow_module_level=True)
-if not CHROMIUM:
-    pytest.skip("there is no chromium: `apt-get install chromium`", allow_module_level=True)
 
 PHONE = {"width": 400, "height": 800}
 DESK = {"width": 1300, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    alone = ["--no-sandbox"] if os.geteuid() == 0 else []  # chromium's sandbox is not for root
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=alone)
-        yield started
-        started.close()
 
 
 class Visit:

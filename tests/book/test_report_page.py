@@ -1,8 +1,5 @@
 """A report in a browser without a window, opened from disk, on a desk, on a telephone and in print."""
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -10,12 +7,6 @@ import pytest
 
 from tdlib import data
 from tdlib.service import Forecaster, report
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="`make test-book` installs Playwright")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-if not CHROMIUM:
-    pytest.skip("there is no chromium: `apt-get install chromium`", allow_module_level=True)
 
 NAMES = ['<script>document.title = "taken"</script>', "a name that is much longer than a telephone is wide, in kWh"]
 COMMANDS = ["tdlib distill my.csv --columns " + "x" * 300]
@@ -28,15 +19,6 @@ def file(tmp_path_factory) -> Path:
     made = Forecaster(24, 8, period=12, epochs=1, folder=folder).fit(frame, "small")
     report.write(made, folder / "report.html", COMMANDS)
     return folder / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    alone = ["--no-sandbox"] if os.geteuid() == 0 else []  # chromium's sandbox is not for root
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=alone)
-        yield started
-        started.close()
 
 
 @pytest.mark.parametrize(("media", "width"), [("screen", 400), ("screen", 800), ("screen", 1200), ("print", 700)])

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fuzz.test_input import QUICK, clear
-from tdlib import csvfile
+from tdlib import cells, csvfile
 from tdlib.csvfile import Reading, parse
 
 STEPS = ["s", "15min", "h", "D", "B", "W-SUN", "MS", "ME", "QS", "QE", "YS", pd.DateOffset(months=1)]
@@ -36,7 +36,7 @@ def frames(draw) -> pd.DataFrame:
     values = values.reshape(rows, len(names))
     if draw(st.booleans()):
         values[:, 0] = values[0, 0]
-    names = [f"x{name}" if _is_number(name) else name for name in names]
+    names = [f"x{name}" if cells.is_number(name) else name for name in names]
     frame = pd.DataFrame(values, columns=names)
     if wide:
         frame = pd.concat([frame, pd.DataFrame(np.tile(values[:, :1], 1000)).add_prefix("column ")], axis=1)
@@ -47,14 +47,6 @@ def frames(draw) -> pd.DataFrame:
         start = pd.Timestamp(first).normalize() if midnight else pd.Timestamp(first)
         frame.index = pd.date_range(start, periods=rows, freq=step, name=draw(st.sampled_from(["date", "Tag", "t 1"])))
     return frame
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def written(frame: pd.DataFrame, draw, packed: bool = True) -> bytes:
