@@ -31,6 +31,7 @@ MOST = {  # what no run passes: the loops, the memory and torch's generator end 
     "seed": 2**63 - 1,
 }
 MOST_OF_A_SETTING = 100_000  # widths, layers, lengths of patches
+SMOOTH = {"teacher": 1, "truth": 1, "smooth truth": 25}  # by `patterns`: steps of an average; 25 as in the student
 PATIENCE = ("weight_average", "mixup", "rate_hold", "rate_decay")
 
 
@@ -46,7 +47,8 @@ class RunConfig:
     `teacher_options` changes any of them. `co_teachers` are further teachers, each with options of its
     own, or a list of such where a model teaches more than once; the student then learns from the mean of their
     forecasts, weighted as `weighting` says (`tdlib.committee`; beta is 0).
-    With `patterns="truth"` the truth takes the teacher's place.
+    With `patterns="truth"` the truth takes the teacher's place, with "smooth truth" its moving average (`SMOOTH`).
+    `foresight` and `tilt` are controls: see `distill.Distillation`.
     `weight_average`, `mixup`, `rate_hold` and `rate_decay` are those of `train.fit`.
     Raises ValueError for a value of the wrong type, or one that no run can have.
     """
@@ -71,6 +73,8 @@ class RunConfig:
     downsample: str = "avg"
     temperature: float = 0.5
     reduction: str = "code"
+    foresight: float = 0.0
+    tilt: float = 0.0
     teacher_options: dict = field(default_factory=dict)
     co_teachers: dict = field(default_factory=dict)
     weighting: str = "mean"
@@ -100,7 +104,7 @@ class RunConfig:
             for name, value in (_defaults("seed", *PATIENCE) | TRAINING[models.role(self.model)]).items():
                 set_(name, value)
         if not self.distilled:  # fields of a distillation that is not there do not change a result
-            for name, value in _defaults("terms", "scales", "downsample", "temperature", "reduction").items():
+            for name, value in _defaults("terms", "scales", "downsample", "temperature", "reduction", "tilt").items():
                 set_(name, value)
         if self.teacher:
             first, *others = self.teacher_configs.values()
@@ -120,6 +124,8 @@ class RunConfig:
         average, decay = self.weight_average, self.rate_decay
         require(0 <= average < 1, f"weight_average must be at least 0 and below 1, got {average}")
         require(0 < decay <= 1, f"rate_decay must be above 0 and at most 1, got {decay}")
+        require(0 <= self.foresight <= 1, f"foresight must lie between 0 and 1, got {self.foresight}")
+        require(abs(self.tilt) <= 10, f"tilt must lie between -10 and 10, got {self.tilt}")
         drawn = self.mixup == 0 or 1e-3 <= self.mixup <= 1e3  # of a Beta outside, shares are 0, 1/2 or 1
         require(drawn, f"mixup must be 0, or lie between 0.001 and 1000, got {self.mixup}")
         for name, most in MOST.items():
@@ -130,7 +136,7 @@ class RunConfig:
                 require(abs(value) <= MOST_OF_A_SETTING, most)
         one_of("downsample", self.downsample, losses.DOWNSAMPLINGS)
         one_of("reduction", self.reduction, losses.REDUCTIONS)
-        one_of("patterns", self.patterns, ("teacher", "truth"))
+        one_of("patterns", self.patterns, SMOOTH)
         one_of("weighting", self.weighting, committee.WEIGHTINGS)
         several = bool(self.co_teachers) or self.weighting == "mean"
         require(several, f"weighting {self.weighting!r} is for a committee of at least two members: name co_teachers")
@@ -138,12 +144,12 @@ class RunConfig:
             one_of("terms", term, _ALL_TERMS)
         require(len(self.terms) > 0, "terms must name at least one part of the loss")
         object.__setattr__(self, "terms", tuple(term for term in _ALL_TERMS if term in self.terms))
-        truth = self.patterns == "truth"
-        require(not (truth and self.teacher), 'patterns="truth" takes no teacher')
-        require(not (truth and self.beta), 'patterns="truth" has no features: beta must be 0')
+        truth = self.patterns != "teacher"
+        require(not (truth and self.teacher), f'patterns="{self.patterns}" takes no teacher')
+        require(not (truth and self.beta), f'patterns="{self.patterns}" has no features: beta must be 0')
         taught = bool(self.teacher) or truth
         require(taught or not (self.alpha or self.beta), 'alpha and beta need a teacher, or patterns="truth"')
-        for name in ("teacher_options", "co_teachers"):
+        for name in ("teacher_options", "co_teachers", "foresight"):
             require(bool(self.teacher) or not getattr(self, name), f"{name} need a teacher")
         configs = list(self.teacher_configs.values())
         for place, config in enumerate(configs):
@@ -160,7 +166,7 @@ class RunConfig:
     @property
     def distilled(self) -> bool:
         """Whether patterns, a teacher's or the truth's, are part of the loss."""
-        return self.teacher is not None or self.patterns == "truth"
+        return self.teacher is not None or self.patterns != "teacher"
 
     @functools.cached_property
     def teacher_configs(self) -> "dict[str, RunConfig]":

@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tdlib import rivals
-from tdlib.losses import multi_period, multi_scale
+from tdlib.losses import multi_period, multi_scale, step_weights
 from tdlib.models import Forecast
+from tdlib.models.layers import moving_average
 from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher
 from tdlib.train import Mix, Objective, unmixed
 from tdlib.windows import Splits
@@ -43,8 +44,11 @@ class Distillation(Objective):
 
     `TERMS` are the method's five; two more, `rivals.TERMS`, belong to other methods and are there for
     comparison. `alpha` weighs the parts on forecasts, `beta` those on features; a part of weight zero is left out.
-    With `teacher=None` the truth takes the teacher's place in the forecast parts (the paper's Table 10), and
-    there are no feature parts. The other arguments are those of `losses.multi_scale` and `losses.multi_period`.
+    With `teacher=None` the truth takes the teacher's place in the forecast parts (the paper's Table 10), as its moving
+    average over `smooth` steps where that is not 1, and there are no feature parts. Two controls: a teacher with
+    `foresight` p sees the future and is spared this share of its error, y_t + p (y - y_t); with a `tilt` the squares
+    of `supervised` and `scale_forecast` count as `losses.step_weights` says. The other arguments are those of
+    `losses.multi_scale` and `losses.multi_period`.
     """
 
     def __init__(
@@ -60,9 +64,12 @@ class Distillation(Objective):
         downsample: str = "avg",
         temperature: float = 0.5,
         reduction: str = "code",
+        smooth: int = 1,
+        foresight: float = 0.0,
+        tilt: float = 0.0,
     ):
         super().__init__()
-        self.teacher = teacher
+        self.teacher, self.smooth, self.foresight, self.tilt = teacher, smooth, foresight, tilt
         self.weights = weights(terms, alpha, beta)
         features = any(term.endswith("feature") for term in self.weights)
         self.projector = Projector(teacher_width, student_width) if features else None
@@ -77,7 +84,11 @@ class Distillation(Objective):
         """
         exact = torch.autocast(y.device.type, enabled=False)  # for all but the student's and the projector's products
         with exact:
-            y_t, f_t = (mix(part.to(y.device)) for part in self.teacher.batch(index)) if self.teacher else (y, None)
+            if self.teacher:
+                y_t, f_t = (mix(part.to(y.device)) for part in self.teacher.batch(index))
+                y_t = y_t.lerp(y, self.foresight)
+            else:
+                y_t, f_t = moving_average(y, self.smooth, dim=1), None
         if self.projector is not None:
             f_t = self.projector(f_t).float()
         y_s, f_s = (part.float() for part in forecast)
@@ -86,9 +97,10 @@ class Distillation(Objective):
 
     def _parts(self, y_s: Tensor, f_s: Tensor, y_t: Tensor, f_t: Tensor | None, y: Tensor) -> dict[str, Tensor]:
         y, y_s, y_t = y.mT, y_s.mT, y_t.mT  # [B, C, H], as features are [B, C, D]: patterns run along the last axis
+        roots = step_weights(y.shape[-1], self.tilt).sqrt().to(y.device) if self.tilt else 1  # w (a - b)^2
         parts = {
-            "supervised": (F.mse_loss, y_s, y),
-            "scale_forecast": (self.scale, y_s, y_t),
+            "supervised": (F.mse_loss, roots * y_s, roots * y),
+            "scale_forecast": (self.scale, roots * y_s, roots * y_t),
             "period_forecast": (self.period, y_s, y_t),
             "scale_feature": (self.scale, f_s, f_t),
             "period_feature": (self.period, f_s, f_t),

@@ -177,6 +177,14 @@ class _Divergence(torch.autograd.Function):
         return slope.mul_((gradient * context.factor).unsqueeze(-1)), None, None
 
 
+def step_weights(horizon: int, tilt: float) -> Float[Tensor, " horizon"]:
+    """w_h = exp(tilt h / (H - 1)) over the steps h = 0..H-1 of a forecast, brought to mean 1.
+
+    A positive tilt asks for more where forecasting is hardest, at the end, as DistilTS does (arXiv 2601.12785).
+    """
+    return torch.linspace(0, tilt, horizon).softmax(0) * horizon
+
+
 def check_scales(length: int, scales: int, what: str = "length") -> None:
     """ValueError where `length` cannot be halved `scales` times; `what` it is the length of."""
     if length.bit_length() <= scales:  # 2^scales itself may be a number of a billion digits

@@ -21,7 +21,7 @@ from torch import nn
 from tdlib import calendar, committee, data, models
 from tdlib.checks import require
 from tdlib.compute import Compute
-from tdlib.config import PATIENCE, RunConfig
+from tdlib.config import PATIENCE, SMOOTH, RunConfig
 from tdlib.distill import Distillation
 from tdlib.evaluate import evaluate
 from tdlib.schema import agree, check_fit
@@ -130,8 +130,9 @@ def distillation(
     config: RunConfig, teacher: StoredTeacher | LiveTeacher | SeveralTeachers | None, width: int, model: nn.Module
 ) -> Distillation:
     """The objective of a distilled run; `width` is that of the teacher's features."""
-    names = ("alpha", "beta", "terms", "scales", "downsample", "temperature", "reduction")
-    return Distillation(teacher, width, model.feature_width, **{name: getattr(config, name) for name in names})
+    names = ("alpha", "beta", "terms", "scales", "downsample", "temperature", "reduction", "foresight", "tilt")
+    given = {name: getattr(config, name) for name in names} | {"smooth": SMOOTH[config.patterns]}
+    return Distillation(teacher, width, model.feature_width, **given)
 
 
 def _members(config: RunConfig, store: Store, compute: Compute) -> list[nn.Module]:

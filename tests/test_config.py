@@ -206,7 +206,7 @@ def test_a_value_of_the_wrong_type_is_refused(changes, words):
         ({"seed": -1}, "seed must not be negative, got -1"),
         ({"teacher": "itransformer", "downsample": "mean"}, "downsample knows avg, max, min, conv; got 'mean'"),
         ({"teacher": "itransformer", "reduction": "sum"}, "reduction knows code, kl; got 'sum'"),
-        ({"patterns": "student"}, "patterns knows teacher, truth; got 'student'"),
+        ({"patterns": "student"}, "patterns knows teacher, truth, smooth truth; got 'student'"),
         ({"teacher": "itransformer", "terms": ()}, "terms must name at least one part of the loss"),
         (
             {"teacher": "itransformer", "terms": ("scale",)},
@@ -216,6 +216,12 @@ def test_a_value_of_the_wrong_type_is_refused(changes, words):
         ({"beta": 1.0}, 'alpha and beta need a teacher, or patterns="truth"'),
         ({"patterns": "truth", "teacher": "itransformer"}, 'patterns="truth" takes no teacher'),
         ({"patterns": "truth", "alpha": 1.0, "beta": 1.0}, 'patterns="truth" has no features: beta must be 0'),
+        ({"patterns": "smooth truth", "teacher": "itransformer"}, 'patterns="smooth truth" takes no teacher'),
+        ({"teacher": "itransformer", "foresight": 1.1}, "foresight must lie between 0 and 1, got 1.1"),
+        ({"teacher": "itransformer", "foresight": math.nan}, "foresight must lie between 0 and 1, got nan"),
+        ({"foresight": 0.5}, "foresight need a teacher"),
+        ({"teacher": "itransformer", "tilt": -11}, "tilt must lie between -10 and 10, got -11"),
+        ({"teacher": "itransformer", "tilt": math.nan}, "tilt must lie between -10 and 10, got nan"),
     ],
 )
 def test_a_value_that_no_run_can_have_is_refused(changes, words):
@@ -408,6 +414,8 @@ DISTILLED_CHANGES = {
     "downsample": "max",
     "temperature": 0.6,
     "reduction": "kl",
+    "foresight": 0.5,
+    "tilt": 1.0,
     "teacher_options": {"seed": 2022},
     "weight_average": 0.99,
     "mixup": 0.4,
@@ -460,11 +468,12 @@ def test_patterns_of_the_truth_are_a_run_of_their_own():
     assert truth.teacher_config is None
     assert (truth.alpha, truth.beta, truth.teacher_options) == (2.0, 0.0, {})
     others = {plain().id, distilled(alpha=2, beta=0).id, plain(patterns="truth", alpha=2, scales=2).id}
-    assert len(others | {truth.id}) == 4
+    others |= {plain(patterns="smooth truth", alpha=2).id}
+    assert len(others | {truth.id}) == 5
 
 
 def test_fields_of_a_distillation_that_is_not_there_change_nothing():
-    changed = plain(terms=["supervised"], scales=1, downsample="min", temperature=0.1, reduction="kl")
+    changed = plain(terms=["supervised"], scales=1, downsample="min", temperature=0.1, reduction="kl", tilt=1.0)
     assert changed == plain()
     assert changed.id == plain().id
     assert changed.terms == TERMS

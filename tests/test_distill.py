@@ -226,10 +226,49 @@ def test_the_distilled_student_differs_from_the_plain_one(stored, splits):
     assert not torch.equal(states[0]["seasonal_in.weight"], states[1]["seasonal_in.weight"])
 
 
-def test_a_run_with_truth_patterns_trains_without_any_teacher(tmp_path):
-    config = RunConfig("synthetic", 48, 16, "mlp", patterns="truth", alpha=1.0, epochs=1, settings={"width": 16})
+@pytest.mark.parametrize("patterns", ["truth", "smooth truth"])
+def test_a_run_with_truth_patterns_trains_without_any_teacher(patterns, tmp_path):
+    config = RunConfig("synthetic", 48, 16, "mlp", patterns=patterns, alpha=1.0, epochs=1, settings={"width": 16})
     ensure([config], store=tmp_path)
     store = Store(tmp_path)
     assert store.ids() == [config.id]
     epoch = store.read(config.id)["epochs"][0]
     assert set(epoch) == {"epoch", "supervised", "scale_forecast", "period_forecast", "val_mse"}
+
+
+# --- controls
+
+
+def test_a_teacher_with_foresight_is_spared_a_share_of_its_error(stored, batch):
+    forecast, y, index = batch
+    taught = stored.batch(index).prediction
+    part = objective(stored, terms=("scale_forecast",), foresight=0.25)(*batch)["scale_forecast"]
+    by_hand = losses.multi_scale(forecast.prediction, 0.75 * taught + 0.25 * y, dim=1, scales=2, downsample="max")
+    torch.testing.assert_close(part, by_hand)
+
+
+def test_a_teacher_that_sees_all_is_the_truth(stored, batch):
+    terms = ("supervised", "scale_forecast", "period_forecast")
+    seeing = objective(stored, terms=terms, foresight=1.0)(*batch)
+    truth = objective(None, terms=terms, beta=0.0)(*batch)
+    torch.testing.assert_close(seeing, truth)
+
+
+def test_the_smooth_truth_is_its_moving_average_along_time(batch):
+    forecast, y, _ = batch
+    part = objective(None, terms=("scale_forecast",), scales=0, smooth=3)(*batch)["scale_forecast"]
+    padded = torch.cat([y[:, :1], y, y[:, -1:]], dim=1)
+    torch.testing.assert_close(part, F.mse_loss(forecast.prediction, (padded[:, :-2] + y + padded[:, 2:]) / 3))
+
+
+def test_a_tilt_weighs_the_squares_of_late_steps(stored, batch):
+    forecast, y, index = batch
+    tilted = objective(stored, scales=0, tilt=2.0)(*batch)
+    weights = torch.tensor([math.exp(2 * h / 15) for h in range(16)])
+    weights = (weights / weights.mean())[:, None]
+    torch.testing.assert_close(tilted["supervised"], (weights * (forecast.prediction - y).square()).mean())
+    taught = stored.batch(index).prediction
+    torch.testing.assert_close(tilted["scale_forecast"], (weights * (forecast.prediction - taught).square()).mean())
+    level = objective(stored, scales=0)(*batch)
+    for term in ("period_forecast", "scale_feature", "period_feature"):
+        torch.testing.assert_close(tilted[term], level[term], rtol=0, atol=0)

@@ -518,3 +518,20 @@ def test_student_and_teacher_of_different_shapes_are_refused(loss, options):
     unchecked = inspect.unwrap(loss)  # as it runs outside the tests
     with pytest.raises(ValueError, match=r"student and teacher differ in shape: \(3, 24, 5\) and \(3, 24, 1\)"):
         unchecked(noise(3, 24, 5), wrong, dim=1, **options)
+
+
+# --- the weights of steps
+
+
+def test_the_weights_of_steps_are_those_worked_by_hand():
+    e = math.e
+    torch.testing.assert_close(losses.step_weights(2, 1.0), torch.tensor([2 / (1 + e), 2 * e / (1 + e)]))
+    torch.testing.assert_close(losses.step_weights(3, 0.0), torch.ones(3))
+
+
+@pytest.mark.parametrize("tilt", [-10.0, -1.0, 0.5, 10.0])
+def test_the_weights_of_steps_have_mean_one_and_turn_round_with_the_sign(tilt):
+    weights = losses.step_weights(96, tilt)
+    torch.testing.assert_close(weights.mean(), torch.tensor(1.0))
+    torch.testing.assert_close(losses.step_weights(96, -tilt), weights.flip(0))
+    torch.testing.assert_close(losses.step_weights(1, tilt), torch.ones(1))

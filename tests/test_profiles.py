@@ -129,7 +129,7 @@ def in_ablation(name: str, run: RunConfig) -> bool:
 
 
 def test_an_unknown_part_is_refused_with_the_known_ones():
-    parts = "main, trials, ablation, versatility, lookback, sensitivity, patient"
+    parts = "main, trials, ablation, versatility, lookback, sensitivity, patient, controls"
     with pytest.raises(ValueError, match=f"part knows {parts}; got 'all'"):
         Profile("smoke").runs("main", "all")
 

@@ -74,6 +74,10 @@ class Evidence:
         """The runs of a question of page 07, by `name`. `rows.Missing` where there is none."""
         return tables.named([run for entry in self.profiles for run in entry.versatility()[question]], self.runs)
 
+    def controls(self, question: str) -> pd.DataFrame:
+        """The runs of a question of page 17, by `name`. `rows.Missing` where there is none."""
+        return tables.named([run for entry in self.profiles for run in entry.controls()[question]], self.runs)
+
     def plain(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
         runs = self.main if runs is None else runs
         return runs[(runs["model"] == "mlp") & (runs["part"] == "plain")]

@@ -15,6 +15,16 @@ def variant(evidence: Evidence, name: str) -> pd.DataFrame:
     return rows.select(evidence.ablation, variant=name)
 
 
+def target(name: str) -> Callable[[Evidence], Estimate]:
+    """The student with `name` as a target beside the truth, against the one that has the truth alone."""
+
+    def test(evidence: Evidence) -> Estimate:
+        found = evidence.controls("targets")
+        return evidence.difference(rows.select(found, name=name), rows.select(found, name="nothing"))
+
+    return test
+
+
 def strongest(evidence: Evidence) -> Estimate:
     return evidence.difference(evidence.distilled(), best_on_validation(evidence.baselines()))
 

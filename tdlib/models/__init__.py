@@ -31,6 +31,7 @@ _CLASSES = {  # file and name: class
     "fits": "FITS",
     "tsmixer": "TSMixer",
     "lightts": "LightTS",
+    "residual_mlp": "ResidualMLP",
     "itransformer": "ITransformer",
     "moderntcn": "ModernTCN",
     "patchtst": "PatchTST",

@@ -8,6 +8,7 @@
     lookback     teacher, plain and distilled student at several look-backs
     sensitivity  one distilled student with the weights, scales, temperature and downsampling of its loss varied
     patient      the student of a committee (`tdlib.patient`), and with pieces of its recipe removed
+    controls     what a teacher is worth and what the MLP is for: teachers that see the future, widths, targets
 
 Which runs are "fair" is known once the trials are in a store: `Profile.fair` takes their rows.
 `smoke` is for tests, `demo` for a laptop in minutes, `laptop` for hours, `paper` for a GPU or a cluster.
@@ -28,7 +29,7 @@ from tdlib.config import RunConfig
 from tdlib.distill import TERMS
 from tdlib.store import Store
 
-PARTS = ("main", "trials", "ablation", "versatility", "lookback", "sensitivity", "patient")
+PARTS = ("main", "trials", "ablation", "versatility", "lookback", "sensitivity", "patient", "controls")
 ABLATIONS = {  # the variant's name -> what it changes in the full method
     "full": {},
     "w/o scale": {"terms": [term for term in TERMS if not term.startswith("scale")]},
@@ -82,7 +83,7 @@ class Profile:
             alpha, beta = self.table["datasets"][dataset].get("weights", {}).get(teacher, (1.0, 1.0))
             options = self._fields(dataset, teacher) | {"seed": teacher_seed}
             fields |= {"teacher": teacher, "teacher_options": options, "alpha": alpha, "beta": beta}
-        if changes.get("patterns") == "truth":  # the teacher's weight, without the teacher
+        if "truth" in changes.get("patterns", ""):  # the teacher's weight, without the teacher
             fields |= {"teacher": None, "teacher_options": {}, "beta": 0.0}
         if co_teacher := changes.pop("co_teacher", None):  # forecasts alone: features share no width
             fields |= {"co_teachers": {co_teacher: self._fields(dataset, co_teacher)}, "beta": 0.0}
@@ -279,6 +280,8 @@ class Profile:
         fields = {"lookback": self.table["lookback"], "horizon": horizon, "seed": seed}
         own = self._fields(dataset, "mlp")  # of which the recipe has its own rate and epochs
         fields |= {name: own[name] for name in ("settings", "batch_size") if name in own}
+        has = models.settings(changes.get("model", "mlp"))  # another student may have no width
+        fields["settings"] = {name: value for name, value in fields.get("settings", {}).items() if name in has}
         return patient.student(dataset, members=members, **(fields | changes))
 
     def _seed(self, dataset: str, member: str, seed: int) -> dict[str, int]:
@@ -286,6 +289,53 @@ class Profile:
             return {}
         seeds = self._of(member, dataset) if member in self.teachers else self.seeds(dataset)
         return {"seed": seeds[self.seeds(dataset).index(seed) % len(seeds)]}
+
+    def controls(self) -> dict[str, list[tuple[str, RunConfig]]]:
+        """By question of page 17, the runs that answer it, each with its name: `foresight`, `steps`, ...
+
+        All but those of `targets` are the recipe of page 12 with one change; those have the published loss at the level
+        of forecasts, with the truth and what is named in the teacher's place.
+        """
+        table = self.table["controls"]
+        alone, width = patient.PIECES["no teacher"], lambda width: {"settings": {"width": width}}
+        recipe = {
+            "foresight": {f"{p:.0%}": {"foresight": p} for p in table["foresights"]},
+            "steps": {f"tilt {tilt:g}": {"tilt": tilt} for tilt in table["tilts"]},
+            "widths": {f"{w}": width(w) for w in table["widths"]},
+            "widths, no teacher": {f"{w}": width(w) | alone for w in table["widths"]},
+            "students": {name: {"model": name} for name in table["students"]},
+            "students, no teacher": {name: {"model": name} | alone for name in table["students"]},
+        }
+        places = [
+            (name, horizon, seed)
+            for name in table["datasets"]
+            for horizon in table["horizons"]
+            for seed in table["seeds"]
+        ]
+        runs = {
+            question: [
+                (name, self.patient_student(*place, **changes))
+                for name, changes in variants.items()
+                for place in places
+            ]
+            for question, variants in recipe.items()
+        }
+        return runs | {"targets": [entry for place in places for entry in self._targets(*place)]}
+
+    def _targets(self, dataset: str, horizon: int, seed: int) -> list[tuple[str, RunConfig]]:
+        """The MLP of a seed with several targets beside the truth, at the weights of the first teacher."""
+        build, first = functools.partial(self.config, dataset, horizon, "mlp", seed=seed), self.teachers[0]
+        weights = {"alpha": build(first).alpha, "beta": 0.0}
+        plain = [self._fields(dataset, "mlp") | {"seed": each} for each in self.seeds(dataset)]
+        mean = {"teacher_options": plain[0], "co_teachers": {"mlp": plain[1:]}}
+        return [
+            ("nothing", build()),
+            ("truth", build(first, patterns="truth", **weights)),
+            ("truth, smooth", build(first, patterns="smooth truth", **weights)),
+            ("ridge", build("ridge", **weights)),
+            ("mean of plain MLPs", build("mlp", **mean, **weights)),
+            (models.title(first), self.student(dataset, horizon, first, seed, **weights)),
+        ]
 
     def efficiency(self) -> list[RunConfig]:
         """The runs of page 10, all part of other pages: plain and distilled student, linear layers, every teacher."""
@@ -310,6 +360,7 @@ class Profile:
             "lookback": self.lookback,
             "sensitivity": lambda: [run for entries in self.sensitivity().values() for run in entries],
             "patient": lambda: list(self.patient()),
+            "controls": lambda: [run for entries in self.controls().values() for _, run in entries],
         }
         for part in parts:
             one_of("part", part, PARTS)

@@ -232,6 +232,8 @@ NUMBER = st.one_of(st.integers(), st.floats(), st.sampled_from([10**9, 10**18, 1
             "reduction",
             "downsample",
             "weighting",
+            "foresight",
+            "tilt",
         ]
     ),
     NUMBER,

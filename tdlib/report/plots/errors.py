@@ -50,8 +50,8 @@ def intervals(table: pd.DataFrame, *, label: str, reference: float | None = None
     return figure
 
 
-def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str]) -> Figure:
-    """MSE against `x`, a line a system and a panel a setting: columns `setting`, `system`, `MSE` and `x`.
+def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str], log: bool = False) -> Figure:
+    """MSE against `x`, or its logarithm: a panel a `setting`, a line a `system`, with a column `MSE` and one named `x`.
 
     Several seeds become a band of one deviation.
     """
@@ -63,7 +63,9 @@ def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str]) 
         sns.lineplot(chosen, x=x, y="MSE", errorbar="sd", ax=axis, **style)
         axis.set(xlabel="", ylabel="")
         axis.set_title(setting.replace(" steps", ""), fontsize="small")
-        axis.set_xticks(sorted(chosen[x].unique()))
+        if log:
+            axis.set_xscale("log", base=2)
+        axis.set_xticks(values := sorted(chosen[x].unique()), values)
         axis.get_legend().remove()
     figure.supylabel("MSE [scaled units]", fontsize=9)
     figure.supxlabel(label, fontsize=9)

@@ -1,0 +1,173 @@
+# %% [markdown]
+# # What is a teacher worth, and what is the MLP for?
+# Page 12 has a student that beats its teachers. Which of its parts would you miss? Here the recipe stays as it is but
+# for one thing: how much of the future the teacher sees, which steps count, how wide the student is, what it is made
+# of. And the other way round, with the published loss: what if the teacher is no teacher at all, but merely smooth?
+#
+# **After this page you can** say why a teacher that knows the answer is no better teacher, find the width from which on
+# a student needs one, and name the opponent that a claim about an MLP has to beat.
+
+# %% tags=["parameters"]
+profile = "demo+laptop"
+store = "../results"
+figures = "../figures"
+results = "../results"
+train_missing = False
+
+# %%
+import pandas as pd
+
+from tdlib import profiles, rows
+from tdlib.report import plots, tables, words
+
+studies = profiles.load(profile)
+wanted = {}
+for study in studies:
+    for question, entries in study.controls().items():
+        wanted.setdefault(question, []).extend(entries)
+configs = [run for entries in wanted.values() for _, run in entries]
+runs = rows.read(configs, profile, "controls", store=store, train_missing=train_missing)
+
+
+# %%
+def of(*questions: str) -> pd.DataFrame:
+    """The runs of some questions that are there, each with its `name` and `question`."""
+    parts = [tables.named(wanted[each], runs).assign(question=each) for each in questions]
+    return pd.concat(parts).sort_values(["dataset", "horizon"], kind="stable")
+
+
+# %% [markdown]
+# ## A teacher that sees the future
+# Teachers that are shown what is to come in training (as in TimeKD, ICDE 2025) make smaller errors. Ours is spared a
+# share of its error in every training window: at 100% it is the truth. No teacher can be better.
+#
+# **Predict first:** from which share on will the student be at its best: 0, 50 or 100%?
+
+# %%
+seeing = of("foresight")
+plots.save(plots.points(seeing, x="test_mse", y="name", label="test MSE"), "17_foresight", figures)
+
+# %%
+both = words.on_both(seeing, "name", seeing["name"].iloc[0])
+tables.save(both.reset_index(), "17_foresight", f"{results}/tables", digits=2)
+
+# %% [markdown]
+# ## Which steps should count?
+# A forecast's end is harder than its beginning. DistilTS (arXiv 2601.12785) weighs steps by an exponential: a positive
+# tilt asks for more at the end. In percent of tilt 0.
+
+# %%
+steps = of("steps")
+tables.save(words.on_both(steps, "name", "tilt 0").reset_index(), "17_steps", f"{results}/tables", digits=2)
+
+# %% [markdown]
+# ## How wide must the student be?
+# The same training with the committee and without it, mixup and average included.
+
+# %%
+wide = of("widths", "widths, no teacher")
+wide = wide.assign(
+    width=wide["name"].astype(int),
+    system=wide["question"].replace({"widths": "MLP from a committee", "widths, no teacher": "MLP"}),
+)
+shades = {"MLP from a committee": plots.COLOURS["distilled"], "MLP": plots.COLOURS["plain"]}
+curves = wide.rename(columns=tables.METRICS)
+figure = plots.curves(curves, x="width", label="hidden units", colours=shades, log=True)
+plots.save(figure, "17_widths", figures)
+
+# %%
+table = wide.pivot_table(index=["dataset", "horizon", "width"], columns="system", values="test_mse")
+table = table.reindex(columns=list(shades))
+table["gain [%]"] = 100 * (table["MLP from a committee"] / table["MLP"] - 1)
+tables.save(table.reset_index(), "17_widths", f"{results}/tables")
+
+# %% [markdown]
+# ## What is the MLP for?
+# Three students of the same committee, and each of them without it: the MLP, one linear layer (RLinear), and an MLP
+# beside a linear map.
+
+# %%
+made = of("students", "students, no teacher")
+made = made.assign(teacher_there=made["question"].eq("students").map({True: "committee", False: "none"}))
+built = made.pivot_table(index=["dataset", "horizon", "name"], columns="teacher_there", values="test_mse", sort=False)
+spreads = made.groupby(["dataset", "horizon", "name", "teacher_there"], sort=False)["test_mse"].std().unstack()
+built = built.join(spreads.add_prefix("deviation: "))
+tables.save(built.reset_index(), "17_students", f"{results}/tables", digits=4)
+
+# %% [markdown]
+# ## A smoother target
+# The published loss at the level of forecasts, and something else in the teacher's place. *Nothing* is the plain MLP;
+# the truth's own patterns; its moving average over 25 steps; ridge regression; the mean of the plain MLP's own seeds.
+
+# %%
+targets = of("targets")
+plots.save(plots.points(targets, x="test_mse", y="name", label="test MSE"), "17_targets", figures)
+
+# %%
+instead = words.on_both(targets, "name", "nothing")
+tables.save(instead.reset_index(), "17_targets", f"{results}/tables", digits=1)
+
+# %%
+print(words.looked_at(runs))
+print(words.spread(both["test [%]"].drop(seeing["name"].iloc[0], level="name"), "with foresight against without, MSE"))
+tilted = words.on_both(steps, "name", "tilt 0")["test [%]"].drop("tilt 0", level="name")
+print(words.spread(tilted, "tilted against level weights, MSE"))
+print(words.spread(table["gain [%]"], "from a committee against no teacher, by width, MSE"))
+for name, group in instead["test [%]"].drop("nothing", level="name").groupby(level="name", sort=False):
+    print(words.spread(group.droplevel("name"), f"target {name} against nothing, MSE"))
+
+# %% [markdown]
+# ## What we see
+# * The sentences above are made from the rows shown; what is missing changes them.
+# * A name with one seed cannot be told apart from a close one; the deviations over seeds are in the tables' CSV.
+
+# %% [markdown]
+# ## Exercises
+# ### Exercise 1 (code): what is foresight?
+# Show with `tdlib.distill.Distillation` that for squared errors a teacher with foresight $p$ is nothing but a choice
+# of weights: its loss and $(1 - p)$ times the blind teacher's plus $p$ times the truth's differ by what no student can
+# change.
+
+# %% tags=["hide-cell"]
+import torch
+
+from tdlib.losses import multi_scale
+
+draw = torch.Generator().manual_seed(0)
+truth, teacher, one, other = (torch.randn(4, 16, 2, generator=draw) for _ in range(4))
+p = 0.3
+seen, loss = teacher.lerp(truth, p), lambda a, b: multi_scale(a, b, dim=1)
+rests = [loss(s, seen) - (1 - p) * loss(s, teacher) - p * loss(s, truth) for s in (one, other)]
+torch.testing.assert_close(*rests)
+print(f"the rest is the same for both students: {rests[0]:.4f} and {rests[1]:.4f}")
+
+# %% [markdown]
+# ### Exercise 2 (thought): how much of the gap could any teacher close?
+# A teacher at 100% is the truth, and the truth is in every training set. What then can a teacher give that the truth
+# cannot, and what is the best that a teacher's forecast can be?
+#
+# <details><summary>Solution</summary>
+#
+# The best forecast from the look-back is the mean of what may follow, $E[y \mid x]$; the truth is that mean plus what
+# nobody could know. Taught by the truth a student meets both, and with few windows it learns the second part by heart.
+# A teacher helps by being *without* that part, not by being close to the truth: foresight puts it back. So the gap
+# that any teacher can close is that between the student trained on the truth and $E[y \mid x]$; what lies below is
+# noise, and no training error tells the two apart.
+#
+# </details>
+
+# %% [markdown]
+# ### Exercise 3 (code): is it the width or the teacher?
+# For each data set print the narrowest student from a committee that is better on *validation* than every student
+# without one, and how many weights it has.
+
+# %% tags=["hide-cell"]
+means = wide.groupby(["dataset", "horizon", "system", "width"])[["val_mse", "parameters"]].mean()
+for place in table.index.droplevel("width").unique():
+    alone = means.loc[(*place, "MLP")]["val_mse"].min()
+    taught = means.loc[(*place, "MLP from a committee")]
+    better = taught[taught["val_mse"] < alone]
+    if len(better):
+        print(place, f"width {better.index[0]}, {better['parameters'].iloc[0]:,.0f} weights")
+    else:
+        print(place, "none")
