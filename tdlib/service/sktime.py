@@ -35,7 +35,7 @@ class TimeDistill(BaseForecaster):
         "python_dependencies": ["torch"],
     }
 
-    _config = {"remember_data": False}  # noqa: RUF012; the default of sktime 1.3, `_update` keeps what it needs
+    _config = {"remember_data": False}  # noqa: RUF012 (the default of sktime 1.3: `_update` keeps what it needs)
 
     def __init__(
         self,
