@@ -51,11 +51,11 @@ def compare(name: str, python: str, minutes: float, count: int) -> pd.DataFrame:
         command = [python, Path(__file__).with_name("rivals_fit.py"), folder, HORIZON, SEASON]
         subprocess.run([str(word) for word in command], check=True)
         lines = [line(title, made, x, y, seconds) for title in dict.fromkeys((made.chosen_, "MLP distilled", "Ridge"))]
-        forecasts, times = pd.read_csv(folder / "forecasts.csv"), json.loads((folder / "times.json").read_text())
+        forecasts, costs = pd.read_csv(folder / "forecasts.csv"), json.loads((folder / "costs.json").read_text())
     for model, part in forecasts.groupby("model", sort=False):
         table = part.pivot(index=["window", "step"], columns="unique_id", values="y")[list(series.channels)]
         errors = table.to_numpy().reshape(count, HORIZON, -1) - y.numpy()
-        lines.append(score(model, errors) | {"fit [s]": times[model]["fit"], "forecast [s]": times[model]["forecast"]})
+        lines.append(score(model, errors) | costs[model])
     return pd.DataFrame(lines).assign(series=name, windows=count)
 
 

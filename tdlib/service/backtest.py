@@ -6,6 +6,7 @@
 Shapes: T rows, L look-back, H horizon, C channels.
 """
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +16,8 @@ from tdlib import data, forecast
 from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.run import trained
-from tdlib.service import final
-from tdlib.windows import borders
+from tdlib.service import final, score
+from tdlib.windows import borders, split
 
 if TYPE_CHECKING:
     from tdlib.service.forecaster import Forecaster
@@ -32,23 +33,23 @@ def run(made: "Forecaster", cutoffs: int = 5, *, retrain: bool = False) -> pd.Da
     """
     require(type(cutoffs) is int and cutoffs >= 1, f"cutoffs must be a whole number of at least 1, got {cutoffs!r}")
     values, horizon = made.table_.to_numpy(), made.horizon_
-    known, last, rows = *borders(f"{made.name_}.csv", len(values))[:2], len(values)
+    rows, index = len(values), made.table_.index if isinstance(made.table_.index, pd.DatetimeIndex) else None
+    series = data.Series(values, index, tuple(made.channels_), f"{made.name_}.csv", "")
+    last = borders(series.name, rows)[1]
     most = (rows - last) // horizon
     few = f"the last fifth of the rows holds {most} forecasts of {horizon} steps: cutoffs must be at most that"
     require(cutoffs <= most, f"{few}, got {cutoffs}")
-    train = values[:known]
-    deviation = np.where(train.std(0) > 0, train.std(0), 1)
-    scale = np.abs(train[made.period_ :] - train[: -made.period_]).mean(0)
-    scale = np.where(scale > 0, scale, np.nan)
+    splits = split(series, made.lookback_, horizon)
+    deviation, scale = splits.deviation, score.naive_scale(splits, made.period_) * splits.deviation
     lines = []
     for place in range(cutoffs):
         origin = rows - (cutoffs - place) * horizon
         truth = values[origin : origin + horizon]
         for name, config in made.configs_.items():
             if retrain:
-                index = made.table_.index[:origin] if isinstance(made.table_.index, pd.DatetimeIndex) else None
-                series = data.Series(values[:origin], index, tuple(made.channels_), made.name_, "")
-                model, about = final.train(config, made.store_, series, made.compute or Compute(made.threads_))
+                known = None if index is None else index[:origin]
+                before = dataclasses.replace(series, values=values[:origin], index=known)
+                model, about = final.train(config, made.store_, before, made.compute or Compute(made.threads_))
             else:
                 model, about = trained(config.id, made.store_)
             errors = np.abs(forecast.following(model, about, made.table_.iloc[:origin]).to_numpy() - truth)

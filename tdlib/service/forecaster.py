@@ -101,11 +101,11 @@ class Forecaster:
         compute = self.compute or plan.fastest(series, *shape[:2])
         self.threads_ = compute.threads
         how = {"teacher": self.teacher, "student": self.student, "seed": self.seed, "compute": compute}
-        made = plan.make(series, str(path), *shape, seconds=plan.PART * 60 * self.minutes, epochs=self.epochs, **how)
+        how |= {"seconds": plan.PART * 60 * self.minutes, "epochs": self.epochs}
         check_place(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         csvfile.write_canonical(table, path)  # what a run learns from is a file
-        made = plan.keep(made, path, self._asked())  # its times were measured: another measurement, other runs
+        made = plan.kept(path, self._asked(), lambda: plan.make(series, str(path), *shape, **how))
         self.remarks_ += made.remarks
         self.store_ = Store(place)
         with progress(made) as bar:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,6 @@ import torch
 from scipy import signal
 
 from tdlib import models, patient
-from tdlib.checks import one_of
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
 from tdlib.data import Series
@@ -136,10 +136,8 @@ def make(
     """Baselines, the teacher or the committee, plain and distilled student, with epochs that fit into `seconds`.
 
     `dataset` is the path of `series`. With `epochs` every model that learns by gradient gets that many, however long
-    it takes. ValueError for an unknown teacher or student.
+    it takes.
     """
-    one_of("teacher", teacher, ("committee", *models.names()))
-    one_of("student", student, models.names("student"))
     shape = (dataset, lookback, horizon)
     own = {name: {"period": min(period, lookback)} for name in PERIODIC}
     splits = split(series, lookback, horizon, compute.place)
@@ -184,10 +182,11 @@ def make(
     return Plan(runs, expected, remarks)
 
 
-def keep(plan: Plan, path: Path, asked: dict) -> Plan:
+def kept(path: Path, asked: dict, make: Callable[[], Plan]) -> Plan:
     """The plan that was made first for what is `asked` of the series at `path`: a fit that was stopped goes on with it.
 
-    It is kept beside the series; a damaged one, or one for other rows, is made anew.
+    It measures times, and would come out otherwise now. Kept beside the series; a damaged one, or one for other rows,
+    is made anew.
     """
     place = path.with_suffix(".plan.json")
     key = hashlib.sha256(path.read_bytes() + json.dumps(asked, sort_keys=True).encode()).hexdigest()
@@ -196,9 +195,10 @@ def keep(plan: Plan, path: Path, asked: dict) -> Plan:
         if found["key"] == key:
             runs = {name: RunConfig.from_dict(values) for name, values in found["runs"].items()}
             return Plan(runs, found["seconds"], found["remarks"])
+    plan = make()
     runs = {name: run.to_dict() for name, run in plan.runs.items()}
-    kept = {"key": key, "runs": runs, "seconds": plan.seconds, "remarks": plan.remarks}
-    write_atomically((place, json.dumps(kept, indent=1).encode()))
+    whole = {"key": key, "runs": runs, "seconds": plan.seconds, "remarks": plan.remarks}
+    write_atomically((place, json.dumps(whole, indent=1).encode()))
     return plan
 
 

@@ -17,7 +17,8 @@ from sktime.forecasting.base import BaseForecaster  # noqa: E402
 class TimeDistill(BaseForecaster):
     """The model that `Forecaster` chooses, with its conformal bands; the parameters are those of `Forecaster`.
 
-    The horizon is the farthest step that `fit` is asked for, and steps within the rows are not forecast.
+    The horizon is the farthest step that `fit` is asked for, and steps within the rows are not forecast. After `update`
+    forecasts go on from the new rows, with the weights that are there.
     """
 
     _tags = {  # noqa: RUF012, as sktime has them
@@ -29,9 +30,12 @@ class TimeDistill(BaseForecaster):
         "capability:insample": False,
         "capability:pred_int": True,
         "capability:pred_int:insample": False,
+        "capability:update": True,
         "authors": "tdlib",
         "python_dependencies": ["torch"],
     }
+
+    _config = {"remember_data": False}  # noqa: RUF012 (the default of sktime 1.3: `_update` keeps what it needs)
 
     def __init__(
         self,
@@ -51,7 +55,11 @@ class TimeDistill(BaseForecaster):
         names = ("period", "teacher", "student", "minutes", "epochs", "seed")
         given = {name: getattr(self, name) for name in names}
         horizon = int(max(fh.to_relative(self.cutoff).to_numpy().max(), 1))
-        self.forecaster_ = Forecaster(self.lookback, horizon, **given).fit(self._rows(y))
+        self.forecaster_, self.seen_ = Forecaster(self.lookback, horizon, **given).fit(self._rows(y)), y
+        return self
+
+    def _update(self, y: pd.DataFrame, X: pd.DataFrame | None = None, update_params: bool = True) -> "TimeDistill":
+        self.seen_ = y.combine_first(self.seen_)
         return self
 
     def _rows(self, y: pd.DataFrame) -> pd.DataFrame:
@@ -59,8 +67,8 @@ class TimeDistill(BaseForecaster):
         return pd.DataFrame(y.to_numpy(float), columns=[f"channel {place}" for place in range(y.shape[1])])
 
     def _predict(self, fh, X: pd.DataFrame | None) -> pd.DataFrame:
-        made = self.forecaster_.predict(self._rows(self._y), level=())
-        return pd.DataFrame(made.to_numpy()[self._steps(fh)], self._index(fh), self._y.columns)
+        made = self.forecaster_.predict(self._rows(self.seen_), level=())
+        return pd.DataFrame(made.to_numpy()[self._steps(fh)], self._index(fh), self.seen_.columns)
 
     def _predict_interval(self, fh, X: pd.DataFrame | None, coverage: list[float]) -> pd.DataFrame:
         made = self._predict(fh, X)

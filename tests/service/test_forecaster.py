@@ -162,6 +162,8 @@ def test_the_same_fit_again_trains_nothing(fitted, frame):
         ({"horizon": 2.5}, r"horizon must be a whole number of at least 1, got 2\.5"),
         ({"minutes": 0}, "minutes must be positive"),
         ({"level": (120,)}, "a level is a percentage"),
+        ({"teacher": "giant"}, "teacher knows committee, mlp, .*; got 'giant'"),
+        ({"student": "itransformer"}, "student knows mlp, .*; got 'itransformer'"),
     ],
 )
 def test_bad_arguments_are_refused(given, words):

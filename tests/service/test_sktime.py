@@ -9,7 +9,6 @@ pytest.importorskip("sktime")
 from tdlib.service.sktime import TimeDistill
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_it_forecasts_at_the_steps_that_are_asked_for_with_bands():
     index = pd.period_range("2015-01", periods=96, freq="M")
     y = pd.Series(np.sin(2 * np.pi * np.arange(96) / 12) + 3, index, name="sales")
@@ -20,3 +19,7 @@ def test_it_forecasts_at_the_steps_that_are_asked_for_with_bands():
     band = made.predict_interval(coverage=0.8)
     assert (band["sales", 0.8, "lower"] <= found).all()
     assert (found <= band["sales", 0.8, "upper"]).all()
+    later = pd.Series(np.sin(2 * np.pi * np.arange(96, 99) / 12) + 3, pd.period_range("2023-01", periods=3, freq="M"))
+    moved = made.update(later.rename("sales")).predict()
+    assert moved.index.equals(pd.PeriodIndex(["2023-04", "2023-09"], freq="M"))
+    np.testing.assert_allclose(moved, [3 + np.sin(2 * np.pi * 3 / 12), 3 + np.sin(2 * np.pi * 8 / 12)], atol=0.2)

@@ -184,7 +184,9 @@ def points(
             axis.axvline(value, color=colours[system], linestyle=style, label=system)
         axis.set_title(setting.replace(" steps", ""), fontsize="small")
         axis.set_xlabel(label)
+        axis.margins(x=0.12)  # no dot is cut by the frame
         axis.locator_params(axis="x", nbins=2)
+        axis.tick_params(axis="x", labelsize="small")  # side by side, two ticks of five figures just fit
     axes[0, 0].set_yticks(range(len(groups)), list(reversed(groups)))
     axes[0, 0].set_ylim(-0.6, len(groups) - 0.4)
     axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
