@@ -169,7 +169,7 @@ def command(*parts: str) -> str:
 
 READ = {"06_ablation": ["ablation"], "07_versatility": ["versatility"], "08_lookback": ["lookback"]}
 READ |= {"09_sensitivity": ["sensitivity"], "10_efficiency": ["main", "versatility"], "00b_claims": []}
-READ |= {"12_beyond": ["patient"]}
+READ |= {"12_beyond": ["patient"], "17_controls": ["controls"]}
 LIVE = ("01_from_scratch", "13_your_data")  # read no rows
 
 

@@ -31,9 +31,11 @@ runs = rows.read(configs, profile, "controls", store=store, train_missing=train_
 
 # %%
 def of(*questions: str) -> pd.DataFrame:
-    """The runs of some questions that are there, each with its `name` and `question`."""
+    """The runs of some questions, each with its `name` and `question`, where there is something to compare."""
     parts = [tables.named(wanted[each], runs).assign(question=each) for each in questions]
-    return pd.concat(parts).sort_values(["dataset", "horizon"], kind="stable")
+    found = pd.concat(parts).sort_values(["dataset", "horizon"], kind="stable")
+    several = found.groupby("setting").filter(lambda group: len(group[["question", "name"]].drop_duplicates()) > 1)
+    return several if len(several) else found
 
 
 # %% [markdown]
@@ -162,12 +164,11 @@ print(f"the rest is the same for both students: {rests[0]:.4f} and {rests[1]:.4f
 # without one, and how many weights it has.
 
 # %% tags=["hide-cell"]
-means = wide.groupby(["dataset", "horizon", "system", "width"])[["val_mse", "parameters"]].mean()
-for place in table.index.droplevel("width").unique():
-    alone = means.loc[(*place, "MLP")]["val_mse"].min()
-    taught = means.loc[(*place, "MLP from a committee")]
-    better = taught[taught["val_mse"] < alone]
-    if len(better):
-        print(place, f"width {better.index[0]}, {better['parameters'].iloc[0]:,.0f} weights")
-    else:
-        print(place, "none")
+keys = ["dataset", "horizon", "width"]
+validation = wide.pivot_table(index=keys, columns="system", values="val_mse").reindex(columns=list(shades))
+weights = wide.groupby(keys)["parameters"].first()
+for place, found in validation.groupby(level=keys[:2]):
+    taught = found["MLP from a committee"]
+    better = taught[taught < found["MLP"].min()]  # of none that is not in the store
+    names = [f"width {at[-1]}, {weights[at]:,} weights" for at in better.index[:1]]
+    print(*place, *(names or ["none"]))

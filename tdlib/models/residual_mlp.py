@@ -23,7 +23,7 @@ class ResidualMLP(nn.Module):
     width      hidden units of each of the MLP's two networks, D
     """
 
-    title = "MLP and linear map"
+    title = "Residual MLP"
     role = "student"
     paper = "this study; He et al., CVPR 2016, arXiv 1512.03385"
 
