@@ -102,6 +102,18 @@ class Store:
         write_atomically(*files)
         self._named.discard(path)
 
+    def add_arrays(self, id: str, arrays: dict[str, np.ndarray]) -> None:
+        """Keep with an earlier row what the same run, trained again, has read beside the arrays that the row has.
+
+        ValueError where there is no row, and where the window errors of the two runs differ by more than rounding.
+        """
+        row = self.read(id)
+        require(row is not None, f"{self.place} has no row {id}")
+        own = self.arrays(id)
+        same = len(own["errors"]) == len(arrays["errors"]) and np.allclose(own["errors"], arrays["errors"], rtol=1e-4)
+        require(same, f"the window errors of run {id} differ from those of its row: that was another model")
+        self.write({name: value for name, value in row.items() if name != "row_sha256"}, arrays | own)
+
     def read(self, id: str, config: dict | None = None) -> dict | None:
         """The row, or None where there is none.
 
