@@ -453,9 +453,9 @@ def test_what_channels_are_taught_is_read_against_runs_of_the_main_table_and_dif
     count = {variant: list(variants.values()).count(variant) for variant in dict.fromkeys(variants.values())}
     assert set(count) == {*profiles.CHANNELS, "plain", "ridge", "teacher"}
     assert count["ridge"] == places
-    assert count["plain"] == count["TimeDistill"] == count["TimeDistill + channels"] == places * len(table["seeds"])
-    for variant in ("channels alone", "channels of the truth"):
-        assert count[variant] == places * len(table["seeds"]) * len(table["alphas"])
+    for variant in {*profiles.CHANNELS, "plain"}:
+        alphas = table["alphas"] if variant.startswith("channels") else [None]
+        assert count[variant] == places * len(table["seeds"]) * len(alphas)
     main = set(runs_of(name, "main"))
     by_seed = {}
     for run, variant in variants.items():
@@ -464,9 +464,10 @@ def test_what_channels_are_taught_is_read_against_runs_of_the_main_table_and_dif
         by_seed.setdefault((run.dataset, run.horizon, run.seed), {})[variant] = run
     for group in by_seed.values():
         if "TimeDistill" in group:
-            full, more, alone = (group[name] for name in list(profiles.CHANNELS)[:3])
-            assert changed(full, more) == {"terms"}
-            assert set(more.terms) - set(full.terms) == {"channel_forecast"}
+            full, more, strong, both, alone, _ = (group[name] for name in profiles.CHANNELS)
+            assert changed(full, more) == changed(strong, both) == {"terms"}
+            assert changed(full, strong) == {"alpha"}
+            assert set(more.terms) - set(full.terms) == set(both.terms) - set(strong.terms) == {"channel_forecast"}
             assert changed(full, alone) <= {"terms", "alpha", "beta"}
             assert set(alone.weights) == {"supervised", "channel_forecast"}
             assert group["channels of the truth"].teacher is None

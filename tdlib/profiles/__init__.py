@@ -58,6 +58,8 @@ RIVALS = {  # other distillations: page 07 and `rivals` say what they stand for
 CHANNELS = {  # the variant's name -> what it changes in the full method
     "TimeDistill": {},
     "TimeDistill + channels": {"terms": [*TERMS, *channels.TERMS]},
+    "TimeDistill, alpha 10": {"alpha": 10.0},  # correlations, at most 2 apart, may want more weight than alpha has
+    "TimeDistill + channels, alpha 10": {"alpha": 10.0, "terms": [*TERMS, *channels.TERMS]},
     "channels alone": {"terms": ["supervised", *channels.TERMS], "beta": 0.0},
     "channels of the truth": {"terms": ["supervised", *channels.TERMS], "patterns": "truth"},
 }
