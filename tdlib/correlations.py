@@ -26,7 +26,7 @@ def keeping(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
         raise missing(runs, "no row that keeps correlations")
     if not kept.all():
         print(f"rows of before correlations were kept, left out here: {(~kept).sum()} of {len(runs)};")
-        print("a run that is trained again, in another store, hands them over with `Store.add_arrays`")
+        print("trained again in another store they hand them over: `Store.take`")
     return runs[kept]
 
 

@@ -623,3 +623,20 @@ def test_arrays_of_another_model_or_of_no_row_are_refused(filled):
     assert set(filled.arrays(ID)) == set(before)
     with pytest.raises(ValueError, match=f"has no row {OTHER}$"):
         filled.add_arrays(OTHER, {**ARRAYS, **LATER})
+
+
+def test_a_store_takes_rows_that_it_lacks_and_further_arrays_of_those_that_it_has(filled, tmp_path):
+    other, third = Store(tmp_path / "other"), "00000000000000ff"
+    other.write(ROW, ARRAYS | LATER)
+    other.write(small.row(OTHER), ARRAYS)
+    other.write(small.row(third), ARRAYS | LATER)
+    filled.write(small.row(third), ARRAYS | {"errors": ARRAYS["errors"] + 1})
+    there = filled.read(third)
+    assert filled.take(other) == [third]
+    assert filled.ids() == sorted([ID, OTHER, third])
+    assert filled.read(OTHER) == other.read(OTHER)
+    assert set(filled.arrays(ID)) == set(ARRAYS) | set(LATER)
+    assert filled.read(third) == there
+    rows = {id: filled.read(id) for id in filled.ids()}
+    assert filled.take(other) == [third]  # again: nothing is left to take
+    assert rows == {id: filled.read(id) for id in filled.ids()}

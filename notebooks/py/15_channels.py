@@ -138,6 +138,8 @@ for ours, theirs in pairs:
         for what, array in {"correlation": correlations.QUANTITY, "MSE": "errors"}.items():
             line = analysis.compare(*two, place, array).drop("all", level="dataset")
             lines[ours, theirs, what] = line[["difference", "low", "high", "win rate", "runs"]]
+if not lines:
+    raise rows.missing(kept, "no variant beside the plain student")
 against = pd.concat(lines, names=["variant", "against", "of"])
 tables.save(against.reset_index(), "15_against", f"{results}/tables", digits=1)
 
@@ -191,12 +193,13 @@ for setting, group in pd.Series(strength).groupby(level=0, sort=False):
 # ## Exercises
 # ### Exercise 1 (code): what the pattern does not see
 # Take the kept truths of a row (`sample_y`, [S, H, C]) and compute their correlations with numpy and with
-# `channels.correlation`. Then multiply a channel by 3 and add 5: by how much does the loss against the truth rise? And
-# the MSE? Why does this pattern need the supervised part?
+# `channels.correlation`. Where do they differ, and why? Then multiply a channel by 3 and add 5: by how much does the
+# loss against the truth rise? And the MSE? Why does this pattern need the supervised part?
 
 # %% tags=["hide-cell"]
 y = torch.from_numpy(place.arrays(kept["id"].iloc[0])["sample_y"].astype(np.float32)).mT
-by_hand = np.stack([np.corrcoef(window) for window in y.numpy()])
+with np.errstate(invalid="ignore"):  # 0 / 0 where a channel does not move: no number there, and 0 here
+    by_hand = np.nan_to_num([np.corrcoef(window) for window in y.numpy()])
 np.testing.assert_allclose(channels.correlation(y).numpy(), by_hand, atol=0.02)
 moved = y.clone()
 moved[:, 0] = 3 * moved[:, 0] + 5
