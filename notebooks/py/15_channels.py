@@ -170,16 +170,11 @@ for (ours, theirs, what), group in against.groupby(level=["variant", "against", 
     print(f"{sentence} Intervals without zero: {sure}.")
 
 # %%
-strength = {}
-for (setting, variant), group in kept.groupby(["setting", "variant"], sort=False):
-    matrix = correlations.matrices(group, place)
-    above = np.triu_indices(len(matrix["truth"]), 1)
-    strength[setting, "truth"] = np.abs(matrix["truth"][above]).mean()
-    strength[setting, variant] = np.abs(matrix[variant][above]).mean()
-for setting, group in pd.Series(strength).groupby(level=0, sort=False):
-    own = group.droplevel(0)
-    ratio = (100 * (own / own["truth"] - 1)).drop("truth")
-    print(words.spread(ratio, f"{setting}: mean |correlation| against the truth's {own['truth']:.2f}"))
+means = {setting: correlations.matrices(group, place) for setting, group in kept.groupby("setting", sort=False)}
+for setting, mean in means.items():
+    size = pd.Series({name: np.abs(matrix[np.triu_indices(len(matrix), 1)]).mean() for name, matrix in mean.items()})
+    change = (100 * (size / size["truth"] - 1)).drop("truth")
+    print(words.spread(change, f"{setting}: mean |R| of two channels against the truth's {size['truth']:.2f}"))
 
 # %% [markdown]
 # ## What we see
@@ -221,12 +216,13 @@ print("It is deaf to level and size, which only the supervised part hears.")
 # </details>
 
 # %% [markdown]
-# ### Exercise 3 (code): too strong or too pale?
-# A forecast is smoother than the truth: it leaves out what it cannot foretell, which correlates less. Print, for each
-# system, the mean of |R| over pairs, of the truth's too, from `correlations.matrices`. Who exaggerates?
+# ### Exercise 3 (code): whose matrix is it?
+# For every system, print how far its mean matrix is from the truth's and from the teacher's (`correlations.apart`).
+# Which students go to the teacher, which to the truth, and which to neither?
 
 # %% tags=["hide-cell"]
-for setting, group in pd.Series(strength).groupby(level=0, sort=False):
-    own = group.droplevel(0)
-    print(f"{setting}: {', '.join(f'{name} {value:.2f}' for name, value in own.items())}")
-print("A mean of |R| says nothing of which pairs: `of the means` above does.")
+for setting, mean in means.items():
+    ends = [end for end in ("truth", "teacher") if end in mean]
+    lines = {name: {end: correlations.apart(matrix, mean[end]) for end in ends} for name, matrix in mean.items()}
+    print(setting, pd.DataFrame(lines).T.round(2).to_string(), sep="\n")
+print("Students of the truth show how near a model that mixes no channels can come.")
