@@ -68,10 +68,11 @@ def pairs(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     return found.dropna(subset="theirs")
 
 
-def compare(ours: pd.DataFrame, theirs: pd.DataFrame, store: Store) -> pd.DataFrame:
+def compare(ours: pd.DataFrame, theirs: pd.DataFrame, store: Store, quantity: str = "errors") -> pd.DataFrame:
     """How much better or worse one system is than another: a line for each setting that both have, and one for all.
 
-    `difference`: of the MSE, in percent, negative where ours is better; `win rate`: share of windows, ties count half;
+    `quantity` is the array of a row that is compared, one value a window: by default the MSE.
+    `difference`: of its mean, in percent, negative where ours is better; `win rate`: share of windows, ties count half;
     `improvement`: share of runs that are better than their partners, ties half (Agarwal et al., NeurIPS 2021).
     `low`, `high`: 95% intervals of `bootstrap.draws`, NaN where the test segment holds fewer than two blocks of
     look-back + horizon windows. The line "all" is the mean over settings, drawn together. ValueError where there is
@@ -82,7 +83,7 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame, store: Store) -> pd.DataFr
         found = pairs(mine, others)
         if found.empty:
             continue
-        errors = _errors(store, found[["ours", "theirs"]])
+        errors = _errors(store, found[["ours", "theirs"]], quantity)
         quantities = np.stack([errors[:, 0], errors[:, 1], _halved(errors[:, 0], errors[:, 1])], 1)
         block = place["lookback"] + place["horizon"]
         estimate, draws = bootstrap.draws(
@@ -237,9 +238,9 @@ def _against_teachers(runs: pd.DataFrame, systems: pd.DataFrame) -> Iterator[tup
                     yield {"dataset": place["dataset"], "horizon": place["horizon"]} | names, teacher, students
 
 
-def _errors(store: Store, ids: pd.DataFrame) -> np.ndarray:
+def _errors(store: Store, ids: pd.DataFrame, quantity: str = "errors") -> np.ndarray:
     """The errors of runs side by side: [pairs, columns, N]."""
-    return np.stack([_checked(*(store.arrays(id)["errors"] for id in line)) for line in ids.to_numpy()])
+    return np.stack([_checked(*(store.arrays(id)[quantity] for id in line)) for line in ids.to_numpy()])
 
 
 def _kept(means: np.ndarray) -> float:

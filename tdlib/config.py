@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tdlib import committee, data, losses, models, rivals
+from tdlib import channels, committee, data, losses, models, rivals
 from tdlib.checks import one_of, require
 from tdlib.distill import TERMS, weights
 from tdlib.store import run_id
@@ -194,6 +194,11 @@ class RunConfig:
         if f"period_{level}" in self.weights:
             losses.check_period(length, what)
 
+    def check_channels(self, count: int) -> None:
+        """ValueError where a part of the loss cannot work on `count` channels, or on this horizon."""
+        if "channel_forecast" in self.weights:
+            channels.check(count, self.horizon)
+
     @property
     def teacher_config(self) -> "RunConfig | None":
         """The run of this student's teacher, the first one where there are several."""
@@ -257,7 +262,7 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-_ALL_TERMS = (*TERMS, *rivals.TERMS)
+_ALL_TERMS = (*TERMS, *rivals.TERMS, *channels.TERMS)
 _TEACHER_FIELDS = ("seed", "settings", "learning_rate", "batch_size", "epochs", "patience")
 
 

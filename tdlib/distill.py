@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tdlib import rivals
+from tdlib.channels import multi_channel
 from tdlib.losses import multi_period, multi_scale, step_weights
 from tdlib.models import Forecast
 from tdlib.models.layers import moving_average
@@ -42,8 +43,9 @@ class Projector(nn.Sequential):
 class Distillation(Objective):
     """The objective of a distilled student: named parts, each of which `terms` may leave out.
 
-    `TERMS` are the method's five; two more, `rivals.TERMS`, belong to other methods and are there for
-    comparison. `alpha` weighs the parts on forecasts, `beta` those on features; a part of weight zero is left out.
+    `TERMS` are the method's five. Two more, `rivals.TERMS`, belong to other methods and are there for
+    comparison; `channels.TERMS` is a third pattern, of how channels move together. `alpha` weighs the parts on
+    forecasts, `beta` those on features; a part of weight zero is left out.
     With `teacher=None` the truth takes the teacher's place in the forecast parts (the paper's Table 10), as its moving
     average over `smooth` steps where that is not 1, and there are no feature parts. Two controls: a teacher with
     `foresight` p sees the future and is spared this share of its error, y_t + p (y - y_t); with a `tilt` the squares
@@ -102,6 +104,7 @@ class Distillation(Objective):
             "supervised": (F.mse_loss, roots * y_s, roots * y),
             "scale_forecast": (self.scale, roots * y_s, roots * y_t),
             "period_forecast": (self.period, y_s, y_t),
+            "channel_forecast": (multi_channel, y_s, y_t),
             "scale_feature": (self.scale, f_s, f_t),
             "period_feature": (self.period, f_s, f_t),
             "adversarial_feature": (self.discriminator, f_s, f_t),

@@ -34,6 +34,8 @@ AXES = {
     "sample_y": "SHC",
     "sample_prediction": "SHC",
 }
+# rows of before 2026-11-26 lack these
+LATER = {"correlation": "CC", "correlation_true": "CC", "correlation_errors": "N"}
 
 
 class Config(Struct):
@@ -144,7 +146,7 @@ def load_arrays(blob: bytes) -> dict[str, np.ndarray]:
 def check_arrays(arrays: dict[str, np.ndarray]) -> None:
     """ValueError unless these are the arrays of an `evaluate.Evaluation`: finite numbers, of shapes that agree."""
     lengths: dict[str, int] = {}
-    for name, axes in AXES.items():
+    for name, axes in (AXES | {name: axes for name, axes in LATER.items() if name in arrays}).items():
         require(name in arrays, f"{name} is missing")
         array = arrays[name]
         require(array.dtype.kind in "fi", f"{name} holds something else than numbers")

@@ -102,6 +102,35 @@ class Store:
         write_atomically(*files)
         self._named.discard(path)
 
+    def add_arrays(self, id: str, arrays: dict[str, np.ndarray]) -> None:
+        """Keep with an earlier row what the same run, trained again, has read beside the arrays that the row has.
+
+        ValueError where there is no row, and where the window errors of the two runs differ by more than rounding.
+        """
+        row = self.read(id)
+        require(row is not None, f"{self.place} has no row {id}")
+        own = self.arrays(id)
+        same = len(own["errors"]) == len(arrays["errors"]) and np.allclose(own["errors"], arrays["errors"], rtol=1e-4)
+        require(same, f"the window errors of run {id} differ from those of its row: that was another model")
+        self.write(_unsigned(row), arrays | own)
+
+    def take(self, other: "Store") -> list[str]:
+        """Keep what another store has: rows that are not here, and further arrays of those that are.
+
+        Returns the ids of those that are here with other errors, on another processor, say: they stay as they are.
+        """
+        differ = []
+        for id in other.ids():
+            row, arrays = other.read(id), other.arrays(id)
+            if row is not None and self.read(id) is None:
+                self.write(_unsigned(row), arrays)
+            elif row is not None:
+                try:
+                    self.add_arrays(id, arrays)
+                except ValueError:
+                    differ.append(id)
+        return differ
+
     def read(self, id: str, config: dict | None = None) -> dict | None:
         """The row, or None where there is none.
 
@@ -112,8 +141,7 @@ class Store:
             return None
         with self.missing_if_damaged(path):
             row = schema.decode(_content(path), schema.Row)
-            signed = {name: value for name, value in row.items() if name != "row_sha256"}
-            require(_hash(_canonical(signed)) == row["row_sha256"], "its checksum differs")
+            require(_hash(_canonical(_unsigned(row))) == row["row_sha256"], "its checksum differs")
             require(row["id"] == id, "it is the row of another run")
             arrays = _hash(_content(path.with_suffix(".npz")))
             require(arrays == row["arrays_sha256"], "the checksum of its arrays differs")
@@ -180,6 +208,10 @@ class Store:
             if path not in self._named:
                 warnings.warn(DAMAGED[path.suffix].format(path.name, fault), stacklevel=4)
             self._named.add(path)
+
+
+def _unsigned(row: dict) -> dict:
+    return {name: value for name, value in row.items() if name != "row_sha256"}
 
 
 @contextlib.contextmanager

@@ -96,6 +96,7 @@ def _check(configs: list[RunConfig]) -> None:
             student = build(config, width)
             for teacher in config.teacher_configs.values():
                 build(teacher, width)
+        config.check_channels(width)
         if config.teacher:
             config.check_length("feature", student.feature_width, "feature width")
 

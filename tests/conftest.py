@@ -11,7 +11,7 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-install_import_hook(["tdlib.models", "tdlib.losses"], "beartype.beartype")
+install_import_hook(["tdlib.models", "tdlib.losses", "tdlib.channels"], "beartype.beartype")
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 with contextlib.suppress(ValueError):  # not the main thread

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tdlib import data, models, rivals
+from tdlib import channels, data, models, rivals
 from tdlib.config import MOST, RunConfig
 from tdlib.distill import TERMS
 from tdlib.store import Store
@@ -210,7 +210,7 @@ def test_a_value_of_the_wrong_type_is_refused(changes, words):
         ({"teacher": "itransformer", "terms": ()}, "terms must name at least one part of the loss"),
         (
             {"teacher": "itransformer", "terms": ("scale",)},
-            f"terms knows {', '.join((*TERMS, *rivals.TERMS))}; got 'scale'",
+            f"terms knows {', '.join((*TERMS, *rivals.TERMS, *channels.TERMS))}; got 'scale'",
         ),
         ({"alpha": 1.0}, 'alpha and beta need a teacher, or patterns="truth"'),
         ({"beta": 1.0}, 'alpha and beta need a teacher, or patterns="truth"'),

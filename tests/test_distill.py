@@ -2,11 +2,12 @@
 
 import math
 
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
-from tdlib import losses, models
+from tdlib import channels, data, losses, models
 from tdlib.distill import TERMS, Distillation, Projector
 from tdlib.models import Forecast
 from tdlib.store import Store
@@ -224,6 +225,62 @@ def test_the_distilled_student_differs_from_the_plain_one(stored, splits):
         fit(student, chosen, splits, **TRAINING)
         states.append(student.state_dict())
     assert not torch.equal(states[0]["seasonal_in.weight"], states[1]["seasonal_in.weight"])
+
+
+# --- the third pattern
+
+
+CHANNELS = ("supervised", *channels.TERMS)
+
+
+def test_the_channel_part_is_no_part_of_the_published_loss_and_has_its_formula(stored, batch):
+    assert not set(channels.TERMS) & set(TERMS)
+    whole = objective(stored, terms=(*TERMS, *channels.TERMS))
+    parts, taught = whole(*batch), stored.batch(batch[2])
+    assert set(parts) == {*TERMS, "channel_forecast"}
+    assert whole.weights["channel_forecast"] == 0.7  # alpha
+    direct = channels.multi_channel(batch[0].prediction.mT, taught.prediction.mT)
+    torch.testing.assert_close(parts["channel_forecast"], direct, rtol=0, atol=0)
+    published = objective(stored)(*batch)
+    assert all(torch.equal(parts[term], published[term]) for term in TERMS)
+
+
+def test_a_teacher_who_knows_how_channels_move_brings_the_students_correlations_to_its_own(stored, splits):
+    torch.manual_seed(2)
+    student = models.build("mlp", **SHAPE, width=8)
+    history = fit(student, objective(stored, terms=("channel_forecast",), alpha=1.0), splits, **TRAINING)
+    assert history[-1]["channel_forecast"] < 0.9 * history[0]["channel_forecast"]
+
+
+@pytest.mark.parametrize("weighting", ["mean", "adaptive"])
+def test_the_channel_part_goes_with_mixup_committees_and_live_teachers(weighting, teacher, stored, student, splits):
+    for source in (LiveTeacher(teacher, splits.train), SeveralTeachers({"a": stored, "b": stored}, weighting)):
+        history = fit(student, objective(source, terms=CHANNELS, beta=0.0), splits, **TRAINING, mixup=0.4)
+        assert math.isfinite(history[-1]["channel_forecast"])
+
+
+def test_the_channel_part_is_computed_in_float32_under_bfloat16(stored, splits):
+    torch.manual_seed(2)
+    student = models.build("mlp", **SHAPE, width=8)
+    index = torch.arange(32)
+    x, y = splits.train.batch(index)
+    with torch.autocast("cpu", torch.bfloat16):
+        forecast = student(x)
+        part = objective(stored, terms=CHANNELS)(forecast, y, index)["channel_forecast"]
+    assert part.dtype == torch.float32
+    exact = channels.multi_channel(forecast.prediction.float().mT, stored.batch(index).prediction.mT)
+    torch.testing.assert_close(part, exact, rtol=0, atol=0)
+
+
+def test_a_series_of_one_channel_is_refused_before_anything_is_trained(tmp_path):
+    pd.DataFrame({"load": data.synthetic(rows=400, channels=1).values[:, 0]}).to_csv(tmp_path / "one.csv", index=False)
+    settings = {"terms": CHANNELS, "alpha": 1.0, "beta": 0.0}
+    config = RunConfig(str(tmp_path / "one.csv"), 48, 16, "mlp", "itransformer", **settings)
+    with pytest.raises(ValueError, match=r"^channel_forecast needs at least two channels, got 1$"):
+        ensure([config], store=tmp_path / "new")
+    assert not (tmp_path / "new/runs").exists() or not list((tmp_path / "new/runs").iterdir())
+    silent = RunConfig(str(tmp_path / "one.csv"), 48, 16, "mlp", "itransformer", **(settings | {"alpha": 0.0}))
+    silent.check_channels(1)  # a part of weight zero is no part
 
 
 @pytest.mark.parametrize("patterns", ["truth", "smooth truth"])

@@ -70,6 +70,13 @@ def test_an_evaluation_is_what_numpy_says(splits, student, monkeypatch):
     np.testing.assert_allclose(arrays["step_mse"], squares.mean((0, 2)), rtol=1e-5)
     np.testing.assert_allclose(arrays["periods"], p.mean(0), rtol=1e-4)
     np.testing.assert_allclose(arrays["periods_true"], q.mean(0), rtol=1e-4)
+    own, true = (np.array([np.corrcoef(each.T) for each in values]) for values in (forecast, y))
+    for name, value in (("correlation", own), ("correlation_true", true)):
+        assert arrays[name].dtype == np.float16
+        np.testing.assert_allclose(arrays[name], value.mean(0), atol=1e-3)
+    pairs = np.triu_indices(3, 1)
+    apart = np.square(own - true)[:, pairs[0], pairs[1]].mean(1)
+    np.testing.assert_allclose(arrays["correlation_errors"], apart, rtol=1e-3, atol=1e-4)
     chosen = arrays["sample_index"]
     assert chosen[0] == 0
     assert chosen[-1] == len(windows) - 1
@@ -101,6 +108,13 @@ def test_a_horizon_of_one_step_has_an_error_and_no_period():
     assert result.period_kl == 0
     assert result.arrays["periods"].shape == (3, 0)
     assert result.arrays["errors"].shape == (len(splits.test),)
+
+
+def test_one_channel_correlates_with_itself_alone():
+    windows = split(data.synthetic(rows=300, channels=1), 48, 16).test
+    arrays = evaluate.evaluate(linear(channels=1), windows).arrays
+    assert arrays["correlation"].shape == arrays["correlation_true"].shape == (1, 1)
+    assert (arrays["correlation_errors"] == 0).all()
 
 
 def test_fewer_windows_than_samples_are_all_kept_once():

@@ -129,7 +129,7 @@ def in_ablation(name: str, run: RunConfig) -> bool:
 
 
 def test_an_unknown_part_is_refused_with_the_known_ones():
-    parts = "main, trials, ablation, versatility, lookback, sensitivity, patient, controls"
+    parts = "main, trials, ablation, versatility, lookback, sensitivity, patient, channels, controls"
     with pytest.raises(ValueError, match=f"part knows {parts}; got 'all'"):
         Profile("smoke").runs("main", "all")
 
@@ -440,3 +440,41 @@ def test_a_patient_student_learns_from_members_of_its_seed_or_of_the_teachers_th
 def test_a_profiles_epochs_of_its_plain_student_are_not_the_recipes():
     run = Profile("demo").patient_student("nyc_weather", 96, 2021)
     assert (run.epochs, run.settings["width"], run.lookback) == (20, 256, 336)
+
+
+# --- the multivariate pattern
+
+
+@every_profile
+def test_what_channels_are_taught_is_read_against_runs_of_the_main_table_and_differs_in_the_loss_alone(name):
+    profile = Profile(name)
+    table, variants = profile.table["channels"], runs_of(name, "channels")
+    places = len(table.get("datasets", profile.datasets)) * len(table["horizons"])
+    count = {variant: list(variants.values()).count(variant) for variant in dict.fromkeys(variants.values())}
+    assert set(count) == {*profiles.CHANNELS, "plain", "ridge", "teacher"}
+    assert count["ridge"] == places
+    for variant in {*profiles.CHANNELS, "plain"}:
+        alphas = table["alphas"] if variant.startswith("channels") else [None]
+        assert count[variant] == places * len(table["seeds"]) * len(alphas)
+    main = set(runs_of(name, "main"))
+    by_seed = {}
+    for run, variant in variants.items():
+        if variant in ("plain", "ridge", "teacher", "TimeDistill"):
+            assert run in main
+        by_seed.setdefault((run.dataset, run.horizon, run.seed), {})[variant] = run
+    for group in by_seed.values():
+        if "TimeDistill" in group:
+            full, more, strong, both, alone, _ = (group[name] for name in profiles.CHANNELS)
+            assert changed(full, more) == changed(strong, both) == {"terms"}
+            assert changed(full, strong) == {"alpha"}
+            assert set(more.terms) - set(full.terms) == set(both.terms) - set(strong.terms) == {"channel_forecast"}
+            assert changed(full, alone) <= {"terms", "alpha", "beta"}
+            assert set(alone.weights) == {"supervised", "channel_forecast"}
+            assert group["channels of the truth"].teacher is None
+            assert changed(alone, group["channels of the truth"]) == {"patterns", "teacher", "teacher_options"}
+
+
+def test_the_demos_reproduction_does_not_train_what_channels_are_taught():
+    profile = Profile("demo")
+    assert not [run for run in profile.anew() if "channel_forecast" in run.terms]
+    assert len(profile.table["channels"]["seeds"]) == len(Profile("laptop").table["channels"]["seeds"]) == 3

@@ -193,6 +193,17 @@ def test_arrays_that_are_well_formed_and_wrong_are_refused_in_one_sentence(name,
     assert not JARGON.search(str(caught.value))
 
 
+def test_rows_of_before_correlations_were_kept_are_whole_and_later_ones_are_checked(store):
+    later = {"correlation": np.eye(2), "correlation_true": np.eye(2), "correlation_errors": np.ones(3)}
+    assert set(later) == set(schema.LATER)
+    for arrays in (small.arrays(), small.arrays() | later):
+        store.write(small.row(ID), arrays)
+        assert set(store.arrays(ID)) == set(arrays)
+    for name, wrong in (("correlation", np.eye(3)), ("correlation_errors", np.ones(4))):
+        with pytest.raises(ValueError, match=f"{name} of shape .* beside the other arrays$"):
+            store.write(small.row(ID), small.arrays() | later | {name: wrong})
+
+
 @pytest.mark.parametrize("blob", [b"", b"no archive", packed({})[:-3], bomb()], ids=["empty", "text", "cut", "bomb"])
 def test_a_damaged_archive_is_refused_in_one_sentence(blob, store):
     forge.arrays(store.place / "runs" / f"{ID}.json", blob)

@@ -596,3 +596,47 @@ def test_two_processes_may_write_the_same_store(tmp_path):
     assert store.ids() == [f"{number:016x}" for number in range(20)]
     assert all(store.read(id) is not None for id in store.ids())
     assert len(files(store)) == 41  # and the schema
+
+
+# --- further arrays of an earlier row
+
+
+LATER = {"correlation": np.eye(2), "correlation_true": np.eye(2), "correlation_errors": np.zeros(1000)}
+
+
+def test_arrays_that_the_same_run_has_read_later_join_an_earlier_row(filled):
+    before, errors = filled.read(ID), ARRAYS["errors"]
+    filled.add_arrays(ID, {**ARRAYS, **LATER, "errors": errors * (1 + 1e-6), "step_mse": ARRAYS["step_mse"] + 1})
+    after = filled.read(ID)
+    differ = {name for name in before if before[name] != after[name]}
+    assert differ == {"arrays_sha256", "row_sha256"}
+    found = filled.arrays(ID)
+    assert set(found) == set(ARRAYS) | set(LATER)
+    assert all(np.array_equal(found[name], value) for name, value in ARRAYS.items())  # what was there stays
+
+
+def test_arrays_of_another_model_or_of_no_row_are_refused(filled):
+    before = filled.arrays(ID)
+    for errors in (ARRAYS["errors"] + 0.01, ARRAYS["errors"][:-1]):
+        with pytest.raises(ValueError, match=f"^the window errors of run {ID} differ from those of its row: "):
+            filled.add_arrays(ID, {**ARRAYS, **LATER, "errors": errors})
+    assert set(filled.arrays(ID)) == set(before)
+    with pytest.raises(ValueError, match=f"has no row {OTHER}$"):
+        filled.add_arrays(OTHER, {**ARRAYS, **LATER})
+
+
+def test_a_store_takes_rows_that_it_lacks_and_further_arrays_of_those_that_it_has(filled, tmp_path):
+    other, third = Store(tmp_path / "other"), "00000000000000ff"
+    other.write(ROW, ARRAYS | LATER)
+    other.write(small.row(OTHER), ARRAYS)
+    other.write(small.row(third), ARRAYS | LATER)
+    filled.write(small.row(third), ARRAYS | {"errors": ARRAYS["errors"] + 1})
+    there = filled.read(third)
+    assert filled.take(other) == [third]
+    assert filled.ids() == sorted([ID, OTHER, third])
+    assert filled.read(OTHER) == other.read(OTHER)
+    assert set(filled.arrays(ID)) == set(ARRAYS) | set(LATER)
+    assert filled.read(third) == there
+    rows = {id: filled.read(id) for id in filled.ids()}
+    assert filled.take(other) == [third]  # again: nothing is left to take
+    assert rows == {id: filled.read(id) for id in filled.ids()}

@@ -8,6 +8,7 @@
     lookback     teacher, plain and distilled student at several look-backs
     sensitivity  one distilled student with the weights, scales, temperature and downsampling of its loss varied
     patient      the student of a committee (`tdlib.patient`), and with pieces of its recipe removed
+    channels     a student that is also taught how channels move together (`tdlib.channels`), and its references
     controls     what a teacher is worth and what the MLP is for: teachers that see the future, widths, targets
 
 Which runs are "fair" is known once the trials are in a store: `Profile.fair` takes their rows.
@@ -23,13 +24,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from tdlib import models, patient, rivals, study
+from tdlib import channels, models, patient, rivals, study
 from tdlib.checks import one_of
 from tdlib.config import RunConfig
 from tdlib.distill import TERMS
 from tdlib.store import Store
 
-PARTS = ("main", "trials", "ablation", "versatility", "lookback", "sensitivity", "patient", "controls")
+PARTS = ("main", "trials", "ablation", "versatility", "lookback", "sensitivity", "patient", "channels", "controls")
 ABLATIONS = {  # the variant's name -> what it changes in the full method
     "full": {},
     "w/o scale": {"terms": [term for term in TERMS if not term.startswith("scale")]},
@@ -53,6 +54,15 @@ RIVALS = {  # other distillations: page 07 and `rivals` say what they stand for
     "mean of two teachers": {"weighting": "mean"},
     "adaptive teachers (LightTS)": {"weighting": "adaptive"},
     "truth patterns": {"patterns": "truth"},
+}
+
+CHANNELS = {  # the variant's name -> what it changes in the full method
+    "TimeDistill": {},
+    "TimeDistill + channels": {"terms": [*TERMS, *channels.TERMS]},
+    "TimeDistill, alpha 10": {"alpha": 10.0},  # correlations, at most 2 apart, may want more weight than alpha has
+    "TimeDistill + channels, alpha 10": {"alpha": 10.0, "terms": [*TERMS, *channels.TERMS]},
+    "channels alone": {"terms": ["supervised", *channels.TERMS], "beta": 0.0},
+    "channels of the truth": {"terms": ["supervised", *channels.TERMS], "patterns": "truth"},
 }
 
 
@@ -290,6 +300,23 @@ class Profile:
         seeds = self._of(member, dataset) if member in self.teachers else self.seeds(dataset)
         return {"seed": seeds[self.seeds(dataset).index(seed) % len(seeds)]}
 
+    def channels(self) -> dict[RunConfig, str]:
+        """The runs of page 15, each with the name of its variant: `CHANNELS`, teacher, plain student and ridge.
+
+        Variants without any other pattern are there once for each alpha of the profile.
+        """
+        table, variants = self.table["channels"], {}
+        for dataset, horizon in itertools.product(table.get("datasets", self.datasets), table["horizons"]):
+            variants[self.config(dataset, horizon, "ridge")] = "ridge"
+            for seed in table["seeds"]:
+                variants[self.config(dataset, horizon, "mlp", seed=seed)] = "plain"
+                for variant, changes in CHANNELS.items():
+                    alphas = [{}] if "TimeDistill" in variant else [{"alpha": alpha} for alpha in table["alphas"]]
+                    for alpha in alphas:
+                        run = self.student(dataset, horizon, table["teacher"], seed, **changes, **alpha)
+                        variants |= {run: variant} | {teacher: "teacher" for teacher in run.teacher_configs.values()}
+        return variants
+
     def controls(self) -> dict[str, list[tuple[str, RunConfig]]]:
         """By question of page 17, the runs that answer it, each with its name: `foresight`, `steps`, ...
 
@@ -360,6 +387,7 @@ class Profile:
             "lookback": self.lookback,
             "sensitivity": lambda: [run for entries in self.sensitivity().values() for run in entries],
             "patient": lambda: list(self.patient()),
+            "channels": lambda: list(self.channels()),
             "controls": lambda: [run for entries in self.controls().values() for _, run in entries],
         }
         for part in parts:

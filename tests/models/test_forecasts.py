@@ -114,5 +114,15 @@ def test_which_models_let_one_channel_see_another(name):
     changed[:, :, 2] = series(2, 48, 1, seed=2)[:, :, 0]
     difference = (model(x).prediction - model(changed).prediction).abs().amax((0, 1))
     assert difference[2] > 1e-3
-    alone = ("mlp", "residual_mlp", "dlinear", "nlinear", "rlinear", "fits", "patchtst", "timemixer", *models.names("baseline"))
+    alone = (
+        "mlp",
+        "residual_mlp",
+        "dlinear",
+        "nlinear",
+        "rlinear",
+        "fits",
+        "patchtst",
+        "timemixer",
+        *models.names("baseline"),
+    )
     assert (difference[:2] == 0).all() if name in alone else (difference[:2] > 1e-5).all()

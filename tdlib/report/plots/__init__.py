@@ -3,6 +3,7 @@
 from tdlib.report.plots import chance
 from tdlib.report.plots.errors import beside_seeds, curves, dumbbells, heat_map, intervals, points, radar, weight_grids
 from tdlib.report.plots.latency import bubbles
+from tdlib.report.plots.matrices import correlations
 from tdlib.report.plots.method import pipeline
 from tdlib.report.plots.own import bands, coverage
 from tdlib.report.plots.series import differences, forecasts, periods, scales, spectrograms, training
@@ -16,6 +17,7 @@ __all__ = [
     "bubbles",
     "chance",
     "colours",
+    "correlations",
     "coverage",
     "curves",
     "differences",
