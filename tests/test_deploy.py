@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small import settings
+from small import TRAINED, settings
 from test_cli import refused
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -93,7 +93,7 @@ def test_what_is_more_or_less_than_two_products_is_not_fused(name, given, words)
         deploy.fuse(model)
 
 
-@pytest.mark.parametrize("name", [name for name in models.names() if name not in NOT_IN_ONNX])
+@pytest.mark.parametrize("name", [name for name in TRAINED if name not in NOT_IN_ONNX])
 @torch.no_grad()
 def test_the_file_forecasts_in_own_units_what_the_model_does(name, tmp_path):
     torch.manual_seed(0)

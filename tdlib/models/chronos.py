@@ -10,6 +10,7 @@ Shapes: N contexts, L look-back, H horizon.
 import functools
 import hashlib
 import json
+import os
 import re
 import warnings
 from pathlib import Path
@@ -26,7 +27,7 @@ FILES = ("config.json", "*.safetensors")  # of a model's folder
 
 
 def _named(source: str) -> bool:
-    return Path(source).is_dir() or bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", source))
+    return os.path.isdir(source) or bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", source))
 
 
 class Chronos(Foundation):
@@ -41,7 +42,7 @@ class Chronos(Foundation):
     @staticmethod
     def content(source: str) -> dict:
         """The checksum of a folder: with other weights in it a run is another one."""
-        return {"weights": _checksum(Path(source))} if Path(source).is_dir() else {}
+        return {"weights": _checksum(Path(source))} if os.path.isdir(source) else {}
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class Chronos(Foundation):
     ):
         super().__init__(horizon)
         require_extra("chronos", *PACKAGES)
-        self.folder = Path(source) if Path(source).is_dir() else _download(source)
+        self.folder = Path(source) if os.path.isdir(source) else _download(source)
         about = _config(self.folder)
         require("chronos_config" in about, f"chronos: {source} holds no Chronos model")
         bolt = about.get("chronos_pipeline_class") in ("ChronosBoltPipeline", "Chronos2Pipeline")
@@ -109,7 +110,6 @@ def _digest(files: tuple[tuple[Path, int], ...]) -> str:
 def _pipeline(folder: Path, device: str):  # -> chronos.BaseChronosPipeline
     from chronos import BaseChronosPipeline
 
-    with torch.random.fork_rng(devices=[]):  # weights may be drawn before they are read
-        pipeline = BaseChronosPipeline.from_pretrained(folder, dtype="float32")
+    pipeline = BaseChronosPipeline.from_pretrained(folder, dtype="float32")
     pipeline.inner_model.to(device).eval()
     return pipeline

@@ -27,6 +27,8 @@ from tdlib.files import remove_unfinished, write_atomically
 from tdlib.models.layers import Forecast
 from tdlib.windows import Splits
 
+BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)  # what reading a damaged .npz raises
+
 
 class Pretrained(nn.Module):
     """A model of `forecast`, a function from contexts [N, L] to forecasts [N, H], both float32 tensors.
@@ -80,7 +82,9 @@ class Pretrained(nn.Module):
         return torch.stack([self.kept[key] for key in keys])
 
     def _compute(self, contexts: Tensor, windows: Tensor, of: str) -> Tensor:
-        found, wanted = self.forecast(contexts), [len(contexts), self.feature_width]
+        with torch.random.fork_rng(devices=[]):  # whoever trains beside it draws the same, kept forecasts or not
+            found = self.forecast(contexts)
+        wanted = [len(contexts), self.feature_width]
         got = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
         require(got == wanted, f"{self.title} must forecast {wanted} for {of} window {windows[0]}, got {got}")
         broken = windows[~found.isfinite().all(1)]
@@ -121,10 +125,7 @@ class Kept:
         self.folder, self._rows = folder, {}
         remove_unfinished(folder)
         for path in sorted(folder.glob("*.npz")):
-            with (
-                contextlib.suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
-                np.load(path) as file,
-            ):
+            with contextlib.suppress(*BROKEN), np.load(io.BytesIO(path.read_bytes())) as file:
                 keys, forecasts = file["keys"], file["forecasts"]
                 if forecasts.shape == (len(keys), horizon):
                     self._rows.update(zip(map(bytes, keys), torch.from_numpy(forecasts), strict=True))
