@@ -169,7 +169,7 @@ def command(*parts: str) -> str:
 
 READ = {"06_ablation": ["ablation"], "07_versatility": ["versatility"], "08_lookback": ["lookback"]}
 READ |= {"09_sensitivity": ["sensitivity"], "10_efficiency": ["main", "versatility"], "00b_claims": []}
-READ |= {"12_beyond": ["patient"]}
+READ |= {"12_beyond": ["patient"], "16_foundation": ["foundation"]}
 LIVE = ("01_from_scratch", "13_your_data")  # read no rows
 
 
@@ -194,6 +194,7 @@ REFUSED = [
     ("plain", "03_multi_scale", THREE),
     ("plain", "10_efficiency", "no run with system 'MLP' (there is: MLP from iTransformer, iTransformer, "),
     ("plain", "14_evidence", "no seed of both MLP from iTransformer and MLP"),
+    ("plain", "16_foundation", "no run with name 'Ridge'"),
     ("distilled", "00b_claims", "no pair of runs that a claim compares"),
     ("distilled", "04_spectrum", "no run with teacher 'itransformer'"),
     ("distilled", "06_ablation", "no run of the full method"),
@@ -204,6 +205,7 @@ DRAWN = [
     ("teacher", "05_main_table"),
     ("teacher", "07_versatility"),
     ("teacher", "14_evidence"),
+    ("teacher", "16_foundation"),
     ("plain", "00b_claims"),
     ("plain", "05_main_table"),
     ("plain", "06_ablation"),
@@ -211,6 +213,7 @@ DRAWN = [
     ("plain", "09_sensitivity"),
     ("distilled", "07_versatility"),
     ("distilled", "08_lookback"),
+    ("distilled", "16_foundation"),
 ]
 
 

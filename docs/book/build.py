@@ -53,6 +53,7 @@ NEEDS = {  # what to have read before a page; all others need the method, page 0
     "09_sensitivity": "`01_from_scratch`, `06_ablation`",
     "12_beyond": "`05_main_table`, `07_versatility`",
     "14_evidence": "`05_main_table`, `09_sensitivity`",
+    "16_foundation": "`07_versatility`, `12_beyond`",
 }
 
 
