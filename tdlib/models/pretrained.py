@@ -33,8 +33,14 @@ BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)  # what r
 class Pretrained(nn.Module):
     """A model of `forecast`, a function from contexts [N, L] to forecasts [N, H], both float32 tensors.
 
-    `title` is what messages call it. With `folder` its forecasts are kept there, for this function alone: one that
-    forecasts otherwise needs another folder.
+    With `folder` its forecasts are kept there, for this function alone: one that forecasts otherwise needs another
+    folder. So it teaches:
+
+        teacher = Pretrained(forecast, horizon=H, folder="pieces")
+        teacher.solve(splits)
+        store_outputs(teacher, splits.train, Path("outputs"))
+        objective = Distillation(StoredTeacher(Path("outputs")), H, student.feature_width, alpha=2.0, beta=0.0)
+        fit(student, objective, splits, ...)
     """
 
     title = "the teacher"
@@ -87,7 +93,7 @@ class Pretrained(nn.Module):
         wanted = [len(contexts), self.feature_width]
         got = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
         require(got == wanted, f"{self.title} must forecast {wanted} for {of} window {windows[0]}, got {got}")
-        broken = windows[~found.isfinite().all(1)]
+        broken = windows[~found.isfinite().all(1).cpu()]
         if len(broken):
             raise ValueError(f"{self.title}'s forecast for {of} window {broken[0]} is not finite")
         return found.float()
