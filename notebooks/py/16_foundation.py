@@ -201,14 +201,15 @@ assert error(student) < error(teacher)
 # ## Exercises
 # ### Exercise 1 (code): how far apart are the two?
 # From the three errors of the first look compute the mean squared distance between Fracast's forecasts and ridge's,
-# and print it beside their errors. Hint: write out $(\frac{a+b}{2} - y)^2$.
+# and show it beside their errors. Hint: write out $(\frac{a+b}{2} - y)^2$.
 
 # %% tags=["hide-cell"]
-for name, line in by_name.iterrows():
-    one, other = line.drop("their mean")
-    distance = 4 * ((one + other) / 2 - line["their mean"])
-    print(f"{name}: squared distance {distance:.3f}, beside errors of {one:.3f} and {other:.3f}")
+apart = by_name.reset_index().rename_axis(columns=None)
+apart["mean of the errors"] = by_name.drop(columns="their mean", errors="ignore").mean(axis=1).to_numpy()
+if len(apart):
+    apart["squared distance"] = 4 * (apart["mean of the errors"] - apart["their mean"])
 print("The mean errs by the mean of the errors less a quarter of the distance: far apart and equally good is best.")
+tables.save(apart, "16_apart", f"{results}/tables")
 
 # %% [markdown]
 # ### Exercise 2 (thought): is a student of a contaminated teacher contaminated?
