@@ -92,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--all", action="store_true", help="train every row, also those that a profile reads elsewhere")
     sub = command("runs", _runs, "train what a profile lacks")
     profile_options(sub)
-    sub.add_argument("--part", action="append", choices=profiles.PARTS, help="only this part; may be repeated")
+    sub.add_argument(
+        "--part", action="append", choices=(*profiles.PARTS, *profiles.APART), help="only this part; may be repeated"
+    )
     sub.add_argument("--dataset", action="append", help="only this data set; may be repeated")
     sub.add_argument("--horizon", action="append", type=int, help="only this horizon; may be repeated")
     sub.add_argument("--executor", default="process", help="process (default), dask:ADDRESS or slurm")

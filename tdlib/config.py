@@ -238,6 +238,7 @@ class RunConfig:
             kept["floor"] = losses.FLOOR  # rows of before 2026-11-25, whose period loss lacked it, are other runs
         usual = models.settings(self.model)
         kept["settings"] = {name: value for name, value in self.settings.items() if value != usual[name]}
+        kept["settings"] |= models.content(self.model, self.settings)
         if self.teacher:
             whole = [(config.model, config._identity()) for config in self.teacher_configs.values()]
             options = [(name, {field: teacher.get(field) for field in _TEACHER_FIELDS}) for name, teacher in whole]

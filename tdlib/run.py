@@ -24,6 +24,7 @@ from tdlib.compute import Compute
 from tdlib.config import PATIENCE, SMOOTH, RunConfig
 from tdlib.distill import Distillation
 from tdlib.evaluate import evaluate
+from tdlib.models.pretrained import Foundation
 from tdlib.schema import agree, check_fit
 from tdlib.store import Store
 from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher, outputs_size, store_outputs
@@ -54,7 +55,7 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
     splits = split(series, config.lookback, config.horizon, compute.place)
     with _ALONE, compute.limit_threads(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = build(config, len(series.channels)).to(compute.place)
+        model = build(config, len(series.channels), store).to(compute.place)
         objective = _objective(config, model, splits, store, compute).to(compute.place)
         started = time.perf_counter()
         if models.closed_form(config.model):
@@ -70,6 +71,7 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
         model.cpu()
     store.write_weights(config.id, model.state_dict(), describe(config, series, splits))
     shutil.rmtree(store.outputs(config.id), ignore_errors=True)  # they belonged to earlier weights
+    pretrained = isinstance(model, Foundation)
     row = {
         "id": config.id,
         "config": config.to_dict(),
@@ -81,9 +83,9 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
             "test_period_kl": result.period_kl,
         },
         "epochs": history,
-        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "parameters": model.size if pretrained else sum(weight.numel() for weight in model.parameters()),
         "seconds": round(seconds, 1),
-        "provenance": provenance() | compute.describe(),
+        "provenance": provenance() | compute.describe() | ({"weights": model.fingerprint} if pretrained else {}),
     } | several
     store.write(row, result.arrays)
 
@@ -102,10 +104,13 @@ def _solve(model: nn.Module, splits: Splits) -> list[dict[str, float]]:
     return [{"epoch": 1, "supervised": train, **kept, "val_mse": val}]
 
 
-def build(config: RunConfig, channels: int) -> nn.Module:
-    """The model of a run, untrained."""
+def build(config: RunConfig, channels: int, store: Store | None = None) -> nn.Module:
+    """The model of a run, untrained; a foundation model keeps its forecasts in the `store`."""
     shape = {"lookback": config.lookback, "horizon": config.horizon, "channels": channels}
-    return models.build(config.model, **shape, **config.settings)
+    model = models.build(config.model, **shape, **config.settings)
+    if store is not None and isinstance(model, Foundation):
+        model.keep(store.forecasts)
+    return model
 
 
 def _objective(config: RunConfig, model: nn.Module, splits: Splits, store: Store, compute: Compute) -> Objective:
@@ -197,7 +202,7 @@ def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:
         except Exception:  # what a config that no run can have meets depends on the model
             raise ValueError("no model can be built from their config") from None
         check_fit(tensors, outline)
-        model = build(config, channels)
+        model = build(config, channels, store)
         model.load_state_dict(tensors)
         return model.eval(), about
     return None

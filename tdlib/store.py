@@ -4,6 +4,7 @@
     PLACE/runs/ID.npz      error of every test window, a few whole forecasts, period distributions
     PLACE/schema           the schema number of all rows here
     PLACE/cache/ID.safetensors, PLACE/cache/ID/    weights and a teacher's outputs; git ignores them
+    PLACE/cache/forecasts/  what foundation models have forecast, in pieces (`models.pretrained`)
 
 A file is written under a temporary name and then renamed. A row carries the checksum of itself and
 of its arrays: a damaged row is named and counts as missing. Several processes may share a store; its
@@ -173,6 +174,11 @@ class Store:
     def outputs(self, id: str) -> Path:
         """The folder of a teacher's stored outputs."""
         return self._path("cache", id)
+
+    @property
+    def forecasts(self) -> Path:
+        """The folder of what foundation models have forecast."""
+        return self.place / "cache" / "forecasts"
 
     def lock(self, id: str) -> FileLock:
         """Held by the one process that makes a teacher's weights and outputs; the kernel frees it if that dies."""

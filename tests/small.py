@@ -1,27 +1,78 @@
 """Sizes for speed: every model of the registry small enough for a test, and rows that no run wrote."""
 
+import functools
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 from tdlib import data, models
+from tdlib.checks import require_extra
 from tdlib.config import RunConfig
+from tdlib.models.chronos import PACKAGES
 from tdlib.run import train_run
 from tdlib.store import Store
 
 COMMON = {"width": 16, "hidden": 16, "heads": 2}  # where a model has the setting
 OWN = {"moderntcn": {"dim": 4, "large_kernel": 9}, "fedformer": {"modes": 4}, "timesnet": {"periods": 2, "kernels": 2}}
 
+FOUNDATION = {"fracast": ("fracast",), "chronos": PACKAGES}  # models without weights of their own -> their packages
+TRAINED = [name for name in models.names() if name not in FOUNDATION]
+
+
+def needs(name: str) -> None:
+    """Skip a test of a foundation model whose package is not installed."""
+    try:
+        require_extra(name, *FOUNDATION.get(name, ()))
+    except ValueError as missing:
+        pytest.skip(str(missing))
+
 
 def settings(name: str) -> dict:
     """Settings of the model `name` that make it small; they suit look-backs from 16 steps on."""
-    return {key: value for key, value in COMMON.items() if key in models.settings(name)} | OWN.get(name, {})
+    needs(name)
+    given = {key: value for key, value in COMMON.items() if key in models.settings(name)} | OWN.get(name, {})
+    return given | ({"source": str(chronos_folder("bolt"))} if name == "chronos" else {})
+
+
+@functools.cache
+def chronos_folder(kind: str, context: int = 1024) -> Path:
+    """A folder with a tiny model of random weights, made by Chronos' own classes: of `kind` "bolt" or "2"."""
+    from chronos import ChronosBoltPipeline
+    from chronos.chronos2 import Chronos2Model
+    from chronos.chronos2.config import Chronos2CoreConfig
+    from chronos.chronos_bolt import ChronosBoltModelForForecasting
+    from transformers import T5Config
+
+    size = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    about = {
+        "context_length": context,
+        "input_patch_size": 8,
+        "input_patch_stride": 8,
+        "quantiles": [n / 10 for n in range(1, 10)],
+    }
+    about |= {"use_reg_token": True}
+    torch.manual_seed(0)
+    if kind == "bolt":
+        config = T5Config(**size, num_decoder_layers=1, decoder_start_token_id=0, pad_token_id=0)
+        config.chronos_config = about | {"prediction_length": 16}
+        config.chronos_pipeline_class = ChronosBoltPipeline.__name__
+        model = ChronosBoltModelForForecasting(config)
+    else:
+        config = Chronos2CoreConfig(**size, reg_token_id=1)
+        config.chronos_config = about | {"output_patch_size": 8, "max_output_patches": 8}
+        config.chronos_pipeline_class = "Chronos2Pipeline"
+        model = Chronos2Model(config)
+    folder = Path(tempfile.mkdtemp(prefix="chronos"))
+    model.save_pretrained(folder)
+    return folder
 
 
 def build(name: str, lookback: int = 48, horizon: int = 16, channels: int = 3, **given) -> torch.nn.Module:
-    """A small model, the same weights at every call; `given` changes its settings."""
+    """A small model, the same weights at every call; `given` changes its settings. It `needs` its package."""
     torch.manual_seed(0)
     return models.build(name, lookback=lookback, horizon=horizon, channels=channels, **(settings(name) | given))
 

@@ -14,7 +14,7 @@ from tdlib.train import Supervised, fit, train_epoch
 from tdlib.windows import split
 
 SHAPE = {"lookback": 48, "horizon": 16, "channels": 3}
-ON_META = [name for name in models.names() if name != "timesnet"]  # it picks periods by their values
+ON_META = [name for name in small.TRAINED if name != "timesnet"]  # it picks periods by their values
 MIXED = Compute(device="cpu", precision="bfloat16")
 
 

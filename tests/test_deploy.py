@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small import settings
+from small import TRAINED, settings
 from test_cli import refused
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tdlib import __main__ as cli
 from tdlib import data, models, study
 from tdlib.deploy import onnx as deploy
+from tdlib.models.pretrained import Pretrained
 from tdlib.run import train_run
 from tdlib.store import Store
 from tdlib.train import Supervised, fit, window_errors
@@ -93,7 +94,7 @@ def test_what_is_more_or_less_than_two_products_is_not_fused(name, given, words)
         deploy.fuse(model)
 
 
-@pytest.mark.parametrize("name", [name for name in models.names() if name not in NOT_IN_ONNX])
+@pytest.mark.parametrize("name", [name for name in TRAINED if name not in NOT_IN_ONNX])
 @torch.no_grad()
 def test_the_file_forecasts_in_own_units_what_the_model_does(name, tmp_path):
     torch.manual_seed(0)
@@ -120,6 +121,14 @@ def test_a_model_that_onnx_cannot_hold_is_refused_by_name(name, tmp_path, capfd)
         deploy.to_onnx(model, description(name, 48, 16, 3), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
+
+
+def test_what_another_package_forecasts_is_refused(tmp_path):
+    teacher = Pretrained(lambda contexts: contexts[:, -16:], horizon=16)
+    words = "^fracast cannot be exported: its own package runs it, but a student of it can$"
+    with pytest.raises(ValueError, match=words):
+        deploy.to_onnx(teacher, description("fracast", 48, 16, 3), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_fails_its_check_is_not_written(tmp_path, monkeypatch):

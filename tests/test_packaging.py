@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = ("papermill", "jupytext", "nbformat", "ipykernel", "IPython", "seaborn", "matplotlib", "tabulate")
-EXTRAS += ("onnx", "onnxruntime", "onnxscript", "distributed", "submitit", "beartype")
+EXTRAS += ("onnx", "onnxruntime", "onnxscript", "distributed", "submitit", "beartype", "fracast", "chronos")
 
 REFUSE = f"""
 import sys
@@ -91,7 +91,7 @@ def test_the_pins_hold_every_package_that_the_two_commands_and_the_tests_need():
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     pins = {line.partition("==")[0].lower() for line in lines}
     extras = PROJECT["optional-dependencies"]
-    others = ("book", "dask", "files", "sktime", "slurm")  # have a lock of their own, or are for some users
+    others = ("book", "dask", "slurm", "chronos", "files", "fracast", "sktime")  # have a lock, or are for some users
     wanted = [PROJECT["dependencies"], *(found for extra, found in extras.items() if extra not in others)]
     assert set().union(*map(names, wanted)) <= pins
 

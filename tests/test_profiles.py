@@ -129,7 +129,7 @@ def in_ablation(name: str, run: RunConfig) -> bool:
 
 
 def test_an_unknown_part_is_refused_with_the_known_ones():
-    parts = "main, trials, ablation, versatility, lookback, sensitivity, patient, channels, controls"
+    parts = "main, trials, ablation, versatility, lookback, sensitivity, patient, channels, controls, foundation"
     with pytest.raises(ValueError, match=f"part knows {parts}; got 'all'"):
         Profile("smoke").runs("main", "all")
 
@@ -478,3 +478,35 @@ def test_the_demos_reproduction_does_not_train_what_channels_are_taught():
     profile = Profile("demo")
     assert not [run for run in profile.anew() if "channel_forecast" in run.terms]
     assert len(profile.table["channels"]["seeds"]) == len(Profile("laptop").table["channels"]["seeds"]) == 3
+
+
+# --- the foundation model
+
+
+@every_profile
+def test_a_foundation_model_its_students_and_their_opponents_are_there_with_every_seed(name):
+    profile = Profile(name)
+    runs = profile.foundation()
+    for dataset in {run.dataset for run in runs}:
+        here = {run: system for run, system in runs.items() if run.dataset == dataset}
+        systems = list(here.values())
+        seeds = len(profile.seeds(dataset))
+        assert {system: systems.count(system) for system in systems} == {
+            "Fracast": 1,
+            "Ridge": 1,
+            **dict.fromkeys(["MLP", "MLP from Fracast", "patient MLP of committee"], seeds),
+            **dict.fromkeys(["patient MLP of committee with Fracast", "patient MLP of Fracast and Ridge"], seeds),
+        }
+        by_name = {system: run for run, system in here.items()}
+        with_it, alone = (by_name[f"patient MLP of committee{more}"] for more in (" with Fracast", ""))
+        assert set(with_it.teacher_configs) - set(alone.teacher_configs) == {"fracast"}
+        assert list(by_name["patient MLP of Fracast and Ridge"].teacher_configs) == ["ridge", "fracast"]
+        assert by_name["MLP from Fracast"].beta == 0.0
+        assert by_name["MLP from Fracast"].teacher_config == by_name["Fracast"]
+        assert changed(by_name["MLP"], by_name["MLP from Fracast"]) == {"teacher", "teacher_options", "alpha"}
+    assert set(runs) == set(profile.runs("foundation"))
+
+
+@every_profile
+def test_what_the_foundation_part_has_of_its_own_is_trained_only_where_it_is_asked_for(name):
+    assert not any("fracast" in (run.model, *run.teacher_configs) for run in runs_of(name, "runs"))

@@ -169,7 +169,8 @@ def command(*parts: str) -> str:
 
 READ = {"06_ablation": ["ablation"], "07_versatility": ["versatility"], "08_lookback": ["lookback"]}
 READ |= {"09_sensitivity": ["sensitivity"], "10_efficiency": ["main", "versatility"], "00b_claims": []}
-READ |= {"12_beyond": ["patient"], "15_channels": ["channels"], "17_controls": ["controls"]}
+READ |= {"12_beyond": ["patient"], "15_channels": ["channels"], "16_foundation": ["foundation"]}
+READ |= {"17_controls": ["controls"]}
 LIVE = ("01_from_scratch", "13_your_data")  # read no rows
 
 
@@ -195,6 +196,7 @@ REFUSED = [
     ("plain", "10_efficiency", "no run with system 'MLP' (there is: MLP from iTransformer, iTransformer, "),
     ("plain", "14_evidence", "no seed of both MLP from iTransformer and MLP"),
     ("plain", "15_channels", "no run with variant 'plain' (there is: teacher, TimeDistill, "),
+    ("plain", "16_foundation", "no run with name 'Ridge'"),
     ("distilled", "00b_claims", "no pair of runs that a claim compares"),
     ("distilled", "04_spectrum", "no run with teacher 'itransformer'"),
     ("distilled", "06_ablation", "no run of the full method"),
@@ -206,6 +208,7 @@ DRAWN = [
     ("teacher", "07_versatility"),
     ("teacher", "14_evidence"),
     ("teacher", "15_channels"),
+    ("teacher", "16_foundation"),
     ("plain", "00b_claims"),
     ("plain", "05_main_table"),
     ("plain", "06_ablation"),
@@ -214,6 +217,7 @@ DRAWN = [
     ("distilled", "07_versatility"),
     ("distilled", "08_lookback"),
     ("distilled", "15_channels"),
+    ("distilled", "16_foundation"),
 ]
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import outside
 import pytest
+import small
 import torch
 
 from tdlib import data, models, study
@@ -13,7 +14,7 @@ from tdlib.teachers import StoredTeacher
 from tdlib.train import window_errors
 from tdlib.windows import split
 
-CLOSED = [name for name in models.names() if models.closed_form(name)]
+CLOSED = [name for name in small.TRAINED if models.closed_form(name)]
 SHAPE = {"dataset": "synthetic", "lookback": 50, "horizon": 16}
 
 

@@ -24,6 +24,7 @@ from tdlib import data
 from tdlib.checks import require, require_extra
 from tdlib.deploy.fused import fuse, smallest
 from tdlib.files import check_place, write_atomically
+from tdlib.models.pretrained import Pretrained
 from tdlib.run import trained
 from tdlib.store import Store
 from tdlib.train import window_errors
@@ -89,6 +90,8 @@ def to_onnx(
     written, or where the packages of the extra `onnx` are not installed.
     """
     require_onnx()
+    alone = not isinstance(model, Pretrained)
+    require(alone, f"{about['config']['model']} cannot be exported: its own package runs it, but a student of it can")
     check_place(Path(path))
     scaling = about["mean"], about["deviation"], about.get("constant")
     blob = _export(InOwnUnits(smallest(model), *scaling).eval(), about, {"run": run} | (metadata or {}))

@@ -10,6 +10,10 @@ A new model is one file, `tdlib/models/NAME.py`, and one line in `_CLASSES`. Its
     limits                optional: the largest value of settings that depend on the window's shape, and why
     solve                 optional: `Splits` -> what the training log keeps; fits the model in closed form, and no
                           optimiser ever does. Of a setting `period` a run takes its data set's (`data.period`)
+    content               optional: settings -> what they name beside themselves, such as a folder's checksum: a part
+                          of a run's identity
+
+A foundation model (`fracast`, `chronos`) is a `pretrained.Foundation`; the package that runs it is an extra.
 """
 
 import inspect
@@ -21,7 +25,7 @@ from torch import nn
 from tdlib.checks import require
 from tdlib.models.layers import Forecast
 
-__all__ = ["Forecast", "build", "closed_form", "names", "paper", "role", "settings", "title"]
+__all__ = ["Forecast", "build", "closed_form", "content", "names", "paper", "role", "settings", "title"]
 
 _CLASSES = {  # file and name: class
     "mlp": "MLP",
@@ -46,6 +50,8 @@ _CLASSES = {  # file and name: class
     "phase_ridge": "PhaseRidge",
     "sparsetsf": "SparseTSF",
     "cyclenet": "CycleNet",
+    "fracast": "Fracast",
+    "chronos": "Chronos",
 }
 _MODELS: dict[str, type[nn.Module]] = {
     name: getattr(import_module(f"tdlib.models.{name}"), model) for name, model in _CLASSES.items()
@@ -92,6 +98,11 @@ def settings(name: str, given: dict | None = None) -> dict:
         require(fits, f"{name}: {key} must be {kind.__name__}, got {value!r}")
         values[key] = kind(value)
     return values
+
+
+def content(name: str, given: dict) -> dict:
+    """What settings name beside themselves, of the models that have such: see above."""
+    return _known(name).content(**given) if hasattr(_known(name), "content") else {}
 
 
 def build(name: str, *, lookback: int, horizon: int, channels: int, **given) -> nn.Module:

@@ -10,6 +10,8 @@
     patient      the student of a committee (`tdlib.patient`), and with pieces of its recipe removed
     channels     a student that is also taught how channels move together (`tdlib.channels`), and its references
     controls     what a teacher is worth and what the MLP is for: teachers that see the future, widths, targets
+    foundation   a foundation model, and students that learn from it: only where it is named, since it takes hours and
+                 a package of its own
 
 Which runs are "fair" is known once the trials are in a store: `Profile.fair` takes their rows.
 `smoke` is for tests, `demo` for a laptop in minutes, `laptop` for hours, `paper` for a GPU or a cluster.
@@ -31,6 +33,7 @@ from tdlib.distill import TERMS
 from tdlib.store import Store
 
 PARTS = ("main", "trials", "ablation", "versatility", "lookback", "sensitivity", "patient", "channels", "controls")
+APART = ("foundation",)  # parts that nobody gets unasked
 ABLATIONS = {  # the variant's name -> what it changes in the full method
     "full": {},
     "w/o scale": {"terms": [term for term in TERMS if not term.startswith("scale")]},
@@ -283,9 +286,18 @@ class Profile:
             for variant, changes in patient.PIECES.items()
         }
 
-    def patient_student(self, dataset: str, horizon: int, seed: int, **changes) -> RunConfig:
-        """The patient student of a seed: trained members have it too, teachers the one that belongs to it."""
-        names = self.table["datasets"][dataset].get("committee", self.table["patient"]["members"])
+    def members(self, dataset: str) -> list[str]:
+        """The models of the committee on a data set."""
+        return self.table["datasets"][dataset].get("committee", self.table["patient"]["members"])
+
+    def patient_student(
+        self, dataset: str, horizon: int, seed: int, names: list[str] | None = None, **changes
+    ) -> RunConfig:
+        """The patient student of a seed: trained members have it too, teachers the one that belongs to it.
+
+        `names` are the models of another committee than the data set's.
+        """
+        names = self.members(dataset) if names is None else names
         members = {name: self._fields(dataset, name) | self._seed(dataset, name, seed) for name in names}
         fields = {"lookback": self.table["lookback"], "horizon": horizon, "seed": seed}
         own = self._fields(dataset, "mlp")  # of which the recipe has its own rate and epochs
@@ -364,6 +376,27 @@ class Profile:
             (models.title(first), self.student(dataset, horizon, first, seed, **weights)),
         ]
 
+    def foundation(self) -> dict[RunConfig, str]:
+        """The runs of page 16, each with the name of its system: a foundation model, whom it teaches, and opponents."""
+        table = self.table["foundation"]
+        model, runs = table["model"], {}
+        title = models.title(model)
+        for dataset, horizon in itertools.product(table.get("datasets", self.datasets), table["horizons"]):
+            build = functools.partial(self.config, dataset, horizon)
+            alpha = build("mlp", self.teachers[0]).alpha  # the weight of a teacher that was trained
+            runs |= {build(model): title, build("ridge"): "Ridge"}
+            committees = {
+                "committee": self.members(dataset),
+                f"committee with {title}": [*self.members(dataset), model],
+                f"{title} and Ridge": ["ridge", model],
+            }
+            for seed in self.seeds(dataset):
+                runs[build("mlp", seed=seed)] = "MLP"
+                runs[build("mlp", model, seed=seed, alpha=alpha, beta=0.0)] = f"MLP from {title}"
+                for name, members in committees.items():
+                    runs[self.patient_student(dataset, horizon, seed, members)] = f"patient MLP of {name}"
+        return runs
+
     def efficiency(self) -> list[RunConfig]:
         """The runs of page 10, all part of other pages: plain and distilled student, linear layers, every teacher."""
         table = self.table["versatility"]
@@ -378,7 +411,7 @@ class Profile:
         return [build(self.table["sensitivity"]["teacher"], seed=seed) for seed in self.table["seeds"]]
 
     def runs(self, *parts: str) -> list[RunConfig]:
-        """All runs of the profile, each once; only those of some `PARTS` where any are named."""
+        """All runs of `PARTS`, each once; only those of some parts where any are named, which may be `APART`."""
         found = {
             "main": self.main,
             "trials": self.trials,
@@ -389,9 +422,10 @@ class Profile:
             "patient": lambda: list(self.patient()),
             "channels": lambda: list(self.channels()),
             "controls": lambda: [run for entries in self.controls().values() for _, run in entries],
+            "foundation": lambda: list(self.foundation()),
         }
         for part in parts:
-            one_of("part", part, PARTS)
+            one_of("part", part, (*PARTS, *APART))
         return list(dict.fromkeys(run for part in parts or PARTS for run in found[part]()))
 
     def anew(self) -> list[RunConfig]:

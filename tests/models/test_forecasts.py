@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from small import build, series, worn
+from small import FOUNDATION, TRAINED, build, series, worn
 
 from tdlib import models
 
@@ -38,7 +38,7 @@ def test_in_evaluation_mode_the_same_window_gives_the_same_bits_and_leaves_the_m
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
-@ALL
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_constant_window_has_a_finite_forecast_and_finite_gradients(name):
     model, x = build(name), torch.full((3, 48, 3), 7.0, requires_grad=True)
     forecast = model(x)
@@ -49,7 +49,7 @@ def test_a_constant_window_has_a_finite_forecast_and_finite_gradients(name):
     assert all(gradient.isfinite().all() for gradient in gradients)
 
 
-@ALL
+@pytest.mark.parametrize("name", TRAINED)
 def test_every_weight_has_a_part_in_the_forecast(name):
     """A random sum of the forecast's values changes with every weight, by more than rounding, but for those named."""
     model = worn(name)
@@ -114,15 +114,6 @@ def test_which_models_let_one_channel_see_another(name):
     changed[:, :, 2] = series(2, 48, 1, seed=2)[:, :, 0]
     difference = (model(x).prediction - model(changed).prediction).abs().amax((0, 1))
     assert difference[2] > 1e-3
-    alone = (
-        "mlp",
-        "residual_mlp",
-        "dlinear",
-        "nlinear",
-        "rlinear",
-        "fits",
-        "patchtst",
-        "timemixer",
-        *models.names("baseline"),
-    )
+    alone = ("mlp", "residual_mlp", "dlinear", "nlinear", "rlinear", "fits", "patchtst", "timemixer", *FOUNDATION)
+    alone += tuple(models.names("baseline"))
     assert (difference[:2] == 0).all() if name in alone else (difference[:2] > 1e-5).all()

@@ -34,7 +34,7 @@ def fresh(name: str) -> tuple:
     return config, models.build(name, lookback=LOOKBACK, horizon=HORIZON, channels=4, **config.settings)
 
 
-@pytest.mark.parametrize("name", [name for name in models.names() if "naive" not in name])
+@pytest.mark.parametrize("name", [name for name in small.TRAINED if "naive" not in name])
 def test_it_beats_the_forecast_that_repeats_the_last_period(name):
     config, model = fresh(name)
     budget = {key: getattr(config, key) for key in ("learning_rate", "batch_size", "epochs", "patience")}
