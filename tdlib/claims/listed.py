@@ -212,7 +212,7 @@ CLAIMS = [
         source="Figure 7",
         over="look-backs",
     ),
-    _target("ridge", "ridge regression"),
+    _target("Ridge", "ridge regression"),
     _target("mean of plain MLPs", "the mean of the plain MLP's own seeds"),
     _target("truth, smooth", "the truth's moving average"),
     Claim(

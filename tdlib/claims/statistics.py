@@ -15,12 +15,13 @@ def variant(evidence: Evidence, name: str) -> pd.DataFrame:
     return rows.select(evidence.ablation, variant=name)
 
 
-def target(name: str) -> Callable[[Evidence], Estimate]:
-    """The student with `name` as a target beside the truth, against the one that has the truth alone."""
+def target(name: str) -> Callable[[Evidence], Estimate | None]:
+    """The student with `name` as a target beside the truth, against the one with the truth alone; from two runs on."""
 
-    def test(evidence: Evidence) -> Estimate:
+    def test(evidence: Evidence) -> Estimate | None:
         found = evidence.controls("targets")
-        return evidence.difference(rows.select(found, name=name), rows.select(found, name="nothing"))
+        tested = evidence.difference(rows.select(found, name=name), rows.select(found, name="nothing"))
+        return tested if tested.runs > 1 else None
 
     return test
 

@@ -371,7 +371,7 @@ class Profile:
             ("nothing", build()),
             ("truth", build(first, patterns="truth", **weights)),
             ("truth, smooth", build(first, patterns="smooth truth", **weights)),
-            ("ridge", build("ridge", **weights)),
+            ("Ridge", build("ridge", **weights)),
             ("mean of plain MLPs", build("mlp", **mean, **weights)),
             (models.title(first), self.student(dataset, horizon, first, seed, **weights)),
         ]
