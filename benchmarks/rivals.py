@@ -5,7 +5,7 @@
 OTHER is an environment of its own with statsforecast and, where it installs, neuralforecast: they need another pandas.
 The models that learn do so from the first 70% of the rows; every forecast is of a test window, from its last 720 steps.
 statsforecast's models have no training: each window is fitted anew, which is its time to forecast. Writes
-results/tables/rivals.csv, which README shows. Two series: nyc_weather (embedded) and ETTh1 (`TDLIB_DATA`).
+results/benchmarks/rivals.csv, which README shows. Two series: nyc_weather (embedded) and ETTh1 (`TDLIB_DATA`).
 """
 
 import argparse
@@ -93,7 +93,7 @@ def main() -> None:
     options = parser.parse_args()
     parts = [compare(name, options.python, options.minutes, options.windows) for name in ("nyc_weather", "ETTh1")]
     table = pd.concat(parts).set_index(["series", "model"])
-    print(tables.save(table, "rivals", Path("results/tables")).to_string())
+    print(tables.save(table, "rivals", Path("results/benchmarks")).to_string())
 
 
 if __name__ == "__main__":

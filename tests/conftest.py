@@ -11,7 +11,9 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
-install_import_hook(["tdlib.models", "tdlib.losses", "tdlib.channels"], "beartype.beartype")
+ROOT = Path(__file__).parent.parent
+MODELS = [f"tdlib.models.{path.stem}" for path in (ROOT / "tdlib/models").glob("[!_]*.py")]  # the registry has none
+install_import_hook([*MODELS, "tdlib.losses", "tdlib.channels"], "beartype.beartype")
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 with contextlib.suppress(ValueError):  # not the main thread

@@ -94,13 +94,17 @@ def test_what_is_more_or_less_than_two_products_is_not_fused(name, given, words)
         deploy.fuse(model)
 
 
+def shallow(name: str) -> dict:
+    """One layer: the exporter takes seconds for each."""
+    return settings(name) | ({"layers": 1} if "layers" in models.settings(name) else {})
+
+
 @pytest.mark.parametrize("name", [name for name in TRAINED if name not in NOT_IN_ONNX])
 @torch.no_grad()
 def test_the_file_forecasts_in_own_units_what_the_model_does(name, tmp_path):
     torch.manual_seed(0)
     about, path = description(name, 48, 16, 3), tmp_path / "model.onnx"
-    small = settings(name) | ({"layers": 1} if "layers" in models.settings(name) else {})
-    model = models.build(name, lookback=48, horizon=16, channels=3, **small).eval()
+    model = models.build(name, lookback=48, horizon=16, channels=3, **shallow(name)).eval()
     assert deploy.to_onnx(model, about, path, run="some-run") < 5e-5
     assert list(tmp_path.iterdir()) == [path]
     mean, deviation = (torch.tensor(about[name], dtype=torch.float64) for name in ("mean", "deviation"))
@@ -116,7 +120,7 @@ def test_the_file_forecasts_in_own_units_what_the_model_does(name, tmp_path):
 
 @pytest.mark.parametrize("name", NOT_IN_ONNX)
 def test_a_model_that_onnx_cannot_hold_is_refused_by_name(name, tmp_path, capfd):
-    model = models.build(name, lookback=48, horizon=16, channels=3, **settings(name)).eval()
+    model = models.build(name, lookback=48, horizon=16, channels=3, **shallow(name)).eval()
     with pytest.raises(ValueError, match=f"^{name} cannot be exported"):
         deploy.to_onnx(model, description(name, 48, 16, 3), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())

@@ -19,7 +19,10 @@ every_profile = pytest.mark.parametrize("name", NAMES)
 @functools.cache
 def runs_of(name: str, part: str, *chosen: str):
     """The `runs` (all or of the chosen parts), `main` or `ablation` of a profile; `paper` has thousands."""
-    return getattr(Profile(name), part)(*chosen)
+    return getattr(profile_of(name), part)(*chosen)
+
+
+profile_of = functools.cache(Profile)  # reading one takes longer than listing its runs
 
 
 WEIGHTS = {  # spec/protocol.md: alpha / beta with a ModernTCN and with an iTransformer teacher
@@ -123,8 +126,9 @@ def of_the_first_teacher(name: str) -> set[RunConfig]:
 
 
 def in_ablation(name: str, run: RunConfig) -> bool:
-    table = Profile(name).table["ablation"]
-    datasets = table.get("datasets", Profile(name).datasets)
+    profile = profile_of(name)
+    table = profile.table["ablation"]
+    datasets = table.get("datasets", profile.datasets)
     return run.teacher == table["teacher"] and run.dataset in datasets and run.horizon in table["horizons"]
 
 

@@ -16,8 +16,9 @@ train_missing = False
 
 # %%
 import pandas as pd
+import torch
 
-from tdlib import profiles, rows
+from tdlib import losses, profiles, rows
 from tdlib.report import plots, tables, words
 
 studies = profiles.load(profile)
@@ -131,14 +132,10 @@ for name, group in instead["test [%]"].drop("nothing", level="name").groupby(lev
 # change.
 
 # %% tags=["hide-cell"]
-import torch
-
-from tdlib.losses import multi_scale
-
 draw = torch.Generator().manual_seed(0)
 truth, teacher, one, other = (torch.randn(4, 16, 2, generator=draw) for _ in range(4))
 p = 0.3
-seen, loss = teacher.lerp(truth, p), lambda a, b: multi_scale(a, b, dim=1)
+seen, loss = teacher.lerp(truth, p), lambda a, b: losses.multi_scale(a, b, dim=1)
 rests = [loss(s, seen) - (1 - p) * loss(s, teacher) - p * loss(s, truth) for s in (one, other)]
 torch.testing.assert_close(*rests)
 print(f"the rest is the same for both students: {rests[0]:.4f} and {rests[1]:.4f}")

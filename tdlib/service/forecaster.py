@@ -74,6 +74,7 @@ class Forecaster:
         one_of("teacher", teacher, (COMMITTEE, *models.names()))
         one_of("student", student, models.names("student"))
         check_shape(lookback or 1, horizon or 1)
+        RunConfig("synthetic", 1, 1, student, seed=seed, epochs=epochs)  # refuses what no run can have
         intervals.check_levels(level)
         self.lookback, self.horizon, self.period = lookback, horizon, period
         self.teacher, self.student = teacher, student
