@@ -31,6 +31,7 @@ html_context = {"default_mode": "auto"}  # the theme complains in the browser's 
 mathjax_path = "mathjax/tex-svg.js"  # shipped: formulas need no other host
 mathjax3_config = {"options": {"enableMenu": False}}  # whose entries would fetch more
 
+autodoc_mock_imports = ["sktime"]  # an extra that the book does without
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True, "ignore-module-all": True}
 autodoc_inherit_docstrings = False  # torch's words about `forward` are not ours
