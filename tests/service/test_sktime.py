@@ -9,6 +9,7 @@ pytest.importorskip("sktime")
 from tdlib.service.sktime import TimeDistill
 
 
+@pytest.mark.filterwarnings("ignore:The default of config ``remember_data``:FutureWarning")  # of 1.3; both will do
 def test_it_forecasts_at_the_steps_that_are_asked_for_with_bands():
     index = pd.period_range("2015-01", periods=96, freq="M")
     y = pd.Series(np.sin(2 * np.pi * np.arange(96) / 12) + 3, index, name="sales")
