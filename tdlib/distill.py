@@ -88,7 +88,7 @@ class Distillation(Objective):
         with exact:
             if self.teacher:
                 y_t, f_t = (mix(part.to(y.device)) for part in self.teacher.batch(index))
-                y_t = y_t.lerp(y, self.foresight)
+                y_t = y_t.lerp(y, self.foresight) if self.foresight else y_t
             else:
                 y_t, f_t = moving_average(y, self.smooth, dim=1), None
         if self.projector is not None:
@@ -99,10 +99,12 @@ class Distillation(Objective):
 
     def _parts(self, y_s: Tensor, f_s: Tensor, y_t: Tensor, f_t: Tensor | None, y: Tensor) -> dict[str, Tensor]:
         y, y_s, y_t = y.mT, y_s.mT, y_t.mT  # [B, C, H], as features are [B, C, D]: patterns run along the last axis
-        roots = step_weights(y.shape[-1], self.tilt).sqrt().to(y.device) if self.tilt else 1  # w (a - b)^2
+        weighed = [y_s, y_t, y]
+        if self.tilt:  # w (a - b)^2
+            weighed = [step_weights(y.shape[-1], self.tilt).sqrt().to(y.device) * part for part in weighed]
         parts = {
-            "supervised": (F.mse_loss, roots * y_s, roots * y),
-            "scale_forecast": (self.scale, roots * y_s, roots * y_t),
+            "supervised": (F.mse_loss, weighed[0], weighed[2]),
+            "scale_forecast": (self.scale, weighed[0], weighed[1]),
             "period_forecast": (self.period, y_s, y_t),
             "channel_forecast": (multi_channel, y_s, y_t),
             "scale_feature": (self.scale, f_s, f_t),

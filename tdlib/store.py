@@ -113,7 +113,8 @@ class Store:
         own = self.arrays(id)
         same = len(own["errors"]) == len(arrays["errors"]) and np.allclose(own["errors"], arrays["errors"], rtol=1e-4)
         require(same, f"the window errors of run {id} differ from those of its row: that was another model")
-        self.write(_unsigned(row), arrays | own)
+        if set(arrays) - set(own):
+            self.write(_unsigned(row), arrays | own)
 
     def take(self, other: "Store") -> list[str]:
         """Keep what another store has: rows that are not here, and further arrays of those that are.

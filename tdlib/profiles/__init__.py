@@ -345,12 +345,7 @@ class Profile:
             "students": {name: {"model": name} for name in table["students"]},
             "students, no teacher": {name: {"model": name} | alone for name in table["students"]},
         }
-        places = [
-            (name, horizon, seed)
-            for name in table["datasets"]
-            for horizon in table["horizons"]
-            for seed in table["seeds"]
-        ]
+        places = list(itertools.product(table["datasets"], table["horizons"], table["seeds"]))
         runs = {
             question: [
                 (name, self.patient_student(*place, **changes))

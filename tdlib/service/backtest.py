@@ -6,17 +6,16 @@
 Shapes: T rows, L look-back, H horizon, C channels.
 """
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from tdlib import data, forecast
+from tdlib import forecast
 from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.run import trained
-from tdlib.service import final, score
+from tdlib.service import final, frames, score
 from tdlib.windows import borders, split
 
 if TYPE_CHECKING:
@@ -33,8 +32,7 @@ def run(made: "Forecaster", cutoffs: int = 5, *, retrain: bool = False) -> pd.Da
     """
     require(type(cutoffs) is int and cutoffs >= 1, f"cutoffs must be a whole number of at least 1, got {cutoffs!r}")
     values, horizon = made.table_.to_numpy(), made.horizon_
-    rows, index = len(values), made.table_.index if isinstance(made.table_.index, pd.DatetimeIndex) else None
-    series = data.Series(values, index, tuple(made.channels_), f"{made.name_}.csv", "")
+    rows, series = len(values), frames.series(made.table_, made.name_)
     last = borders(series.name, rows)[1]
     most = (rows - last) // horizon
     few = f"the last fifth of the rows holds {most} forecasts of {horizon} steps: cutoffs must be at most that"
@@ -47,8 +45,7 @@ def run(made: "Forecaster", cutoffs: int = 5, *, retrain: bool = False) -> pd.Da
         truth = values[origin : origin + horizon]
         for name, config in made.configs_.items():
             if retrain:
-                known = None if index is None else index[:origin]
-                before = dataclasses.replace(series, values=values[:origin], index=known)
+                before = frames.series(made.table_.iloc[:origin], made.name_)
                 model, about = final.train(config, made.store_, before, made.compute or Compute(made.threads_))
             else:
                 model, about = trained(config.id, made.store_)

@@ -93,8 +93,7 @@ class Forecaster:
         if self.folder is None:
             weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         path = place / "series" / f"{name}.csv"
-        index = table.index if isinstance(table.index, pd.DatetimeIndex) else None
-        series = data.Series(table.to_numpy(), index, tuple(table.columns), path.name, "")
+        series = frames.series(table, name)
         self.name_, self.channels_, self.table_ = name, list(table.columns), table
         self.rows_ = [len(table), str(table.index[0]), str(table.index[-1])]
         self._shape(series)

@@ -9,7 +9,7 @@ Shapes: T rows, C channels.
 import numpy as np
 import pandas as pd
 
-from tdlib import gaps
+from tdlib import data, gaps
 from tdlib.checks import require
 
 LONG = ("unique_id", "ds", "y")
@@ -61,6 +61,12 @@ def _even_clock(index: pd.DatetimeIndex) -> pd.DatetimeIndex:
     universal = index.tz_convert("UTC")
     offsets = index.tz_localize(None) - universal.tz_localize(None)
     return index if offsets.nunique() == 1 else universal
+
+
+def series(table: pd.DataFrame, name: str) -> data.Series:
+    """A table of `wide` as the series of the file `name`.csv."""
+    index = table.index if isinstance(table.index, pd.DatetimeIndex) else None
+    return data.Series(table.to_numpy(), index, tuple(table.columns), f"{name}.csv", "")
 
 
 def _unstacked(frame: pd.DataFrame) -> pd.DataFrame:
