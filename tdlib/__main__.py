@@ -86,8 +86,12 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--profile", default="demo", help=f"one of {', '.join(profiles.names())} (default: demo)")
         sub.add_argument("--store", type=_path, help="folder of the rows (default: build/PROFILE)")
 
-    sub = command("reproduce", _reproduce, "train what a profile lacks, execute every page, print the results")
+    def page_names(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("page", nargs="*", help="such as 02_win_rate (default: all)")
+
+    sub = command("reproduce", _reproduce, "train what a profile lacks, execute the pages, print the results")
     profile_options(sub)
+    page_names(sub)
     sub.add_argument("--committed", type=_path, default=Path("results"), help="the store to read rows from")
     sub.add_argument("--all", action="store_true", help="train every row, also those that a profile reads elsewhere")
     sub = command("runs", _runs, "train what a profile lacks")
@@ -105,11 +109,11 @@ def _parser() -> argparse.ArgumentParser:
     of_products = "of matrix products (default: bfloat16 on a GPU, float32 on a CPU)"
     sub.add_argument("--precision", default="auto", choices=PRECISIONS, help=of_products)
     sub = command("pages", _pages, "execute pages from the rows that are there")
-    sub.add_argument("page", nargs="*", help="such as 02_win_rate (default: all)")
+    page_names(sub)
     sub.add_argument("--out", type=_path, default=Path("notebooks"), help="folder for the executed pages")
     sub.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     sub = command("figures", _figures, "draw every figure and table again from the committed rows; trains nothing")
-    sub.add_argument("page", nargs="*", help="such as 02_win_rate (default: all)")
+    page_names(sub)
     against = "set a fresh reproduction against the committed rows; exit code 1 if they differ"
     sub = command("compare", _compare, against)
     profile_options(sub)
@@ -188,9 +192,10 @@ def _path(text: str) -> Path:
 
 def _reproduce(options: argparse.Namespace) -> None:
     pages.require_pages()  # before hours of training
+    pages.names(options.page)
     profile = profiles.Profile(options.profile)
     place = options.store or Path("build") / profile.name
-    reproduce(profile, place, committed=None if options.all else options.committed)
+    reproduce(profile, place, committed=None if options.all else options.committed, chosen=options.page)
 
 
 def _runs(options: argparse.Namespace) -> None:

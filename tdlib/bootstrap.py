@@ -7,6 +7,7 @@ Two students of one teacher, and two neighbouring windows, are not independent: 
 Shapes: P runs or pairs of runs, K quantities of each window, N windows, D draws.
 """
 
+import functools
 import zlib
 from collections.abc import Callable, Hashable, Sequence
 
@@ -39,11 +40,11 @@ def draws(
     require(quantities.ndim == 3 and quantities.size > 0, "quantities must be of runs, quantities and windows")
     require(len(groups) == len(quantities), f"{len(quantities)} runs need as many groups, got {len(groups)}")
     require(bool(np.isfinite(quantities).all()), "quantities must be finite numbers")
-    members = [np.flatnonzero([group == other for other in groups]) for group in dict.fromkeys(groups)]
+    places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
     random = np.random.default_rng(zlib.crc32(segment.encode()))
-    seeds = random.spawn(1)[0]  # apart from the blocks': settings of a segment may differ in their number of runs
     means = _block_means(quantities, block, random, count)  # [D, P, K]
-    values = [statistic(means[draw, _runs(members, seeds)]) for draw in range(count)]
+    runs = _runs(tuple(places[group] for group in groups), segment, count)
+    values = [statistic(drawn[chosen]) for drawn, chosen in zip(means, runs, strict=True)]
     return statistic(quantities.mean(2)), np.array(values)
 
 
@@ -59,8 +60,19 @@ def _block_means(quantities: np.ndarray, block: int, random: np.random.Generator
     return np.moveaxis(drawn / windows, 2, 0)
 
 
-def _runs(members: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
-    """Groups with replacement, and from each as many of its runs as it has, with replacement."""
+@functools.lru_cache(maxsize=256)
+def _runs(groups: tuple[int, ...], segment: str, count: int) -> list[np.ndarray]:
+    """`count` times: groups with replacement, and from each as many of its runs as it has, with replacement.
+
+    Kept, as a study has hundreds of comparisons of few shapes. Of other random numbers than the blocks: settings of a
+    segment may differ in their number of runs.
+    """
+    random = np.random.default_rng(zlib.crc32(segment.encode())).spawn(1)[0]
+    members = [np.flatnonzero(np.equal(groups, group)) for group in range(max(groups) + 1)]
+    return [_draw(members, random) for _ in range(count)]
+
+
+def _draw(members: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
     chosen = [members[place] for place in random.integers(0, len(members), len(members))]
     return np.concatenate([group[random.integers(0, len(group), len(group))] for group in chosen])
 

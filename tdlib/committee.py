@@ -21,7 +21,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from scipy.optimize import nnls
 from torch import nn
 
 from tdlib.checks import one_of, require
@@ -83,6 +82,8 @@ def _least_squares(moments: np.ndarray) -> np.ndarray:
 
     Of u = t w the error is t^2 w' E w + (t - 1)^2; for any t it grows with w' E w.
     """
+    from scipy.optimize import nnls  # half a second, which most programs that come by here need not wait
+
     if not moments.any():  # all of them are right
         return _equal(moments)
     values, vectors = np.linalg.eigh(moments / np.trace(moments))

@@ -4,6 +4,7 @@ A profile may name what a reproduction trains anew (`[reproduce]` in `profiles/d
 taken from the committed ones where they are there, which is said; what neither has is trained.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tdlib import profiles, rows, study
@@ -13,8 +14,11 @@ from tdlib.report import pages, tables
 from tdlib.store import Store
 
 
-def reproduce(profile: Profile, place: Path, committed: Path | None) -> None:
-    """Fill the store at `place`, execute all pages on it, print the results. `committed` None: every row is trained."""
+def reproduce(profile: Profile, place: Path, committed: Path | None, chosen: Iterable[str] = ()) -> None:
+    """Fill the store at `place`, execute the `chosen` pages on it, by default all, and print the results.
+
+    With `committed` None every row is trained.
+    """
     taken = _take(profile, Store(place), Store(committed)) if committed else 0
     runs = profiles.ensure(profile, profile.runs(), store=place)
     up = Path("..")  # pages run in notebooks/
@@ -27,7 +31,7 @@ def reproduce(profile: Profile, place: Path, committed: Path | None) -> None:
         "horizon": profile.horizons[0],
         "teacher": profile.teachers[0],
     }
-    pages.execute_all(place / "pages", parameters)
+    pages.execute_all(place / "pages", parameters, chosen)
     main = runs[runs["id"].isin([config.id for config in profile.main()])]
     table = tables.by_system(rows.with_systems(main)).reset_index().round(3)
     print(f"\nProfile {profile.name}: {len(runs)} runs; errors in scaled units, means over seeds\n")

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import signal
 
 from tdlib import models, patient
 from tdlib.compute import Compute
@@ -60,6 +59,8 @@ def find_period(values: np.ndarray, known: int) -> int:
     The lag, of at most a quarter of the rows, at which the autocorrelation, mean over channels less their trends, has
     its highest peak. It must be above .2 and stand out by .3: a random walk has peaks as well.
     """
+    from scipy import signal  # half a second, which most programs that come by here need not wait
+
     if known > 1:
         return known
     if len(values) < 16:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import signal
 
 import tdlib
 from tdlib import calendar, data, models
@@ -235,6 +234,8 @@ def _series(seen: _Seen) -> Section:
 
 def _spectrum(seen: _Seen) -> tuple[np.ndarray, np.ndarray]:
     """Periods in steps and their shares of power (Welch 1967), mean over the channels that move."""
+    from scipy import signal  # half a second, which commands without a report need not wait
+
     moving = seen.values[:, seen.values.std(0) > 0]
     scaled = (moving - moving.mean(0)) / moving.std(0) if moving.size else np.zeros((len(seen.values), 1))
     segment = min(len(scaled), max(256, 16 * seen.made.period_))

@@ -1,4 +1,4 @@
-"""Frames and arrays in, figures out."""
+"""Frames and arrays in, figures out. seaborn takes a second to import: the functions that need it do so."""
 
 from tdlib.report.plots import chance
 from tdlib.report.plots.errors import beside_seeds, curves, dumbbells, heat_map, intervals, points, radar, weight_grids

@@ -5,7 +5,6 @@ import itertools
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from tdlib.report.plots.style import COLOURS, role
@@ -17,6 +16,8 @@ ACROSS = 4  # panels side by side, so that their titles do not touch
 
 def heat_map(table: pd.DataFrame, *, label: str) -> Figure:
     """A table of percentages as colours, 50 neutral, with the numbers written in."""
+    import seaborn as sns
+
     height = 1.5 + 0.3 * len(table)
     figure, axis = plt.subplots(figsize=(7.0, height))
     bar = {"label": label, "ticks": [0, 50, 100]}
@@ -55,6 +56,8 @@ def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str], 
 
     Several seeds become a band of one deviation.
     """
+    import seaborn as sns
+
     settings = list(dict.fromkeys(table["setting"]))
     figure, axes = panel_grid(len(settings), height=2.2)
     style = {"hue": "system", "style": "system", "palette": colours, "markers": True, "dashes": False}
@@ -99,6 +102,8 @@ def dumbbells(table: pd.DataFrame, *, label: str) -> Figure:
 
 def weight_grids(runs: pd.DataFrame) -> Figure:
     """Validation and test MSE over `alpha` and `beta`, in percent above the best cell of each."""
+    import seaborn as sns
+
     figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.6), sharey=True)
     for axis, (column, title) in zip(axes, {"val_mse": "validation", "test_mse": "test"}.items(), strict=True):
         grid = runs.pivot_table(index="alpha", columns="beta", values=column)

@@ -4,7 +4,6 @@ import itertools
 
 import matplotlib.pyplot as plt
 import numpy as np
-import seaborn as sns
 from matplotlib.figure import Figure
 
 FEW = 7  # channels: with more, numbers do not fit into the cells
@@ -31,6 +30,8 @@ def correlations(matrices: dict[str, dict[str, np.ndarray]], *, label: str, most
 
 
 def _draw(axis: plt.Axes, matrix: np.ndarray, most: float) -> None:
+    import seaborn as sns
+
     numbers = [str(number) for number in range(1, len(matrix) + 1)]
     text = {"annot": len(matrix) <= FEW, "fmt": ".1f" if most >= 1 else ".2f", "annot_kws": {"fontsize": 4.5}}
     colours = {"vmin": -most, "vmax": most, "cmap": "PuOr", "cbar": False}

@@ -7,7 +7,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy import signal
 
 from tdlib.report.plots.style import COLOURS, line
 
@@ -74,6 +73,8 @@ def spectrograms(series: dict[str, np.ndarray], *, split: int, title: str) -> Fi
 
     Frequencies above a tenth of a cycle a step carry next to nothing and are left out.
     """
+    from scipy import signal  # half a second, which the other pages need not wait
+
     figure, axes = plt.subplots(1, len(series), figsize=(7.0, 2.4), sharey=True)
     for axis, (system, values) in zip(axes, series.items(), strict=True):
         window = max(8, min(48, len(values) // 4))

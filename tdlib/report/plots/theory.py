@@ -2,7 +2,6 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 
 KINDS = {"hue": "triples", "style": "triples", "markers": True, "dashes": False, "palette": "colorblind"}
@@ -10,6 +9,8 @@ KINDS = {"hue": "triples", "style": "triples", "markers": True, "dashes": False,
 
 def ratios(table: pd.DataFrame, *, x: str, label: str, bound: float) -> Figure:
     """The smallest ratio of the two sides of an inequality by `x`, a line a kind of triple, a panel a form."""
+    import seaborn as sns
+
     forms = list(dict.fromkeys(table["form"]))
     figure, axes = plt.subplots(1, len(forms), figsize=(7.0, 2.6), sharey=True)
     for axis, form in zip(axes, forms, strict=True):
@@ -23,6 +24,8 @@ def ratios(table: pd.DataFrame, *, x: str, label: str, bound: float) -> Figure:
 
 def shares(table: pd.DataFrame, *, x: str, label: str) -> Figure:
     """In how many percent of the triples a claim holds, by `x` on a log scale, a line a kind of triple."""
+    import seaborn as sns
+
     figure, axis = plt.subplots()
     sns.lineplot(table, x=x, y="holds in %", ax=axis, **KINDS)
     axis.set(xscale="log", xlabel=label, ylabel="holds in % of the triples", ylim=(-4, 104))
