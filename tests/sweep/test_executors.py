@@ -1,7 +1,6 @@
 """Names of executors: what is not there is one sentence before anything is written."""
 
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -126,7 +125,7 @@ def test_a_job_that_is_run_again_trains_and_writes_nothing(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_a_worker_killed_in_a_sweep_costs_its_run_and_exit_code_1(tmp_path):
-    command = [sys.executable, "-m", "tdlib", "runs", "--profile", "smoke", "--part", "trials", "--threads", "1"]
+    command = [sys.executable, "-m", "tdlib", "runs", "--profile", "smoke", "--part", "lookback", "--threads", "1"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
     run = {"cwd": ROOT, "env": env, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([*command, "--store", tmp_path], **run) as process:
@@ -137,9 +136,9 @@ def test_a_worker_killed_in_a_sweep_costs_its_run_and_exit_code_1(tmp_path):
     assert (process.returncode, out) == (1, ""), said
     assert "(its process died (signal 9; out of memory?)" in said
     assert "Traceback" not in said
-    named, tried = map(int, re.search(r"tdlib: (\d+) of (\d+) runs failed", said).groups())
-    assert len(Store(tmp_path).ids()) == tried - named
-    asked = len(profiles.Profile("smoke").runs("trials"))
+    asked = len(profiles.Profile("smoke").runs("lookback"))
+    named = int(said.split("tdlib: ")[1].split(f" of {asked} runs failed")[0])
+    assert len(Store(tmp_path).ids()) == asked - named
     done = subprocess.run([*command, "--store", tmp_path], **run, timeout=240)
     assert (done.returncode, done.stdout) == (0, f"{asked} runs are in {tmp_path}\n")
 
