@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 
 class Forecast(NamedTuple):
@@ -53,18 +54,50 @@ def moving_average(x: Tensor, width: int, *, dim: int = -1) -> Tensor:
     """Average over `width` steps along `dim`; the ends are repeated, so the length stays.
 
     Sums of 1, 2, 4, ... neighbours, each from the one before, add up to the sum of `width`: as exact as
-    adding one by one, in log2(width) additions (pooling took an eighth of the student's training time).
+    adding one by one, in log2(width) additions (pooling took an eighth of the student's training time). Its
+    gradient are such sums, too, where autograd would fill a tensor for each addition.
     """
+    if torch.compiler.is_compiling():  # an exported file has no gradient
+        return _average(x, width, dim)
+    return _MovingAverage.apply(x, width, dim)
+
+
+class _MovingAverage(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, width: int, dim: int) -> Tensor:
+        ctx.width, ctx.dim = width, dim
+        return _average(x, width, dim)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dy: Tensor) -> tuple[Tensor, None, None]:
+        width, dim, length = ctx.width, ctx.dim, dy.shape[ctx.dim]
+        before = (width - 1) // 2
+        beyond = torch.zeros_like(dy.narrow(dim, 0, 1)).repeat_interleave(width - 1, dim)
+        wide = _sums(torch.cat([beyond, dy, beyond], dim), width, dim) / width  # of the series with its repeated ends
+        head, dx, tail = wide.split([before, length, width - 1 - before], dim)
+        dx = dx.clone()
+        dx.narrow(dim, 0, 1).add_(head.sum(dim, keepdim=True))
+        dx.narrow(dim, length - 1, 1).add_(tail.sum(dim, keepdim=True))
+        return dx, None, None
+
+
+def _average(x: Tensor, width: int, dim: int) -> Tensor:
     length, before = x.shape[dim], (width - 1) // 2
     first, last = x.narrow(dim, 0, 1), x.narrow(dim, length - 1, 1)
-    sums = torch.cat([*[first] * before, x, *[last] * (width - 1 - before)], dim)
-    total, start, size = torch.zeros_like(x), 0, 1
+    return _sums(torch.cat([*[first] * before, x, *[last] * (width - 1 - before)], dim), width, dim) / width
+
+
+def _sums(sums: Tensor, width: int, dim: int) -> Tensor:
+    """Of `width` neighbours along `dim`, which becomes width - 1 shorter."""
+    length, start, size = sums.shape[dim] - width + 1, 0, 1
+    total = torch.zeros_like(sums.narrow(dim, 0, length))
     while True:
         if width & size:  # this power of two is part of `width`
-            total = total + sums.narrow(dim, start, length)
+            total += sums.narrow(dim, start, length)
             start += size
         if 2 * size > width:
-            return total / width
+            return total
         rest = sums.shape[dim] - size
         sums = sums.narrow(dim, 0, rest) + sums.narrow(dim, size, rest)
         size *= 2

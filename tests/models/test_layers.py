@@ -49,6 +49,13 @@ def test_the_moving_average_repeats_the_ends(width, expected):
     torch.testing.assert_close(average, torch.tensor([[expected]], dtype=torch.float32))
 
 
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 13])
+@pytest.mark.parametrize("length", [1, 5, 30])
+def test_the_gradient_of_the_moving_average_is_that_of_finite_differences(width, length):
+    x = torch.randn(2, length, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: layers.moving_average(x, width, dim=1), x)
+
+
 def test_dropout_does_nothing_in_evaluation_mode_or_at_rate_zero():
     x = torch.randn(3, 5)
     assert torch.equal(layers.Dropout(0.5).eval()(x), x)
