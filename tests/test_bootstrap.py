@@ -23,6 +23,11 @@ def test_a_statistic_may_be_several_numbers():
     assert drawn.shape == (7, 2)
 
 
+def test_one_window_of_one_run_is_its_own_estimate():
+    estimate, drawn = bootstrap.draws([[[3.0]]], ["a"], mean, block=1, count=4)
+    assert (estimate, drawn.tolist()) == (3, [3, 3, 3, 3])
+
+
 def test_draws_are_the_same_again_and_differ_between_segments():
     errors = np.random.default_rng(0).random((1, 1, 50))
     once, again = (bootstrap.draws(errors, [1], mean, block=5, segment="a")[1] for _ in range(2))

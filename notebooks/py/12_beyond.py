@@ -65,7 +65,8 @@ pieces = runs.groupby("setting").filter(lambda group: group["variant"].nunique()
 pieces = pieces if len(pieces) else recipe
 order = pieces["variant"].map(list(patient.PIECES).index)
 pieces = pieces.assign(order=order).sort_values(["dataset", "order", "seed"])
-figure = plots.points(pieces, x="test_mse", y="variant", label="test MSE")
+untaught = {"no teacher": plots.COLOURS["plain"]}
+figure = plots.points(pieces, x="test_mse", y="variant", label="test MSE", colours=untaught)
 plots.save(figure, "12_pieces", figures)
 
 # %%

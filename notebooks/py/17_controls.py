@@ -85,6 +85,21 @@ table["gain [%]"] = 100 * (table["MLP from a committee"] / table["MLP"] - 1)
 tables.save(table.reset_index(), "17_widths", f"{results}/tables")
 
 # %% [markdown]
+# The gain of a width is its distance, on validation, to the best student without a teacher. The narrowest student that
+# keeps 99% of the largest gain, and the widest that was tried:
+
+# %%
+keys = ["dataset", "horizon"]
+errors = wide.pivot_table(index=[*keys, "width"], columns="system", values=["val_mse", "test_mse", "parameters"])
+taught = errors.xs("MLP from a committee", axis=1, level="system")
+taught["gain"] = errors["val_mse"]["MLP"].groupby(level=keys).transform("min") - taught["val_mse"]
+most = taught["gain"].groupby(level=keys).transform("max")
+keeps = taught[(most > 0) & (taught["gain"] >= 0.99 * most)].groupby(level=keys).head(1)
+both_ends = pd.concat({"keeps 99%": keeps, "widest": taught.groupby(level=keys).tail(1)}, names=["student"])
+both_ends = both_ends.astype({"parameters": int}).rename(columns=tables.METRICS | {"gain": "gain on validation"})
+tables.save(both_ends.reset_index(), "17_smallest", f"{results}/tables")
+
+# %% [markdown]
 # ## What is the MLP for?
 # Three students of the same committee, and each of them without it: the MLP, one linear layer (RLinear), and an MLP
 # beside a linear map.
@@ -104,7 +119,9 @@ tables.save(built.reset_index(), "17_students", f"{results}/tables", digits=4)
 
 # %%
 targets = of("targets")
-plots.save(plots.points(targets, x="test_mse", y="name", label="test MSE"), "17_targets", figures)
+untaught = {"nothing": plots.COLOURS["plain"]}
+figure = plots.points(targets, x="test_mse", y="name", label="test MSE", colours=untaught)
+plots.save(figure, "17_targets", figures)
 
 # %%
 instead = words.on_both(targets, "name", "nothing")
