@@ -49,6 +49,15 @@ def same(state: dict, other: dict) -> bool:
 # --- schedule
 
 
+def test_every_epoch_trains_in_training_mode_and_is_validated_in_evaluation_mode(splits, caplog):
+    model, modes = linear(), []
+    model.register_forward_pre_hook(lambda model, _: modes.append((torch.is_grad_enabled(), model.training)))
+    with caplog.at_level("INFO", logger="tdlib.train"):
+        fit(model, Supervised(), splits, **(OPTIONS | {"epochs": 2}))
+    assert set(modes) == {(True, True), (False, False)}
+    assert [record.args[0] for record in caplog.records] == [1, 2]
+
+
 def test_the_learning_rate_holds_for_two_epochs_and_then_halves(splits, monkeypatch):
     rates, plain = [], torch.optim.AdamW.step
 
