@@ -61,8 +61,9 @@ def ensure(
         if executors.elsewhere(executor):
             _check_shared(missing)
         sweep(_jobs(missing, store, compute), executor, compute=compute, place=store.place, slurm=slurm)
-        remove_unfinished(store.place, store.place / "runs", store.place / "cache")
         rows |= {config: store.read(config.id, config.to_dict()) for config in missing}
+    if train_missing:  # also where all rows are there: who wrote the last one may have been killed before this line
+        remove_unfinished(store.place, store.place / "runs", store.place / "cache")
     return pd.DataFrame([_line(config, row) for config, row in rows.items() if row is not None])
 
 
