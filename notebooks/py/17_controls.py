@@ -97,7 +97,7 @@ most = taught["gain"].groupby(level=keys).transform("max")
 keeps = taught[(most > 0) & (taught["gain"] >= 0.99 * most)].groupby(level=keys).head(1)
 both_ends = pd.concat({"keeps 99%": keeps, "widest": taught.groupby(level=keys).tail(1)}, names=["student"])
 both_ends = both_ends.astype({"parameters": int}).rename(columns=tables.METRICS | {"gain": "gain on validation"})
-tables.save(both_ends.reset_index(), "17_smallest", f"{results}/tables")
+tables.save(both_ends.reset_index(), "17_smallest", f"{results}/tables", digits=4)
 
 # %% [markdown]
 # ## What is the MLP for?
@@ -133,6 +133,9 @@ print(words.spread(both["test [%]"].drop(seeing["name"].iloc[0], level="name"), 
 tilted = words.on_both(steps, "name", "tilt 0")["test [%]"].drop("tilt 0", level="name")
 print(words.spread(tilted, "tilted against level weights, MSE"))
 print(words.spread(table["gain [%]"], "from a committee against no teacher, by width, MSE"))
+for teacher in ("committee", "none"):
+    sides = built[teacher].unstack("name").reindex(columns=["MLP", "RLinear"])
+    print(words.spread(100 * (sides["MLP"] / sides["RLinear"] - 1), f"MLP against RLinear, teacher: {teacher}, MSE"))
 for name, group in instead["test [%]"].drop("nothing", level="name").groupby(level="name", sort=False):
     print(words.spread(group.droplevel("name"), f"target {name} against nothing, MSE"))
 

@@ -68,7 +68,8 @@ def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str], 
         axis.set_title(setting.replace(" steps", ""), fontsize="small")
         if log:
             axis.set_xscale("log", base=2)
-        axis.set_xticks(values := sorted(chosen[x].unique()), values)
+        values = sorted(chosen[x].unique())
+        axis.set_xticks(values, [value if len(values) < 6 or not at % 2 else "" for at, value in enumerate(values)])
         axis.get_legend().remove()
     figure.supylabel("MSE [scaled units]", fontsize=9)
     figure.supxlabel(label, fontsize=9)
