@@ -6,8 +6,8 @@ FLOP are counted by torch (matrix products, convolutions, attention; training is
 without computing anything, for every data set, horizon and model of the profile but the small baselines, which take
 next to nothing. FLOP per second come from one training step of each model in its published size on ETTh1, 720 -> 96, on
 this machine: one core, or with `--device cuda` one GPU in mixed precision. Epochs are the protocol's for teachers,
-which seldom stop early, and the mean over the committed rows for students. Without a GPU its hours are a guess: GPU_GFLOPS of
-useful arithmetic a second, and at least GPU_STEP seconds a step, which small models need to be launched.
+which seldom stop early, and the mean over the committed rows for students. Without a GPU its hours are a guess:
+GPU_GFLOPS of useful arithmetic a second, and at least GPU_STEP seconds a step, which small models need to be launched.
 Minutes on a quiet machine; `docs/scaling.md` quotes the tables results/benchmarks/steps and paper_cost.
 """
 
