@@ -93,7 +93,7 @@ def main() -> None:
     torch.set_num_threads(1)
     profile, epochs = Profile("paper"), student_epochs()
     measured = {}
-    for name in [*models.names("teacher"), "mlp", "nlinear", "dlinear"]:
+    for name in [*profile.teachers, "mlp", "nlinear", "dlinear"]:
         config = profile.config("ETTh1", 96, name)
         seconds = step_seconds(config, compute)
         measured[name] = {"ms a step": 1e3 * seconds, "GFLOP a step": 3 * config.batch_size * flop(config) / 1e9}
