@@ -43,7 +43,7 @@ lint: env ## check style and format
 test: lint ## every check that CI runs
 	$(BIN)/pytest -n 2 --dist loadscope
 
-test-coverage: env ## the same tests, and which lines none of them reaches; a quarter slower
+test-coverage: env ## the same tests, slower, and which lines none of them reaches
 	$(BIN)/pytest -n 2 --dist loadscope --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
 
 test-cluster: env ## sweeps over a real Dask cluster and a real Slurm on this machine (Debian, root)

@@ -41,11 +41,14 @@ def draws(
     require(len(groups) == len(quantities), f"{len(quantities)} runs need as many groups, got {len(groups)}")
     require(bool(np.isfinite(quantities).all()), "quantities must be finite numbers")
     places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
-    random = np.random.default_rng(zlib.crc32(segment.encode()))
-    means = _block_means(quantities, block, random, count)  # [D, P, K]
+    means = _block_means(quantities, block, _random(segment), count)  # [D, P, K]
     runs = _runs(tuple(places[group] for group in groups), segment, count)
     values = [statistic(drawn[chosen]) for drawn, chosen in zip(means, runs, strict=True)]
     return statistic(quantities.mean(2)), np.array(values)
+
+
+def _random(segment: str) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(segment.encode()))
 
 
 def _block_means(quantities: np.ndarray, block: int, random: np.random.Generator, count: int) -> np.ndarray:
@@ -67,7 +70,7 @@ def _runs(groups: tuple[int, ...], segment: str, count: int) -> list[np.ndarray]
     Kept, as a study has hundreds of comparisons of few shapes. Of other random numbers than the blocks: settings of a
     segment may differ in their number of runs.
     """
-    random = np.random.default_rng(zlib.crc32(segment.encode())).spawn(1)[0]
+    random = _random(segment).spawn(1)[0]
     members = [np.flatnonzero(np.equal(groups, group)) for group in range(max(groups) + 1)]
     return [_draw(members, random) for _ in range(count)]
 

@@ -82,10 +82,11 @@ def _least_squares(moments: np.ndarray) -> np.ndarray:
 
     Of u = t w the error is t^2 w' E w + (t - 1)^2; for any t it grows with w' E w.
     """
-    from scipy.optimize import nnls  # half a second, which most programs that come by here need not wait
-
     if not moments.any():  # all of them are right
         return _equal(moments)
+
+    from scipy.optimize import nnls  # half a second, which most programs that come by here need not wait
+
     values, vectors = np.linalg.eigh(moments / np.trace(moments))
     root = np.sqrt(values.clip(0))[:, None] * vectors.T
     found, _ = nnls(np.vstack([root, np.ones(len(root))]), np.append(np.zeros(len(root)), 1.0))

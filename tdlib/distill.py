@@ -99,12 +99,13 @@ class Distillation(Objective):
 
     def _parts(self, y_s: Tensor, f_s: Tensor, y_t: Tensor, f_t: Tensor | None, y: Tensor) -> dict[str, Tensor]:
         y, y_s, y_t = y.mT, y_s.mT, y_t.mT  # [B, C, H], as features are [B, C, D]: patterns run along the last axis
-        weighed = [y_s, y_t, y]
+        own, target, truth = y_s, y_t, y
         if self.tilt:  # w (a - b)^2
-            weighed = [step_weights(y.shape[-1], self.tilt).sqrt().to(y.device) * part for part in weighed]
+            roots = step_weights(y.shape[-1], self.tilt).sqrt().to(y.device)
+            own, target, truth = roots * y_s, roots * y_t, roots * y
         parts = {
-            "supervised": (F.mse_loss, weighed[0], weighed[2]),
-            "scale_forecast": (self.scale, weighed[0], weighed[1]),
+            "supervised": (F.mse_loss, own, truth),
+            "scale_forecast": (self.scale, own, target),
             "period_forecast": (self.period, y_s, y_t),
             "channel_forecast": (multi_channel, y_s, y_t),
             "scale_feature": (self.scale, f_s, f_t),

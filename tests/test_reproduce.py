@@ -20,7 +20,7 @@ from tdlib.store import Store
 
 ROOT = Path(__file__).parent.parent
 FEW = ["00_quickstart", "00b_claims", "05_main_table"]  # by papermill; all are executed below, in this process
-REPRODUCE = [sys.executable, "-m", "tdlib", "reproduce", "--profile", "smoke", *FEW]  # what `make reproduce` runs
+REPRODUCE = [sys.executable, "-m", "tdlib", "reproduce", "--profile", "smoke", *FEW]  # `make reproduce` names no page
 RUNS = [sys.executable, "-m", "tdlib", "runs", "--profile", "smoke"]
 LIVE = ("01_from_scratch", "13_your_data")  # read no rows
 PAGES = sorted(path.stem for path in (ROOT / "notebooks/py").glob("[0-9]*.py"))
@@ -151,8 +151,7 @@ def run_page(name: str, folder: Path, monkeypatch) -> None:
     exec(compile("\n".join(cells), name, "exec"), {})
 
 
-# Page 10 takes half a minute, whatever the rows: it measures latencies. nbval executes it.
-@pytest.mark.parametrize("name", [name for name in PAGES if name not in (*LIVE, "10_efficiency")])
+@pytest.mark.parametrize("name", [name for name in PAGES if name not in LIVE])
 def test_a_page_runs_on_the_rows_of_another_profile(name, undisturbed, tmp_path, monkeypatch):
     folder = copy_of_the_study(tmp_path / "study")
     (folder / "store").symlink_to(undisturbed[0] / "build/smoke")

@@ -55,7 +55,7 @@ def moving_average(x: Tensor, width: int, *, dim: int = -1) -> Tensor:
 
     Sums of 1, 2, 4, ... neighbours, each from the one before, add up to the sum of `width`: as exact as
     adding one by one, in log2(width) additions (pooling took an eighth of the student's training time). Its
-    gradient are such sums, too, where autograd would fill a tensor for each addition.
+    gradient is made of such sums, too, where autograd would fill a tensor for each addition.
     """
     if torch.compiler.is_compiling():  # an exported file has no gradient
         return _average(x, width, dim)

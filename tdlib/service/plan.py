@@ -59,12 +59,13 @@ def find_period(values: np.ndarray, known: int) -> int:
     The lag, of at most a quarter of the rows, at which the autocorrelation, mean over channels less their trends, has
     its highest peak. It must be above .2 and stand out by .3: a random walk has peaks as well.
     """
-    from scipy import signal  # half a second, which most programs that come by here need not wait
-
     if known > 1:
         return known
     if len(values) < 16:
         return 1
+
+    from scipy import signal  # half a second, which most programs that come by here need not wait
+
     rest = signal.detrend(values.astype(float), axis=0)
     rest = rest[:, rest.std(0) > 1e-9 * (1 + np.abs(values).max(0))]
     if not rest.size:
