@@ -90,9 +90,11 @@ tables.save(table.reset_index(), "17_widths", f"{results}/tables")
 
 # %%
 keys = ["dataset", "horizon"]
-errors = wide.pivot_table(index=[*keys, "width"], columns="system", values=["val_mse", "test_mse", "parameters"])
-taught = errors.xs("MLP from a committee", axis=1, level="system")
-taught["gain"] = errors["val_mse"]["MLP"].groupby(level=keys).transform("min") - taught["val_mse"]
+errors = wide.groupby(["system", *keys, "width"])[["parameters", "test_mse", "val_mse"]].mean()
+taught = errors[errors.index.get_level_values("system") == "MLP from a committee"].droplevel("system")
+bare = errors["val_mse"][errors.index.get_level_values("system") == "MLP"].groupby(level=keys).min()
+taught = taught.assign(gain=bare.reindex(taught.index.droplevel("width")).to_numpy() - taught["val_mse"]).dropna()
+taught = taught[taught.groupby(level=keys)["gain"].transform("size") > 1]  # one width says nothing about widths
 most = taught["gain"].groupby(level=keys).transform("max")
 keeps = taught[(most > 0) & (taught["gain"] >= 0.99 * most)].groupby(level=keys).head(1)
 both_ends = pd.concat({"keeps 99%": keeps, "widest": taught.groupby(level=keys).tail(1)}, names=["student"])
