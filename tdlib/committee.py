@@ -4,7 +4,8 @@
     e_n(w) = w' E_n w,   E_n[k, l] = mean over steps and channels of (f_k - y)(f_l - y)      of window n
 
 Weights that sum to one make the error of any committee a quadratic form of its members' errors: what is kept of
-a segment is E [N, K, K], and every weighting is fitted and scored from it.
+a segment is E [N, K, K], and every weighting is fitted and scored from it. The segment is validation, or that and
+the halves of training: there members are the same models trained on the other half (`RunConfig.weighed_on`).
 
     mean             all the same
     least squares    argmin over w of w' E w on validation (stacking: Breiman, Machine Learning 1996)

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+import itertools
 import json
 import math
 import typing
@@ -13,7 +14,7 @@ from tdlib import channels, committee, data, losses, models, rivals
 from tdlib.checks import one_of, require
 from tdlib.distill import TERMS, weights
 from tdlib.store import run_id
-from tdlib.windows import LONGEST
+from tdlib.windows import HALVES, LONGEST
 
 TRAINING = {  # the published protocol; baselines that learn by gradient follow the student's
     "student": {"learning_rate": 1e-2, "batch_size": 32, "epochs": 100, "patience": 5},
@@ -31,6 +32,7 @@ MOST = {  # what no run passes: the loops, the memory and torch's generator end 
     "seed": 2**63 - 1,
 }
 MOST_OF_A_SETTING = 100_000  # widths, layers, lengths of patches
+WEIGHED_ON = ("validation", "halves")
 SMOOTH = {"teacher": 1, "truth": 1, "smooth truth": 25}  # by `patterns`: steps of an average; 25 as in the student
 PATIENCE = ("weight_average", "mixup", "rate_hold", "rate_decay")
 
@@ -49,6 +51,8 @@ class RunConfig:
     forecasts, weighted as `weighting` says (`tdlib.committee`; beta is 0).
     With `patterns="truth"` the truth takes the teacher's place, with "smooth truth" its moving average (`SMOOTH`).
     `foresight` and `tilt` are controls: see `distill.Distillation`.
+    The weighting is fitted to the members' errors on validation, or, `weighed_on` "halves", also to those on each half
+    of the training rows of members that were trained on the other: runs of their own, with that `half`.
     `weight_average`, `mixup`, `rate_hold` and `rate_decay` are those of `train.fit`.
     Raises ValueError for a value of the wrong type, or one that no run can have.
     """
@@ -82,6 +86,8 @@ class RunConfig:
     mixup: float = 0.0
     rate_hold: int = 2
     rate_decay: float = 0.5
+    half: str = "both"
+    weighed_on: str = "validation"
 
     def __post_init__(self):
         set_ = functools.partial(object.__setattr__, self)
@@ -140,6 +146,14 @@ class RunConfig:
         one_of("weighting", self.weighting, committee.WEIGHTINGS)
         several = bool(self.co_teachers) or self.weighting == "mean"
         require(several, f"weighting {self.weighting!r} is for a committee of at least two members: name co_teachers")
+        one_of("weighed_on", self.weighed_on, WEIGHED_ON)
+        several = bool(self.co_teachers) or self.weighed_on == "validation"
+        require(several, 'weighed_on "halves" is for a committee of at least two members: name co_teachers')
+        one_of("half", self.half, ("both", *HALVES))
+        require(
+            self.half == "both" or not self.distilled,
+            "half is for members of a committee: a student learns from all rows",
+        )
         for term in self.terms:
             one_of("terms", term, _ALL_TERMS)
         require(len(self.terms) > 0, "terms must name at least one part of the loss")
@@ -181,6 +195,19 @@ class RunConfig:
             count[name] += 1
             configs[name if count[name] == 1 else f"{name} {count[name]}"] = _teacher_config(self, name, given)
         return configs
+
+    @functools.cached_property
+    def half_configs(self) -> "dict[str, list[RunConfig]]":
+        """By half of the training rows, this committee's members trained on it alone, where they are weighed on it."""
+        if self.weighed_on != "halves":
+            return {}
+        members = self.teacher_configs.values()
+        return {half: [dataclasses.replace(member, half=half) for member in members] for half in HALVES}
+
+    @property
+    def needed(self) -> "list[RunConfig]":
+        """The runs that must be there before this one: teachers, and members trained on halves."""
+        return [*self.teacher_configs.values(), *itertools.chain(*self.half_configs.values())]
 
     @property
     def weights(self) -> dict[str, float]:

@@ -1,11 +1,14 @@
 """The student to take away: the MLP taught by a committee, with patience. One recipe, chosen on validation alone.
 
-    committee      an iTransformer and linear models in closed form, weighted by validation (`tdlib.committee`)
+    committee      an iTransformer and linear models in closed form, weighted by validation (`tdlib.committee`), or by
+                   it and by the halves of training, where each member was trained on the other one
     patience       mixup of windows, a rate that falls slowly, the moving average of the weights (`train.fit`)
     loss           the committee's forecasts alone, at several scales; no truth, no features
 
 After Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", CVPR 2022 (arXiv 2106.05237).
 """
+
+import math
 
 import pandas as pd
 
@@ -39,11 +42,15 @@ PIECES = {  # a variant's name -> what it changes in the recipe
     "equal weights": {"weighting": "mean"},
     "least squares": {"weighting": "least squares"},
     "mean of these two": {"weighting": "half"},
+    "weighed on halves": {"weighed_on": "halves"},
     "width 64": {"settings": {"width": 64}},
     "one linear layer": {"model": "rlinear", "settings": {}},
     "first teacher alone": ALONE,
     "no teacher": ALONE | {"teacher": None, "teacher_options": {}, "alpha": 0.0, "terms": TERMS},
 }
+
+
+EVERYWHERE = ("recipe", "weighed on halves")  # the variants that a profile has in all its settings
 
 
 def student(
@@ -77,18 +84,24 @@ def weightings(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     for run in runs.to_dict("records"):
         for how, found in store.read(run["id"])["committee"]["weightings"].items():
             errors = {"held out": found["held_out_mse"], "validation": found["val_mse"], "test": found["test_mse"]}
-            place = {name: run[name] for name in ("dataset", "horizon", "setting", "seed")}
+            place = {name: run[name] for name in ("dataset", "horizon", "setting", "seed", "weighed_on")}
             lines.append(place | {"weighting": how, "chosen": how == run["weighting"]} | errors)
     return pd.DataFrame(lines)
 
 
 def members(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
-    """Who the committees of `runs` are: the weight that the student's weighting gives each, and its validation MSE."""
+    """Who the committees of `runs` are: the weight that the student's weighting gives each, and the members' own MSE.
+
+    On validation, on the half of training that a member was not trained on (none where that was not asked), on test.
+    """
     lines = []
     for run in runs.to_dict("records"):
         kept = store.read(run["id"])["committee"]
-        weights = kept["weightings"][run["weighting"]]["weights"]
-        for name, weight, error in zip(kept["members"], weights, kept["val_mse"], strict=True):
-            place = {name: run[name] for name in ("dataset", "horizon", "setting", "seed")}
-            lines.append(place | {"member": name, "weight": weight, "validation": error})
+        halves = kept.get("halves_mse", [math.nan] * len(kept["members"]))
+        found = zip(kept["weightings"][run["weighting"]]["weights"], kept["val_mse"], halves, strict=True)
+        for (name, id), (weight, validation, unseen) in zip(kept["members"].items(), found, strict=True):
+            place = {key: run[key] for key in ("dataset", "horizon", "setting", "seed", "weighed_on")}
+            test = store.read(id)["metrics"]["test_mse"]
+            errors = {"validation": validation, "halves": unseen, "test": test}
+            lines.append(place | {"member": name, "weight": weight} | errors)
     return pd.DataFrame(lines)

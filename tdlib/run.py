@@ -29,7 +29,7 @@ from tdlib.schema import agree, check_fit
 from tdlib.store import Store
 from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher, outputs_size, store_outputs
 from tdlib.train import Objective, Supervised, fit, window_errors
-from tdlib.windows import Splits, split
+from tdlib.windows import Splits, halved, split
 
 OUTPUTS_BUDGET = 20e9  # bytes that one teacher's stored outputs may take; above it the teacher runs live
 
@@ -43,16 +43,21 @@ def train_once(config: RunConfig, store: Store, compute: Compute = Compute()) ->
 
 
 def prepare_teacher(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
-    """Train a teacher where its row or its weights are missing, and store its outputs."""
+    """Train a teacher where its row or its weights are missing, and store its outputs; of one half it has no use."""
     splits = split(data.load(config.dataset), config.lookback, config.horizon, compute.place)
     with _ALONE, compute.limit_threads():
-        _teacher(config, splits, store, compute)
+        if config.half != "both":
+            _member(config, store, compute)
+        else:
+            _teacher(config, splits, store, compute)
 
 
 def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
     """Train one run and write its weights and its row; the same config and `compute` give the same bits again."""
     series = data.load(config.dataset)
     splits = split(series, config.lookback, config.horizon, compute.place)
+    if config.half != "both":
+        splits, _ = halved(splits, config.half)
     with _ALONE, compute.limit_threads(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = build(config, len(series.channels), store).to(compute.place)
@@ -67,7 +72,7 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
         several = {}
         if config.co_teachers:
             test = committee.error_moments(_members(config, store, compute), splits.test)
-            several = {"committee": _committee(config, objective.teacher.moments, test)}
+            several = {"committee": _committee(config, objective.teacher.moments, len(splits.val), test)}
         model.cpu()
     store.write_weights(config.id, model.state_dict(), describe(config, series, splits))
     shutil.rmtree(store.outputs(config.id), ignore_errors=True)  # they belonged to earlier weights
@@ -120,8 +125,7 @@ def _objective(config: RunConfig, model: nn.Module, splits: Splits, store: Store
     teacher, width = found.get(config.teacher, (None, 0))
     if config.co_teachers:
         sources = {name: source for name, (source, _) in found.items()}
-        moments = committee.error_moments(_members(config, store, compute), splits.val)
-        teacher = SeveralTeachers(sources, config.weighting, moments)
+        teacher = SeveralTeachers(sources, config.weighting, _unseen_moments(config, splits, store, compute))
     return distillation(config, teacher, width, model)
 
 
@@ -144,19 +148,32 @@ def _members(config: RunConfig, store: Store, compute: Compute) -> list[nn.Modul
     return [trained(teacher.id, store)[0].to(compute.place) for teacher in config.teacher_configs.values()]
 
 
-def _committee(config: RunConfig, val: np.ndarray, test: np.ndarray) -> dict:
-    """What a row keeps of several teachers: who they are, and what each weighting makes of their errors [N, K, K]."""
-    weightings = {}
+def _unseen_moments(config: RunConfig, splits: Splits, store: Store, compute: Compute) -> np.ndarray:
+    """E [N, K, K] of all windows that a committee is weighed on, in the order of time; those of validation are last."""
+    moments = [committee.error_moments(_members(config, store, compute), splits.val)]
+    for half, runs in config.half_configs.items():  # who saw the second half comes to stand first, with the first one
+        _, unseen = halved(splits, half)
+        moments.insert(0, committee.error_moments([_member(run, store, compute) for run in runs], unseen))
+    return np.concatenate(moments)
+
+
+def _committee(config: RunConfig, unseen: np.ndarray, last: int, test: np.ndarray) -> dict:
+    """What a row keeps of several teachers: who they are, and what each weighting makes of their errors [N, K, K].
+
+    Weights are fitted to `unseen`; its `last` windows are those of validation.
+    """
+    weightings, val = {}, unseen[-last:]
     for how in committee.SCORED:
-        weights = committee.weigh(how, val)
+        weights = committee.weigh(how, unseen)
         weightings[how] = {
             "weights": weights.tolist(),
             "val_mse": float(committee.errors(val, weights).mean()),
-            "held_out_mse": committee.held_out(how, val),
+            "held_out_mse": committee.held_out(how, unseen),
             "test_mse": float(committee.errors(test, weights).mean()),
         }
     ids = {name: teacher.id for name, teacher in config.teacher_configs.items()}
-    return {"members": ids, "val_mse": np.diag(val.mean(0)).tolist(), "weightings": weightings}
+    halves = {"halves_mse": np.diag(unseen[:-last].mean(0)).tolist()} if config.half_configs else {}
+    return {"members": ids, "val_mse": np.diag(val.mean(0)).tolist(), "weightings": weightings} | halves
 
 
 def _teacher(
@@ -168,16 +185,26 @@ def _teacher(
     """
     folder = store.outputs(config.id)
     with store.lock(config.id):
-        if store.read(config.id, config.to_dict()) is None or (found := load_model(config.id, store)) is None:
-            train_run(config, store, compute)
-            found = load_model(config.id, store)
-        model = found[0].to(compute.place)
+        model = _present(config, store, compute)
         with contextlib.suppress(OSError, ValueError, EOFError):  # not there, or not whole
             return StoredTeacher(folder), model.feature_width
         if outputs_size(model, splits.train) > OUTPUTS_BUDGET:
             return LiveTeacher(model, splits.train), model.feature_width
         store_outputs(model, splits.train, folder)
         return StoredTeacher(folder), model.feature_width
+
+
+def _member(config: RunConfig, store: Store, compute: Compute) -> nn.Module:
+    with store.lock(config.id):
+        return _present(config, store, compute)
+
+
+def _present(config: RunConfig, store: Store, compute: Compute) -> nn.Module:
+    """The trained model of a run whose lock is held: trained now where its row or its weights are missing."""
+    if store.read(config.id, config.to_dict()) is None or (found := load_model(config.id, store)) is None:
+        train_run(config, store, compute)
+        found = load_model(config.id, store)
+    return found[0].to(compute.place)
 
 
 def load_model(id: str, store: Store) -> tuple[nn.Module, dict] | None:

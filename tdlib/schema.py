@@ -65,14 +65,20 @@ class Weighting(Struct, forbid_unknown_fields=True):
 
 
 class Committee(Struct, forbid_unknown_fields=True):
-    """A student's teachers: their rows by name, their validation errors [K], and what each weighting makes of them."""
+    """A student's teachers: their rows by name, their errors [K], and what each weighting makes of them.
+
+    `halves_mse` are errors on the half of the training rows that a member was not trained on; see `RunConfig`.
+    """
 
     members: Annotated[dict[str, str], Meta(min_length=2)]
     val_mse: list[NotNegative]
     weightings: dict[str, Weighting]
+    halves_mse: list[NotNegative] | None = None
 
     def __post_init__(self):
-        for what, length in [("val_mse", self.val_mse), *((name, w.weights) for name, w in self.weightings.items())]:
+        lengths = [("val_mse", self.val_mse), *((name, w.weights) for name, w in self.weightings.items())]
+        lengths += [] if self.halves_mse is None else [("halves_mse", self.halves_mse)]
+        for what, length in lengths:
             require(len(length) == len(self.members), f"it has {len(self.members)} members, and its {what} differs")
 
 

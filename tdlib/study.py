@@ -23,7 +23,7 @@ from tdlib.forecast import forecast
 from tdlib.run import build, prepare_teacher, train_once
 from tdlib.store import Store
 from tdlib.sweep import Job, SweepFailed, executors, sweep
-from tdlib.windows import split
+from tdlib.windows import halved, split
 
 __all__ = ["RunConfig", "SweepFailed", "ensure", "forecast"]
 
@@ -86,13 +86,14 @@ def _check(configs: list[RunConfig]) -> None:
     """ValueError, before anything is trained, for data too short or settings that do not fit together."""
 
     @functools.cache  # for this call only: a CSV may have changed by the next one
-    def channels(dataset: str, lookback: int, horizon: int) -> int:
+    def channels(dataset: str, lookback: int, horizon: int, halves: bool) -> int:
         series = data.load(dataset)
-        split(series, lookback, horizon)
+        halved(split(series, lookback, horizon), "first") if halves else split(series, lookback, horizon)
         return len(series.channels)
 
     for config in configs:
-        width = channels(config.dataset, config.lookback, config.horizon)
+        halves = config.half != "both" or bool(config.half_configs)
+        width = channels(config.dataset, config.lookback, config.horizon, halves)
         with torch.device("meta"):  # shapes without numbers
             student = build(config, width)
             for teacher in config.teacher_configs.values():
@@ -111,11 +112,11 @@ def _check_shared(configs: list[RunConfig]) -> None:
 
 def _jobs(missing: list[RunConfig], store: Store, compute: Compute) -> list[Job]:
     """Teachers first: each is trained, and its outputs stored, before the students that learn from it."""
-    teachers = dict.fromkeys(teacher for config in missing for teacher in config.teacher_configs.values())
+    teachers = dict.fromkeys(teacher for config in missing for teacher in config.needed)
     jobs = [Job(config.id, prepare_teacher, (config, store, compute)) for config in teachers]
     for config in missing:
         if config not in teachers:
-            after = tuple(teacher.id for teacher in config.teacher_configs.values())
+            after = tuple(teacher.id for teacher in config.needed)
             jobs.append(Job(config.id, train_once, (config, store, compute), after))
     return sorted(jobs, key=lambda job: models.role(job.arguments[0].model) == "student")
 

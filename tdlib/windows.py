@@ -19,6 +19,7 @@ from tdlib.checks import require
 from tdlib.data import Series
 
 LONGEST = 1_000_000  # steps of a look-back or a horizon: more than any series here has rows
+HALVES = ("first", "second")  # of the training rows
 
 
 class Windows:
@@ -80,6 +81,20 @@ def split(series: Series, lookback: int, horizon: int, device: torch.device | st
         Windows(scaled[:, val_end - lookback : test_end], lookback, horizon),
         *scaling,
     )
+
+
+def halved(splits: Splits, half: str) -> tuple[Splits, Windows]:
+    """`splits` whose training rows are their "first" or "second" half, and the windows that forecast the other one.
+
+    ValueError where half of the training rows hold no window.
+    """
+    values, lookback, horizon = (getattr(splits.train, name) for name in ("values", "lookback", "horizon"))
+    middle = values.shape[1] // 2
+    few = f"half of {values.shape[1]:,} training rows holds no window of {lookback} + {horizon} steps"
+    require(middle >= lookback + horizon, few)
+    first, second = values[:, :middle], values[:, middle:]
+    seen, unseen = (first, values[:, middle - lookback :]) if half == "first" else (second, first)
+    return splits._replace(train=Windows(seen, lookback, horizon)), Windows(unseen, lookback, horizon)
 
 
 def whole(series: Series, lookback: int, horizon: int, device: torch.device | str = "cpu") -> Splits:

@@ -220,6 +220,10 @@ def test_a_value_of_the_wrong_type_is_refused(changes, words):
         ({"teacher": "itransformer", "foresight": 1.1}, "foresight must lie between 0 and 1, got 1.1"),
         ({"teacher": "itransformer", "foresight": math.nan}, "foresight must lie between 0 and 1, got nan"),
         ({"foresight": 0.5}, "foresight need a teacher"),
+        ({"half": "third"}, "half knows both, first, second; got 'third'"),
+        ({"teacher": "itransformer", "half": "first"}, "half is for members of a committee: a student learns from all"),
+        ({"teacher": "itransformer", "weighed_on": "test"}, "weighed_on knows validation, halves; got 'test'"),
+        ({"teacher": "itransformer", "weighed_on": "halves"}, 'weighed_on "halves" is for a committee of at least two'),
         ({"teacher": "itransformer", "tilt": -11}, "tilt must lie between -10 and 10, got -11"),
         ({"teacher": "itransformer", "tilt": math.nan}, "tilt must lie between -10 and 10, got nan"),
     ],
@@ -433,7 +437,8 @@ OPTION_CHANGES = {
 
 
 def test_the_id_changes_with_every_field_of_a_distilled_run():
-    assert set(DISTILLED_CHANGES) == set(FIELDS) - {"patterns", "co_teachers", "weighting"}  # see test_rivals
+    elsewhere = {"patterns", "co_teachers", "weighting", "weighed_on", "half"}  # see test_rivals, test_patient
+    assert set(DISTILLED_CHANGES) == set(FIELDS) - elsewhere
     ids = {distilled(**{name: value}).id for name, value in DISTILLED_CHANGES.items()}
     assert len(ids | {distilled().id}) == len(DISTILLED_CHANGES) + 1
 

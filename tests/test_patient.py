@@ -9,7 +9,7 @@ from tdlib import committee, data, patient, rows, study
 from tdlib.distill import TERMS
 from tdlib.run import load_model
 from tdlib.store import Store
-from tdlib.windows import split
+from tdlib.windows import halved, split
 
 MEMBERS = {"ridge": {}, "phase_ridge": {}, "nlinear": [{"epochs": 1, "seed": 1}, {"epochs": 1, "seed": 2}]}
 SMALL = {"epochs": 2, "settings": {"width": 16}, "members": MEMBERS}
@@ -73,6 +73,45 @@ def test_the_row_has_the_members_and_what_each_weighting_makes_of_them(store):
     assert logged == pytest.approx(chosen["weights"], abs=1e-6)
 
 
+def test_members_are_weighed_on_the_half_of_training_that_they_did_not_see(tmp_path):
+    place, config = Store(tmp_path), student(weighed_on="halves", epochs=1)
+    study.ensure(config, store=place, executor=outside.Inline())
+    splits, moments = split(data.synthetic(), 50, 16), []
+    for half in ("second", "first"):
+        runs = config.half_configs[half]
+        assert [place.read(run.id)["config"]["half"] for run in runs] == [half] * 4
+        _, unseen = halved(splits, half)
+        moments.append(committee.error_moments([load_model(run.id, place)[0] for run in runs], unseen))
+    kept = place.read(config.id)["committee"]
+    assert kept["halves_mse"] == pytest.approx(np.diag(np.concatenate(moments).mean(0)))
+    members = [load_model(id, place)[0] for id in kept["members"].values()]
+    moments.append(committee.error_moments(members, splits.val))
+    assert kept["val_mse"] == pytest.approx(np.diag(moments[-1].mean(0)))
+    everything = np.concatenate(moments)
+    for how, found in kept["weightings"].items():
+        assert found["weights"] == pytest.approx(committee.weigh(how, everything))
+        assert found["held_out_mse"] == pytest.approx(committee.held_out(how, everything))
+        assert found["val_mse"] == pytest.approx(committee.errors(moments[-1], np.array(found["weights"])).mean())
+    who = patient.members(rows.with_systems(study.ensure(config, store=place)), place)
+    assert who["halves"].tolist() == kept["halves_mse"]
+    assert who["test"].tolist() == [place.read(id)["metrics"]["test_mse"] for id in kept["members"].values()]
+
+
+def test_halves_that_hold_no_window_are_refused_before_anything_is_trained(tmp_path):
+    lookback = int(0.35 * len(data.synthetic().values))
+    long = patient.student("synthetic", lookback, 16, **SMALL, weighed_on="halves")
+    with pytest.raises(ValueError, match="training rows holds no window of"):
+        study.ensure(long, store=tmp_path, executor=outside.Inline())
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_half_and_a_committee_that_is_weighed_on_halves_are_runs_of_their_own():
+    ridge, halves = next(iter(student().teacher_configs.values())), student(weighed_on="halves")
+    assert len({ridge.id, *(runs[0].id for runs in halves.half_configs.values())}) == 3
+    assert halves.id != student().id
+    assert halves.teacher_configs == student().teacher_configs
+
+
 def test_a_second_training_has_the_same_bits_and_a_second_asking_trains_nothing(store, tmp_path):
     again = Store(tmp_path)
     study.ensure(student(), store=again, executor=outside.Inline())
@@ -89,14 +128,16 @@ def test_a_study_that_lost_a_member_trains_it_again_with_the_student(store, tmp_
     assert again.read(student().id)["metrics"] == store.read(student().id)["metrics"]
 
 
-@pytest.mark.parametrize("field", ["val_mse", "weights"])
+@pytest.mark.parametrize("field", ["val_mse", "weights", "halves_mse"])
 def test_a_committee_of_another_size_is_not_written(field, store, tmp_path):
     kept = store.read(student().id)["committee"]
     if field == "val_mse":
         kept["val_mse"] = kept["val_mse"][:-1]
+    elif field == "halves_mse":
+        kept["halves_mse"] = [1.0]
     else:
         kept["weightings"]["half"]["weights"] = [0.5, 0.5]
-    with pytest.raises(ValueError, match=r"it has 4 members, and its (val_mse|half) differs"):
+    with pytest.raises(ValueError, match=r"it has 4 members, and its (val_mse|halves_mse|half) differs"):
         Store(tmp_path / "new").write(small.row(student().id, committee=kept), small.arrays())
 
 

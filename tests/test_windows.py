@@ -111,6 +111,30 @@ def test_the_first_and_last_targets_are_the_segments_own_first_and_last_rows():
         assert row[1, -1] == end - 1
 
 
+@pytest.mark.parametrize("rows", [300, 301])
+def test_a_half_of_training_is_forecast_from_what_comes_before_and_the_other_half_is_not_seen(rows):
+    splits = windows.split(series_of(np.arange(rows)[:, None]), 12, 5)  # each value is its row
+    train = int(0.7 * rows)
+
+    def seen(part: Windows, first: int = 0) -> set[int]:
+        values = torch.cat(part.batch(torch.arange(len(part))), 1)[:, first:, 0].numpy()
+        return set((values * splits.deviation + splits.mean).round().astype(int).ravel())
+
+    first, after = windows.halved(splits, "first")
+    assert seen(first.train) == set(range(train // 2))
+    assert seen(after, first=12) == set(range(train // 2, train))
+    second, before = windows.halved(splits, "second")
+    assert seen(second.train) == set(range(train // 2, train))
+    assert seen(before, first=12) == set(range(12, train // 2))
+    assert second[1:] == first[1:] == splits[1:]
+
+
+def test_a_half_that_holds_no_window_is_refused():
+    assert len(windows.halved(windows.split(noise(100), 25, 10), "first")[0].train) == 1  # of 70 training rows
+    with pytest.raises(ValueError, match=r"^half of 70 training rows holds no window of 26 \+ 10 steps$"):
+        windows.halved(windows.split(noise(100), 26, 10), "second")
+
+
 def test_scaling_gives_the_training_rows_mean_zero_and_deviation_one():
     series = series_of(np.random.default_rng(1).normal([0, 1e3, -50], [1e-3, 1, 20], (1000, 3)))
     splits = windows.split(series, 1, 1)

@@ -272,10 +272,11 @@ class Profile:
         }
 
     def patient(self) -> dict[RunConfig, str]:
-        """The runs of page 12, each with the name of its variant: the recipe everywhere, its pieces in few places."""
+        """The runs of page 12, each with the name of its variant: two of them everywhere, the others in few places."""
         seeds, pieces = self.table["patient"].get("seeds", {}), self.table["patient"]["pieces"]
         recipe = {
-            self.patient_student(dataset, horizon, seed): "recipe"
+            self.patient_student(dataset, horizon, seed, **patient.PIECES[variant]): variant
+            for variant in patient.EVERYWHERE
             for dataset in self.datasets
             for horizon in self.horizons
             for seed in seeds.get(dataset, self.seeds(dataset))

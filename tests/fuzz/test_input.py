@@ -234,6 +234,8 @@ NUMBER = st.one_of(st.integers(), st.floats(), st.sampled_from([10**9, 10**18, 1
             "weighting",
             "foresight",
             "tilt",
+            "half",
+            "weighed_on",
         ]
     ),
     NUMBER,
