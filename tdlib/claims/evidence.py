@@ -54,8 +54,9 @@ class Evidence:
         self.runs = rows.read([*wanted, *chosen], profile, store=store, train_missing=train_missing)
         self.fair = self._of(chosen)
         self.main = self._of(run for entry in self.profiles for run in entry.main())
-        recipe = (run for entry in self.profiles for run, name in entry.patient().items() if name == "recipe")
-        self.patient = self._of(recipe)
+        patients = {run: name for entry in self.profiles for run, name in entry.patient().items()}
+        self.patient = self._of(run for run, name in patients.items() if name == "recipe")
+        self.halves = self._of(run for run, name in patients.items() if name == "weighed on halves")
         self.lookback = self._of(run for entry in self.profiles for run in entry.lookback())
 
     def _of(self, configs: Iterable) -> pd.DataFrame:

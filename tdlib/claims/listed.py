@@ -227,5 +227,11 @@ CLAIMS = [
         f"difference to the baseline that is best on validation, {OVER}; page 12",
         lambda evidence: evidence.difference(evidence.patient, best_on_validation(evidence.baselines())),
     ),
+    Claim(
+        "patient, halves",
+        "Its committee is better weighed on halves of training, too, than on validation alone",
+        f"difference of the patient student's MSE, {OVER}; page 12",
+        lambda evidence: evidence.difference(evidence.halves, evidence.patient),
+    ),
     *exact.CLAIMS,
 ]

@@ -167,6 +167,15 @@ def test_a_null_is_filled_where_it_is_called_a_difference():
     assert [text.get_text() for text in axis.get_yticklabels()] == ["distilled", "FITS", "MLP"]
 
 
+def test_members_stand_by_their_errors_on_validation_and_on_halves_against_test():
+    members = pd.DataFrame({"member": ["a", "b", "a"], "validation": [1, 2, 3], "halves": [4, 5, 6], "test": [7, 8, 9]})
+    first, second = plots.chance.evidence(members).axes
+    for axis, x in ((first, [1, 3]), (second, [4, 6])):
+        assert axis.lines[0].get_xdata().tolist() == x
+        assert axis.lines[0].get_ydata().tolist() == [7, 9]
+        assert [line.get_label() for line in axis.lines[:2]] == ["a", "b"]
+
+
 def test_variants_stand_above_the_best_of_their_family():
     variants = pd.DataFrame({"family": ["a"] * 2 + ["b"], "val_mse": [1.0, 2.0, 5.0], "test_mse": [3.0, 1.5, 7.0]})
     first, second = plots.chance.agreement(variants).axes

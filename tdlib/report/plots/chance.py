@@ -59,6 +59,23 @@ def agreement(variants: pd.DataFrame) -> Figure:
     return figure
 
 
+def evidence(members: pd.DataFrame) -> Figure:
+    """A panel for `validation` and one for `halves`: each `member`'s error there and on `test`, a dot a setting [%].
+
+    Where the order is the same on both, dots lie along the line.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.2), sharey=True)
+    shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, members["member"].nunique()))
+    for axis, kind in zip(axes, ("validation", "halves"), strict=True):
+        for (name, group), shade, marker in zip(members.groupby("member", sort=False), shades, "osD^v<>P", strict=False):
+            axis.plot(group[kind], group["test"], marker, color=shade, alpha=0.8, markersize=5, label=name)
+        axis.axline((0, 0), slope=1, color="#777777", linestyle=":")
+        axis.set(title=kind, xlabel="MSE there, % from the members' mean")
+    axes[0].set_ylabel("test MSE, % from the members' mean")
+    axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
 def looks(curves: dict[str, pd.DataFrame]) -> Figure:
     """A panel a family: expected test MSE of the variant that is chosen among k, against a variant at random [%].
 
