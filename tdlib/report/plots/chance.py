@@ -1,5 +1,7 @@
 """What chance alone does, drawn: nulls beside effects, sources of doubt, validation against test, many looks."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -65,9 +67,10 @@ def evidence(members: pd.DataFrame) -> Figure:
     Where the order is the same on both, dots lie along the line.
     """
     figure, axes = plt.subplots(1, 2, figsize=(7.6, 3.2), sharey=True)
-    shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, members["member"].nunique()))
+    groups = list(members.groupby("member", sort=False))
+    shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(groups)))
     for axis, kind in zip(axes, ("validation", "halves"), strict=True):
-        for (name, group), shade, marker in zip(members.groupby("member", sort=False), shades, "osD^v<>P", strict=False):
+        for (name, group), shade, marker in zip(groups, shades, itertools.cycle("osD^v<>P"), strict=False):
             axis.plot(group[kind], group["test"], marker, color=shade, alpha=0.8, markersize=5, label=name)
         axis.axline((0, 0), slope=1, color="#777777", linestyle=":")
         axis.set(title=kind, xlabel="MSE there, % from the members' mean")
