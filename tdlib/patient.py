@@ -45,12 +45,17 @@ PIECES = {  # a variant's name -> what it changes in the recipe
     "weighed on halves": {"weighed_on": "halves"},
     "width 64": {"settings": {"width": 64}},
     "one linear layer": {"model": "rlinear", "settings": {}},
+    "one linear layer, halves": {"model": "rlinear", "settings": {}, "weighed_on": "halves"},
     "first teacher alone": ALONE,
     "no teacher": ALONE | {"teacher": None, "teacher_options": {}, "alpha": 0.0, "terms": TERMS},
 }
 
 
-EVERYWHERE = ("recipe", "weighed on halves")  # the variants that a profile has in all its settings
+EVERYWHERE = (
+    "recipe",
+    "weighed on halves",
+    "one linear layer, halves",
+)  # the variants that a profile has in all its settings
 
 
 def student(

@@ -19,6 +19,7 @@ train_missing = False
 
 # %%
 import contextlib
+import itertools
 
 import pandas as pd
 from IPython.display import display
@@ -30,8 +31,13 @@ from tdlib.store import Store
 variants = {run: name for entry in profiles.load(profile) for run, name in entry.patient().items()}
 runs = rows.read(variants, profile, "patient", store=store, train_missing=train_missing)
 runs["variant"] = runs["id"].map({run.id: name for run, name in variants.items()})
-recipe = rows.select(runs, variant="recipe").assign(system="patient MLP")
-halves = runs[runs["variant"] == "weighed on halves"].assign(system="patient MLP, halves")
+rows.select(runs, variant="recipe")  # without it there is no page
+names = ("patient MLP", "patient MLP, halves", "patient linear, halves")
+students = {
+    name: runs[runs["variant"] == variant].assign(system=name)
+    for name, variant in zip(names, patient.EVERYWHERE, strict=True)
+}
+recipe, halves, linear = students.values()
 
 # %% [markdown]
 # ## Whom to listen to
@@ -103,15 +109,19 @@ by_way = above.groupby([both["weighting"], both["weighed_on"]], sort=False).mean
 tables.save(by_way.add_suffix(" [% above the best]").reset_index(), "12_weighed_on", f"{results}/tables", digits=2)
 
 # %% [markdown]
-# And the student that such a committee teaches, against the one whose committee was weighed on validation alone: in
-# percent of its test MSE, negative is better.
+# And the students that such a committee teaches, the MLP and one linear layer, against the MLP whose committee was
+# weighed on validation alone: in percent of its test MSE, negative is better.
 
 # %%
-with contextlib.suppress(rows.Missing):
-    change = analysis.compare(halves, recipe, Store(store)).drop(columns="lookback").reset_index()
-    display(tables.save(change, "12_halves", f"{results}/tables", digits=2))
-    each = change[change["dataset"] != "all"].set_index(keys[:2])["difference"]
-    print(words.spread(each, "weighed on halves, too, against on validation alone, MSE"))
+changes = {}
+for ours in (halves, linear):
+    with contextlib.suppress(rows.Missing):
+        change = analysis.compare(ours, recipe, Store(store)).drop(columns="lookback")
+        changes[ours["system"].iloc[0]] = change
+        each = change[change.index.get_level_values("dataset") != "all"]["difference"]
+        print(words.spread(each, f"{ours['system'].iloc[0]}, against weighed on validation alone, MSE"))
+change = pd.concat(changes, names=["system"]) if changes else pd.DataFrame()
+tables.save(change.reset_index(), "12_halves", f"{results}/tables", digits=2)
 
 # %% [markdown]
 # ## Which piece does the work?
@@ -119,7 +129,7 @@ with contextlib.suppress(rows.Missing):
 
 # %%
 few = runs.groupby("setting").filter(lambda group: group["variant"].nunique() > len(patient.EVERYWHERE))
-pieces = few if len(few) else pd.concat([recipe, halves])
+pieces = few if len(few) else runs
 order = pieces["variant"].map(list(patient.PIECES).index)
 pieces = pieces.assign(order=order).sort_values(["dataset", "order", "seed"])
 untaught = {"no teacher": plots.COLOURS["plain"]}
@@ -147,37 +157,35 @@ others = [run for entry in profiles.load(profile) for run in entry.main() if (ru
 main = rows.read(others, profile, "main", store=store, train_missing=train_missing)
 taught = {run.model for entry in variants for run in entry.teacher_configs.values()}
 opponents = {models.title(name): main[main["model"] == name] for name in sorted(taught)}
-students = main[main["model"] == "mlp"]
-opponents |= {f"{name} (published recipe)": group for name, group in students.groupby("system")}
+published = main[main["model"] == "mlp"]
+opponents |= {f"{name} (published recipe)": group for name, group in published.groupby("system")}
 
 # %%
 found = {}
-for ours in (group for group in (recipe, halves) if len(group)):
-    for name, theirs in opponents.items():
-        with contextlib.suppress(rows.Missing):
-            found[ours["system"].iloc[0], name] = analysis.compare(ours, theirs, Store(store))
+for (system, ours), (name, theirs) in itertools.product(students.items(), opponents.items()):
+    with contextlib.suppress(rows.Missing):
+        found[system, name] = analysis.compare(ours, theirs, Store(store))
 compared = pd.concat(found, names=["system", "against"]).reset_index()
 against = compared[compared["system"] == "patient MLP"].drop(columns="system")
 
 # %% [markdown]
 # Means over the settings that both systems have, which need not be the same for every opponent: the table below the
-# figure counts them. `halves` stands for the student whose committee was weighed on halves.
+# figure counts them.
 #
 # **Predict first:** whom will the student beat most clearly: the members of its own committee, the plain MLP, or the
 # MLP of the published recipe? Is there a member that it does not beat?
 
 # %%
-names = ["system", "against"]
-everywhere = compared[compared["dataset"] == "all"].set_index(names).rename(columns={"difference": "estimate"})
-settings = compared.groupby(names)["dataset"].size() - 1
-short = everywhere[["estimate", "low", "high", "win rate", "runs"]].assign(settings=settings)
-short.index = [name if mine == "patient MLP" else f"{name}, halves" for mine, name in short.index]
-shown = short.rename_axis("against").sort_index(kind="stable")
+both = ["against", "system"]
+everywhere = compared[compared["dataset"] == "all"].rename(columns={"difference": "estimate"}).set_index(both)
+settings = compared.groupby(both)["dataset"].size() - 1
+short = everywhere[["estimate", "low", "high", "win rate", "runs"]].assign(settings=settings).sort_index(kind="stable")
+shown = short.set_axis([f"{name}: {mine}" for name, mine in short.index])
 figure = plots.intervals(shown, label="MSE against the opponent, mean over settings [%]", reference=0)
 plots.save(figure, "12_against", figures)
 
 # %%
-tables.save(shown.reset_index(), "12_all", f"{results}/tables", digits=1)
+tables.save(short.reset_index(), "12_all", f"{results}/tables", digits=1)
 
 # %% [markdown]
 # Setting by setting.
@@ -191,15 +199,15 @@ tables.save(compared.drop(columns="lookback"), "12_against", f"{results}/tables"
 # hundredth more.
 
 # %%
-field = tables.peers(pd.concat([recipe, halves, main]), "../results/published.csv")
-ours = field[field["system"].str.startswith("patient MLP")].min(numeric_only=True).dropna()
+field = tables.peers(pd.concat([*students.values(), main]), "../results/published.csv")
+ours = field[field["system"].isin(students)].min(numeric_only=True).dropna()
 for name, error in ours.items():
     near = field[field[name] <= error + 0.01].sort_values(name)[["system", "lookback", "source", name]]
     tables.save(near.reset_index(drop=True), f"12_field_{name}", f"{results}/tables", digits=4)
     better = ", ".join(near[near[name] < error]["system"]) or "none"
-    print(f"{name}: the better patient MLP {error:.4f}; better: {better}")
+    print(f"{name}: the best patient student {error:.4f}; better: {better}")
 if ours.empty:
-    print("No data set has all four horizons of the patient MLP in the store.")
+    print("No data set has all four horizons of a patient student in the store.")
 
 # %%
 print(words.looked_at(pd.concat([runs, main])))
