@@ -176,9 +176,9 @@ against = compared[compared["system"] == "patient MLP"].drop(columns="system")
 # MLP of the published recipe? Is there a member that it does not beat?
 
 # %%
-both = ["against", "system"]
-everywhere = compared[compared["dataset"] == "all"].rename(columns={"difference": "estimate"}).set_index(both)
-settings = compared.groupby(both)["dataset"].size() - 1
+sides = ["against", "system"]
+everywhere = compared[compared["dataset"] == "all"].rename(columns={"difference": "estimate"}).set_index(sides)
+settings = compared.groupby(sides)["dataset"].size() - 1
 short = everywhere[["estimate", "low", "high", "win rate", "runs"]].assign(settings=settings).sort_index(kind="stable")
 shown = short.set_axis([f"{name}: {mine}" for name, mine in short.index])
 figure = plots.intervals(shown, label="MSE against the opponent, mean over settings [%]", reference=0)
