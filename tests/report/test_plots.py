@@ -167,6 +167,17 @@ def test_a_null_is_filled_where_it_is_called_a_difference():
     assert [text.get_text() for text in axis.get_yticklabels()] == ["distilled", "FITS", "MLP"]
 
 
+def test_several_intervals_stand_in_the_row_of_their_opponent():
+    index = pd.MultiIndex.from_tuples([("a", "x"), ("a", "y"), ("b", "y")])
+    table = pd.DataFrame({"estimate": [1.0, 2.0, 3.0], "low": [0.0, 1.0, 2.0], "high": [2.0, 3.0, 4.0]}, index=index)
+    axis = plots.several_intervals(table, label="change", reference=0).axes[0]
+    first, second = axis.lines[:2]
+    assert (first.get_label(), first.get_xdata().tolist(), first.get_ydata().tolist()) == ("x", [1], [-1 / 3])
+    assert second.get_xdata().tolist() == [2, 3]
+    np.testing.assert_allclose(second.get_ydata(), [-2 / 3, -5 / 3])
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["a", "b"]
+
+
 def test_members_stand_by_their_errors_on_validation_and_on_halves_against_test():
     members = pd.DataFrame({"member": ["a", "b", "a"], "validation": [1, 2, 3], "halves": [4, 5, 6], "test": [7, 8, 9]})
     first, second = plots.chance.evidence(members).axes

@@ -1,7 +1,17 @@
 """Frames and arrays in, figures out. seaborn takes a second to import: the functions that need it do so."""
 
 from tdlib.report.plots import chance
-from tdlib.report.plots.errors import beside_seeds, curves, dumbbells, heat_map, intervals, points, radar, weight_grids
+from tdlib.report.plots.errors import (
+    beside_seeds,
+    curves,
+    dumbbells,
+    heat_map,
+    intervals,
+    points,
+    radar,
+    several_intervals,
+    weight_grids,
+)
 from tdlib.report.plots.latency import bubbles
 from tdlib.report.plots.matrices import correlations
 from tdlib.report.plots.method import pipeline
@@ -32,6 +42,7 @@ __all__ = [
     "ratios",
     "save",
     "scales",
+    "several_intervals",
     "shares",
     "spectrograms",
     "training",

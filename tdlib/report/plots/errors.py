@@ -51,6 +51,24 @@ def intervals(table: pd.DataFrame, *, label: str, reference: float | None = None
     return figure
 
 
+def several_intervals(table: pd.DataFrame, *, label: str, reference: float) -> Figure:
+    """Estimates with their intervals (`estimate`, `low`, `high`) by the two levels of the index: a row of dots for each
+    of the first, in it a dot for each of the second."""
+    rows, systems = (list(dict.fromkeys(table.index.get_level_values(level))) for level in (0, 1))
+    figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.16 * len(rows) * (len(systems) + 1)))
+    shades = plt.get_cmap("viridis")(np.linspace(0, 0.85, len(systems)))
+    for place, (system, shade) in enumerate(zip(systems, shades, strict=True)):
+        own = table.xs(system, level=1)
+        heights = [-rows.index(name) - (place + 1) / (len(systems) + 1) for name in own.index]
+        axis.hlines(heights, own["low"], own["high"], color=shade, linewidth=2)
+        axis.plot(own["estimate"], heights, "Dos^"[place % 4], color=shade, markersize=4.5, label=system)
+    axis.axvline(reference, color="#777777", linestyle=":")
+    axis.set_yticks(-np.arange(len(rows)) - 0.5, rows)
+    axis.set(xlabel=label, ylim=(-len(rows), 0))
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
 def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str], log: bool = False) -> Figure:
     """MSE against `x`, or its logarithm: a panel a `setting`, a line a `system`, with a column `MSE` and one named `x`.
 
