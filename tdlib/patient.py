@@ -51,11 +51,7 @@ PIECES = {  # a variant's name -> what it changes in the recipe
 }
 
 
-EVERYWHERE = (
-    "recipe",
-    "weighed on halves",
-    "one linear layer, halves",
-)  # the variants that a profile has in all its settings
+EVERYWHERE = ("recipe", "weighed on halves", "one linear layer, halves")  # variants of all settings of a profile
 
 
 def student(
@@ -97,7 +93,8 @@ def weightings(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
 def members(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     """Who the committees of `runs` are: the weight that the student's weighting gives each, and the members' own MSE.
 
-    On validation, on the half of training that a member was not trained on (none where that was not asked), on test.
+    On validation, on the half of training that a member was not trained on, and on test: NaN where nobody asked, or
+    where the member's row is not there.
     """
     lines = []
     for run in runs.to_dict("records"):
@@ -106,7 +103,8 @@ def members(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
         found = zip(kept["weightings"][run["weighting"]]["weights"], kept["val_mse"], halves, strict=True)
         for (name, id), (weight, validation, unseen) in zip(kept["members"].items(), found, strict=True):
             place = {key: run[key] for key in ("dataset", "horizon", "setting", "seed", "weighed_on")}
-            test = store.read(id)["metrics"]["test_mse"]
+            row = store.read(id)
+            test = row["metrics"]["test_mse"] if row else math.nan
             errors = {"validation": validation, "halves": unseen, "test": test}
             lines.append(place | {"member": name, "weight": weight} | errors)
     return pd.DataFrame(lines)

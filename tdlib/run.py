@@ -43,7 +43,10 @@ def train_once(config: RunConfig, store: Store, compute: Compute = Compute()) ->
 
 
 def prepare_teacher(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
-    """Train a teacher where its row or its weights are missing, and store its outputs; of one half it has no use."""
+    """Train a teacher where its row or its weights are missing, and store its outputs.
+
+    One that was trained on a half of the rows is asked for its errors alone: no outputs.
+    """
     splits = split(data.load(config.dataset), config.lookback, config.horizon, compute.place)
     with _ALONE, compute.limit_threads():
         if config.half != "both":

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tdlib import analysis, bootstrap, models, profiles, rows, study
+from tdlib import analysis, bootstrap, models, patient, profiles, rows, study
 from tdlib.report import tables
 from tdlib.store import Store
 
@@ -55,8 +55,9 @@ class Evidence:
         self.fair = self._of(chosen)
         self.main = self._of(run for entry in self.profiles for run in entry.main())
         patients = {run: name for entry in self.profiles for run, name in entry.patient().items()}
-        self.patient = self._of(run for run, name in patients.items() if name == "recipe")
-        self.halves = self._of(run for run, name in patients.items() if name == "weighed on halves")
+        self.patient, self.halves, self.linear = (
+            self._of(run for run, name in patients.items() if name == variant) for variant in patient.EVERYWHERE
+        )
         self.lookback = self._of(run for entry in self.profiles for run in entry.lookback())
 
     def _of(self, configs: Iterable) -> pd.DataFrame:

@@ -229,9 +229,15 @@ CLAIMS = [
     ),
     Claim(
         "patient, halves",
-        "Its committee is better weighed on halves of training, too, than on validation alone",
-        f"difference of the patient student's MSE, {OVER}; page 12",
+        "It is better if its committee is weighed on halves of training, too, and not on validation alone",
+        f"difference between the two, {OVER}; page 12",
         lambda evidence: evidence.difference(evidence.halves, evidence.patient),
+    ),
+    Claim(
+        "patient, linear",
+        "From the same committee the MLP is better than one linear layer",
+        f"difference between the two, {OVER}; page 12",
+        lambda evidence: evidence.difference(evidence.halves, evidence.linear),
     ),
     *exact.CLAIMS,
 ]

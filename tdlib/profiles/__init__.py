@@ -272,7 +272,7 @@ class Profile:
         }
 
     def patient(self) -> dict[RunConfig, str]:
-        """The runs of page 12, each with the name of its variant: two of them everywhere, the others in few places."""
+        """The runs of page 12, each with its variant: those of `patient.EVERYWHERE` in all settings."""
         seeds, pieces = self.table["patient"].get("seeds", {}), self.table["patient"]["pieces"]
         recipe = {
             self.patient_student(dataset, horizon, seed, **patient.PIECES[variant]): variant
