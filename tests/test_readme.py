@@ -58,3 +58,11 @@ def test_what_is_said_of_the_idle_pair_is_in_its_table():
         distances += [abs(line["distilled"] - 0.280) / line["deviation, distilled"]]
         assert distances == pytest.approx(far, abs=0.05)
         assert f"{far[0]} and {far[1]}" in (ROOT / "README.md").read_text()
+
+
+def test_the_sentence_below_the_first_figure_is_true_of_its_rows():
+    table = pd.read_csv(ROOT / "results/tables/05_all.csv").set_index("against")
+    assert "ahead of the plain one and of its teacher, and level with the baseline" in (ROOT / "README.md").read_text()
+    assert (table.loc[["plain", "its teacher"], "high"] < 0).all()
+    level = table.loc["strongest baseline"]
+    assert ((level["low"] < 0) & (level["high"] > 0)).all()

@@ -86,12 +86,13 @@ tables.save(keeps.reset_index(), "02_win_keep", f"{results}/tables", digits=1)
 # %%
 taught = keeps.index.get_level_values("system").str.contains(" from ")
 best = keeps[~taught]["estimate"].groupby(["dataset", "horizon", "teacher"], sort=False).idxmax()
-few = keeps[taught | keeps.index.isin(best)]
-linear = (everyone["part"] == "plain") & (everyone["model"] != "mlp")
-parts = everyone.assign(part=everyone["part"].mask(linear, "linear"))
-few = few.assign(part=few.index.get_level_values("system").map(dict(zip(parts["system"], parts["part"], strict=True))))
-shown = few.set_axis([f"{data}, {steps}, {name}: {system}" for data, steps, name, system in few.index])
-plots.save(plots.intervals(shown, label="win keep [%]"), "02_win_keep", figures)
+few = {"distilled": keeps[taught], "best without a teacher": keeps[keeps.index.isin(best)]}
+pairs = pd.concat({kind: lines.droplevel("system") for kind, lines in few.items()}, names=["kind"]).reset_index()
+where = pairs["dataset"] + ", " + pairs["horizon"].astype(str) + ", " + pairs["teacher"]
+shown = pairs.set_index([where.rename("setting"), "kind"]).reindex(dict.fromkeys(where), level=0)
+shades = dict(zip(few, (plots.COLOURS["distilled"], plots.COLOURS["linear"]), strict=True))
+figure = plots.several_intervals(shown, label="win keep [%]", reference=100, colours=shades)
+plots.save(figure, "02_win_keep", figures)
 
 # %% [markdown]
 # ## Where along the test segment?

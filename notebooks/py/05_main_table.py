@@ -76,12 +76,21 @@ tables.save(short.assign(settings=settings).reset_index(), "05_all", f"{results}
 tables.save(changes, "05_changes", f"{results}/tables", digits=1)
 
 # %%
-lines = changes.set_index(changes[["dataset", "horizon", "against"]].astype(str).agg(", ".join, axis=1))
-first = lines[lines["system"] == lines["system"].iloc[0]]
-figure = plots.intervals(
-    first.rename(columns={"difference": "estimate"}), label=f"change in MSE, {first['system'].iloc[0]} [%]", reference=0
-)
-plots.save(figure, "05_changes", figures)
+label = "MSE against the opponent, mean over settings [%]"
+pooled = short.rename(columns={"difference": "estimate"}).swaplevel()
+plots.save(plots.several_intervals(pooled, label=label, reference=0), "05_all", figures)
+
+# %% [markdown]
+# The same setting by setting, for the student of the first teacher.
+
+# %%
+lines = changes[changes["system"] == changes["system"].iloc[0]].rename(columns={"difference": "estimate"})
+where = lines["dataset"] + ", " + lines["horizon"].astype(str)
+each = lines.set_index([where.rename("setting"), "against"]).reindex(dict.fromkeys(where), level=0)
+label = f"MSE of the {lines['system'].iloc[0]} against the opponent [%]"
+shades = {"plain": "plain", "its teacher": "teacher", "strongest baseline": "linear"}
+shades = {name: plots.COLOURS[part] for name, part in shades.items() if name in set(lines["against"])}
+plots.save(plots.several_intervals(each, label=label, reference=0, colours=shades), "05_changes", figures)
 
 # %% [markdown]
 # ## The fair protocol: as many trials for each

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tdlib.report.plots.errors import panel_grid
+from tdlib.report.plots.errors import beside, panel_grid
 from tdlib.report.plots.style import COLOURS
 
 
@@ -49,9 +49,8 @@ def widths(table: pd.DataFrame, *, label: str) -> Figure:
 
 def agreement(variants: pd.DataFrame) -> Figure:
     """A panel a `family`, a dot a variant: `val_mse` and `test_mse` in percent above the family's best of each."""
-    families = list(dict.fromkeys(variants["family"]))
-    figure, axes = panel_grid(len(families), height=1.9)
-    for axis, family in zip(axes.flat, families, strict=False):
+    figure, axes, _ = panel_grid(list(dict.fromkeys(variants["family"])), height=1.9)
+    for family, axis in axes.items():
         errors = variants.loc[variants["family"] == family, ["val_mse", "test_mse"]]
         above = 100 * (errors / errors.min() - 1)
         axis.plot(above["val_mse"], above["test_mse"], "o", color=COLOURS["distilled"], alpha=0.6, markersize=4)
@@ -84,13 +83,14 @@ def looks(curves: dict[str, pd.DataFrame]) -> Figure:
 
     Frames have the index k and the columns `on test` and `on validation`.
     """
-    figure, axes = panel_grid(len(curves), height=1.9)
-    for axis, (family, curve) in zip(axes.flat, curves.items(), strict=False):
+    figure, axes, last = panel_grid(list(curves), height=1.9)
+    for family, curve in curves.items():
+        axis = axes[family]
         axis.plot(curve.index, curve["on test"], "--", color=COLOURS["teacher"], label="chosen on test")
         axis.plot(curve.index, curve["on validation"], "-", color=COLOURS["distilled"], label="chosen on\nvalidation")
         axis.axhline(0, color="#777777", linestyle=":")
         axis.set_title(family.replace(": ", "\n"), fontsize="small")
     figure.supxlabel("variants tried, k", fontsize=9)
     figure.supylabel("test MSE [% against one at random]", fontsize=9)
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    beside(last)
     return figure

@@ -5,6 +5,7 @@ import itertools
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tdlib.report.plots.style import COLOURS, role
@@ -51,13 +52,17 @@ def intervals(table: pd.DataFrame, *, label: str, reference: float | None = None
     return figure
 
 
-def several_intervals(table: pd.DataFrame, *, label: str, reference: float) -> Figure:
-    """Estimates with their intervals (`estimate`, `low`, `high`) by the two levels of the index: a row of dots for each
-    of the first, in it a dot for each of the second."""
+def several_intervals(
+    table: pd.DataFrame, *, label: str, reference: float, colours: dict[str, str] | None = None
+) -> Figure:
+    """Estimates with their intervals (`estimate`, `low`, `high`) by the two levels of the index.
+
+    A row a name of the first level, in it a dot for each of the second, whose `colours` may be given.
+    """
     rows, systems = (list(dict.fromkeys(table.index.get_level_values(level))) for level in (0, 1))
-    figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.16 * len(rows) * (len(systems) + 1)))
-    shades = plt.get_cmap("viridis")(np.linspace(0, 0.85, len(systems)))
-    for place, (system, shade) in enumerate(zip(systems, shades, strict=True)):
+    figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.13 * len(rows) * (len(systems) + 1)))
+    shades = dict(zip(systems, plt.get_cmap("viridis")(np.linspace(0, 0.85, len(systems))), strict=True))
+    for place, (system, shade) in enumerate((shades | (colours or {})).items()):
         own = table.xs(system, level=1)
         heights = [-rows.index(name) - (place + 1) / (len(systems) + 1) for name in own.index]
         axis.hlines(heights, own["low"], own["high"], color=shade, linewidth=2)
@@ -77,9 +82,9 @@ def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str], 
     import seaborn as sns
 
     settings = list(dict.fromkeys(table["setting"]))
-    figure, axes = panel_grid(len(settings), height=2.2)
+    figure, axes, last = panel_grid(settings, height=1.8, by_data_set=True)
     style = {"hue": "system", "style": "system", "palette": colours, "markers": True, "dashes": False}
-    for axis, setting in zip(axes.flat, settings, strict=False):
+    for setting, axis in axes.items():
         chosen = table[table["setting"] == setting]
         sns.lineplot(chosen, x=x, y="MSE", errorbar="sd", ax=axis, **style)
         axis.set(xlabel="", ylabel="")
@@ -91,18 +96,32 @@ def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str], 
         axis.get_legend().remove()
     figure.supylabel("MSE [scaled units]", fontsize=9)
     figure.supxlabel(label, fontsize=9)
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    beside(last)
     return figure
 
 
-def panel_grid(count: int, *, height: float, **options) -> tuple[Figure, np.ndarray]:
-    """As many panels, `ACROSS` side by side, each `height` inches high."""
-    columns = min(ACROSS, count)
-    rows = -(-count // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(7.0, rows * height + 0.4), squeeze=False, **options)
-    for axis in axes.flat[count:]:
+def panel_grid(
+    names: list[str], *, height: float, by_data_set: bool = False, **options
+) -> tuple[Figure, dict[str, Axes], Axes]:
+    """A panel a name, `ACROSS` side by side, each `height` inches high; the last of the first row is for the legend.
+
+    `by_data_set`: names are settings, and where they fill more than a row, each data set begins one.
+    """
+    apart = by_data_set and len(names) > ACROSS
+    groups = [list(group) for _, group in itertools.groupby(names, lambda name: apart and name.split(", ")[0])]
+    rows = [group[at : at + ACROSS] for group in groups for at in range(0, len(group), ACROSS)]
+    across, size = max(map(len, rows)), (7.0, len(rows) * height + 0.4)
+    figure, axes = plt.subplots(len(rows), across, figsize=size, squeeze=False, **options)
+    panels = {name: axes[row, at] for row, part in enumerate(rows) for at, name in enumerate(part)}
+    for axis in {*axes.flat} - {*panels.values()}:
         axis.remove()
-    return figure, axes
+    return figure, panels, axes[0, len(rows[0]) - 1]
+
+
+def beside(axis: Axes) -> None:
+    """A panel's legend, at its right; where there is a free place, no room is made for it."""
+    legend = axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend.set_in_layout(axis.get_subplotspec().is_last_col())
 
 
 def dumbbells(table: pd.DataFrame, *, label: str) -> Figure:
@@ -171,7 +190,7 @@ def radar(table: pd.DataFrame, *, colours: dict[str, str]) -> Figure:
     axis.set_ylim(min(0.95, float(share.min().min()) - 0.02), 1.0)
     axis.set_rlabel_position(180 / len(share))  # between two axes, where no line runs
     axis.yaxis.set_major_locator(plt.MaxNLocator(4))
-    axis.legend(loc="center left", bbox_to_anchor=(1.35, 0.5))
+    axis.legend(loc="center left", bbox_to_anchor=(1.5, 0.5))
     return figure
 
 
@@ -191,8 +210,9 @@ def points(
     rows, systems, as a vertical line.
     """
     groups, settings = list(dict.fromkeys(table[y])), list(dict.fromkeys(table[panels]))
-    figure, axes = panel_grid(len(settings), height=0.8 + 0.2 * len(groups), sharey=True)
-    for axis, setting in zip(axes.flat, settings, strict=False):
+    size = {"height": 0.8 + 0.17 * len(groups), "by_data_set": panels == "setting"}
+    figure, axes, last = panel_grid(settings, **size, sharey=True)
+    for setting, axis in axes.items():
         here = table[table[panels] == setting]
         for place, group in enumerate(reversed(groups)):
             chosen = here[here[y] == group]
@@ -211,7 +231,7 @@ def points(
         axis.margins(x=0.12)  # no dot is cut by the frame
         axis.locator_params(axis="x", nbins=2)
         axis.tick_params(axis="x", labelsize="small")  # side by side, two ticks of five figures just fit
-    axes[0, 0].set_yticks(range(len(groups)), list(reversed(groups)))
-    axes[0, 0].set_ylim(-0.6, len(groups) - 0.4)
-    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axis.set_yticks(range(len(groups)), list(reversed(groups)))  # of all panels
+    axis.set_ylim(-0.6, len(groups) - 0.4)
+    beside(last)
     return figure
