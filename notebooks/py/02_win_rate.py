@@ -61,8 +61,8 @@ plots.save(plots.heat_map(grid[["MLP", "distilled MLP"]], label="win rate [%]"),
 # ## How sure is that?
 # Two neighbouring windows share all but one of their steps, so the number of windows says little about
 # certainty. The intervals come from a bootstrap over blocks of look-back + horizon windows: a test segment
-# holds only three or four such blocks, and the intervals are wide. The published figures (one run each,
-# Figure 3 of the paper) are the diamonds.
+# of hourly data holds fewer than four such blocks, and the intervals are wide. The published figures (one run each,
+# Figure 3 of the paper) are the crosses.
 
 # %%
 published = tables.published("../results/published.csv", table="win rate (F3)", model="MLP")

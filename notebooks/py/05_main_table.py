@@ -65,7 +65,7 @@ plots.save(plots.radar(long, colours=colours), "05_radar", figures)
 # ## What distillation changes
 # The MSE of the distilled student relative to three opponents in percent; negative is better. `low` and `high`:
 # 95% intervals over teachers, seeds and blocks of look-back + horizon windows. `blocks` says how many of these a
-# test segment holds: three or four, which is little; below two no interval is given. The lines "all" are means over
+# test segment holds: fewer than four of hourly data, which is little; below two no interval is given. "all": means over
 # settings, drawn together. `improvement`: the share of runs that are better than their partners.
 
 # %%
@@ -162,8 +162,8 @@ print(words.spread(costs, "its test MSE against that of the best on test"))
 # %% [markdown]
 # ## What we see
 # * The sentences above hold for the rows that are there, and for no more data sets than stand in the table.
-# * An interval over three seeds and three or four blocks of time is itself uncertain. The lines over all settings are
-#   what to go by.
+# * An interval over three seeds and fewer than four blocks of time is itself uncertain, and one of a single seed knows
+#   nothing of seeds. The lines over all settings are what to go by.
 # * A baseline in closed form is fitted in seconds and has no seed to choose. Whoever takes a forecaster away from here
 #   should look at the line "strongest baseline" first.
 
