@@ -31,6 +31,8 @@ from tdlib.store import Store
 variants = {run: name for entry in profiles.load(profile) for run, name in entry.patient().items()}
 runs = rows.read(variants, profile, "patient", store=store, train_missing=train_missing)
 runs["variant"] = runs["id"].map({run.id: name for run, name in variants.items()})
+
+# %%
 rows.select(runs, variant="recipe")  # without it there is no page
 names = ("patient MLP", "patient MLP, halves", "patient linear, halves")
 students = {
@@ -74,19 +76,14 @@ tables.save(table.rename_axis(columns=None).reset_index(), "12_members", f"{resu
 # This was tried because the test errors of the weights from validation had been read on ETTh1 and ETTh2, and were
 # poor: there it may flatter. On the other data sets nothing had been looked at.
 #
-# **Predict first:** of five members, one has the least error on validation at 720 steps of ETTh1. Where will it stand
-# on the halves, and where on test?
+# Means over seeds: each member's MSE, and its weight. In the figure a dot is a setting, in percent of the mean of its
+# members: where the order is that of test, dots lie along the line.
 
 # %%
 known = patient.members(halves, Store(store))
 kinds = ["validation", "halves", "test"]
 table = known.groupby(["setting", "member"], sort=False)[[*kinds, "weight"]].mean()
-tables.save(table.reset_index(), "12_unseen", f"{results}/tables")
-
-# %% [markdown]
-# Each member's error, in percent of the mean of the members of its setting; a dot a setting.
-
-# %%
+display(tables.save(table.reset_index(), "12_unseen", f"{results}/tables"))
 apart = 100 * (table[kinds] / table.groupby("setting", sort=False)[kinds].transform("mean") - 1)
 if len(apart):
     display(plots.save(plots.chance.evidence(apart.reset_index()), "12_unseen", figures))
