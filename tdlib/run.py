@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,8 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
         result = evaluate(model, splits.test)
         several = {}
         if config.co_teachers:
-            test = committee.error_moments(_members(config, store, compute), splits.test)
+            members = _members(config.teacher_configs.values(), store, compute)
+            test = committee.error_moments(members, splits.test)
             several = {"committee": _committee(config, objective.teacher.moments, len(splits.val), test)}
         model.cpu()
     store.write_weights(config.id, model.state_dict(), describe(config, series, splits))
@@ -147,16 +149,16 @@ def distillation(
     return Distillation(teacher, width, model.feature_width, **given)
 
 
-def _members(config: RunConfig, store: Store, compute: Compute) -> list[nn.Module]:
-    return [trained(teacher.id, store)[0].to(compute.place) for teacher in config.teacher_configs.values()]
+def _members(configs: Iterable[RunConfig], store: Store, compute: Compute) -> list[nn.Module]:
+    return [_member(config, store, compute) for config in configs]
 
 
 def _unseen_moments(config: RunConfig, splits: Splits, store: Store, compute: Compute) -> np.ndarray:
     """E [N, K, K] of all windows that a committee is weighed on, in the order of time; those of validation are last."""
-    moments = [committee.error_moments(_members(config, store, compute), splits.val)]
+    moments = [committee.error_moments(_members(config.teacher_configs.values(), store, compute), splits.val)]
     for half, runs in config.half_configs.items():  # who saw the second half comes to stand first, with the first one
         _, unseen = halved(splits, half)
-        moments.insert(0, committee.error_moments([_member(run, store, compute) for run in runs], unseen))
+        moments.insert(0, committee.error_moments(_members(runs, store, compute), unseen))
     return np.concatenate(moments)
 
 

@@ -88,7 +88,9 @@ def _check(configs: list[RunConfig]) -> None:
     @functools.cache  # for this call only: a CSV may have changed by the next one
     def channels(dataset: str, lookback: int, horizon: int, halves: bool) -> int:
         series = data.load(dataset)
-        halved(split(series, lookback, horizon), "first") if halves else split(series, lookback, horizon)
+        splits = split(series, lookback, horizon)
+        if halves:
+            halved(splits, "first")
         return len(series.channels)
 
     for config in configs:

@@ -89,7 +89,7 @@ best = keeps[~taught]["estimate"].groupby(["dataset", "horizon", "teacher"], sor
 few = {"distilled": keeps[taught], "best without a teacher": keeps[keeps.index.isin(best)]}
 pairs = pd.concat({kind: lines.droplevel("system") for kind, lines in few.items()}, names=["kind"]).reset_index()
 where = pairs["dataset"] + ", " + pairs["horizon"].astype(str) + ", " + pairs["teacher"]
-shown = pairs.set_index([where.rename("setting"), "kind"]).reindex(dict.fromkeys(where), level=0)
+shown = pairs.set_index([where.rename("setting"), "kind"])
 shades = dict(zip(few, (plots.COLOURS["distilled"], plots.COLOURS["linear"]), strict=True))
 figure = plots.several_intervals(shown, label="win keep [%]", reference=100, colours=shades)
 plots.save(figure, "02_win_keep", figures)

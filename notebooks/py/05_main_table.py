@@ -86,10 +86,10 @@ plots.save(plots.several_intervals(pooled, label=label, reference=0), "05_all", 
 # %%
 lines = changes[changes["system"] == changes["system"].iloc[0]].rename(columns={"difference": "estimate"})
 where = lines["dataset"] + ", " + lines["horizon"].astype(str)
-each = lines.set_index([where.rename("setting"), "against"]).reindex(dict.fromkeys(where), level=0)
+each = lines.set_index([where.rename("setting"), "against"])
 label = f"MSE of the {lines['system'].iloc[0]} against the opponent [%]"
 shades = {"plain": "plain", "its teacher": "teacher", "strongest baseline": "linear"}
-shades = {name: plots.COLOURS[part] for name, part in shades.items() if name in set(lines["against"])}
+shades = {name: plots.COLOURS[part] for name, part in shades.items()}
 plots.save(plots.several_intervals(each, label=label, reference=0, colours=shades), "05_changes", figures)
 
 # %% [markdown]

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tdlib.report.plots.errors import beside, panel_grid
-from tdlib.report.plots.style import COLOURS
+from tdlib.report.plots.errors import panel_grid
+from tdlib.report.plots.style import COLOURS, legend_beside
 
 
 def nulls(table: pd.DataFrame, effects: pd.Series, *, label: str) -> Figure:
@@ -29,7 +29,7 @@ def nulls(table: pd.DataFrame, effects: pd.Series, *, label: str) -> Figure:
     axis.axvline(0, color="#777777", linestyle=":")
     axis.set_yticks(range(len(systems) + 1), [effects.name, *reversed(systems)])
     axis.set(xlabel=label, ylim=(-0.6, len(systems) + 0.6))
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axis)
     return figure
 
 
@@ -43,7 +43,7 @@ def widths(table: pd.DataFrame, *, label: str) -> Figure:
         axis.plot(means.index, means[name], style, color=shade, label=name)
     axis.set_xticks(means.index)
     axis.set(xlabel="pairs of seeds", ylabel=label, ylim=(0, None))
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axis)
     return figure
 
 
@@ -74,7 +74,7 @@ def evidence(members: pd.DataFrame) -> Figure:
         axis.axline((0, 0), slope=1, color="#777777", linestyle=":")
         axis.set(title=kind, xlabel="MSE there, % from the members' mean")
     axes[0].set_ylabel("test MSE, % from the members' mean")
-    axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axes[1])
     return figure
 
 
@@ -92,5 +92,5 @@ def looks(curves: dict[str, pd.DataFrame]) -> Figure:
         axis.set_title(family.replace(": ", "\n"), fontsize="small")
     figure.supxlabel("variants tried, k", fontsize=9)
     figure.supylabel("test MSE [% against one at random]", fontsize=9)
-    beside(last)
+    legend_beside(last)
     return figure

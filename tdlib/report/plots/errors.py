@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tdlib.report.plots.style import COLOURS, role
+from tdlib.report.plots.style import COLOURS, legend_beside, role
 
 MARKERS = {"truth": "P", "teacher": "s", "plain": "o", "distilled": "D", "linear": "^"}
 NAMES = {"linear": "baseline"}  # what a legend calls a role, where it is not its name
@@ -48,7 +48,7 @@ def intervals(table: pd.DataFrame, *, label: str, reference: float | None = None
         axis.axvline(reference, color="#777777", linestyle=":")
     axis.set_yticks(places, table.index)
     axis.set(xlabel=label, ylim=(-0.6, len(table) - 0.4))
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axis)
     return figure
 
 
@@ -62,7 +62,8 @@ def several_intervals(
     rows, systems = (list(dict.fromkeys(table.index.get_level_values(level))) for level in (0, 1))
     figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.13 * len(rows) * (len(systems) + 1)))
     shades = dict(zip(systems, plt.get_cmap("viridis")(np.linspace(0, 0.85, len(systems))), strict=True))
-    for place, (system, shade) in enumerate((shades | (colours or {})).items()):
+    for place, (system, usual) in enumerate(shades.items()):
+        shade = (colours or {}).get(system, usual)
         own = table.xs(system, level=1)
         heights = [-rows.index(name) - (place + 1) / (len(systems) + 1) for name in own.index]
         axis.hlines(heights, own["low"], own["high"], color=shade, linewidth=2)
@@ -70,7 +71,7 @@ def several_intervals(
     axis.axvline(reference, color="#777777", linestyle=":")
     axis.set_yticks(-np.arange(len(rows)) - 0.5, rows)
     axis.set(xlabel=label, ylim=(-len(rows), 0))
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axis)
     return figure
 
 
@@ -96,7 +97,7 @@ def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str], 
         axis.get_legend().remove()
     figure.supylabel("MSE [scaled units]", fontsize=9)
     figure.supxlabel(label, fontsize=9)
-    beside(last)
+    legend_beside(last)
     return figure
 
 
@@ -118,12 +119,6 @@ def panel_grid(
     return figure, panels, axes[0, len(rows[0]) - 1]
 
 
-def beside(axis: Axes) -> None:
-    """A panel's legend, at its right; where there is a free place, no room is made for it."""
-    legend = axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    legend.set_in_layout(axis.get_subplotspec().is_last_col())
-
-
 def dumbbells(table: pd.DataFrame, *, label: str) -> Figure:
     """A row a name: where `teacher`, `plain` and `distilled` student stand, as far as they are there."""
     figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.28 * len(table)))
@@ -134,7 +129,7 @@ def dumbbells(table: pd.DataFrame, *, label: str) -> Figure:
             axis.plot(table[column], places, MARKERS[column], color=COLOURS[column], label=column)
     axis.set_yticks(places, table.index)
     axis.set(xlabel=label, ylim=(-0.6, len(table) - 0.4))
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axis)
     return figure
 
 
@@ -164,7 +159,7 @@ def beside_seeds(runs: pd.DataFrame, seeds: pd.Series, *, label: str) -> Figure:
     axis.plot(runs["test_mse"], places, "o", color=shade, label="one run")
     axis.set_yticks(range(len(settings)), settings)
     axis.set(xlabel=label, ylim=(-0.6, len(settings) - 0.4))
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axis)
     return figure
 
 
@@ -231,7 +226,7 @@ def points(
         axis.margins(x=0.12)  # no dot is cut by the frame
         axis.locator_params(axis="x", nbins=2)
         axis.tick_params(axis="x", labelsize="small")  # side by side, two ticks of five figures just fit
-    axis.set_yticks(range(len(groups)), list(reversed(groups)))  # of all panels
-    axis.set_ylim(-0.6, len(groups) - 0.4)
-    beside(last)
+    last.set_yticks(range(len(groups)), list(reversed(groups)))  # and of all others
+    last.set_ylim(-0.6, len(groups) - 0.4)
+    legend_beside(last)
     return figure

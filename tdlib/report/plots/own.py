@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tdlib.report.plots.style import COLOURS
+from tdlib.report.plots.style import COLOURS, legend_beside
 from tdlib.service.frames import band
 
 SHADES = (0.4, 0.2)  # of the narrowest band, and of wider ones
@@ -23,7 +23,7 @@ def bands(history: pd.DataFrame, forecast: pd.DataFrame, levels: list[float]) ->
             axis.fill_between(forecast.index, low, high, label=f"{level:g}% band", **shade)
         axis.set_ylabel(channel)
     axes.flat[-1].tick_params(axis="x", rotation=30)
-    axes.flat[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axes.flat[0])
     return figure
 
 
@@ -36,5 +36,5 @@ def coverage(shares: dict[float, np.ndarray]) -> Figure:
         axis.plot(steps, 100 * shares[level], f"{marker}-", label=f"{level:g}% band", **style)
         axis.axhline(level, color="#777777", linestyle=":")
     axis.set(xlabel="step of the forecast", ylabel="test values inside, %", ylim=(None, 101))
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axis)
     return figure

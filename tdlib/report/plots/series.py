@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tdlib.report.plots.style import COLOURS, line
+from tdlib.report.plots.style import COLOURS, legend_beside, line
 
 PARTS = ["#332288", "#CC6677", "#117733", "#AA4499", "#DDCC77", "#000000"]  # of the loss: no colour of a role
 
@@ -36,7 +36,7 @@ def forecasts(
         axis.plot(entry["sample_prediction"][sample, :, channel], **line(system, colours))
     axis.axvline(0, color="#777777", linewidth=0.8, linestyle=":")
     axis.set(xlabel="steps from the forecast's start", ylabel="value [deviations]", title=title)
-    axis.legend(ncols=1, loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axis)
     return figure
 
 
@@ -50,7 +50,7 @@ def differences(
         axis.plot(smoothed, **line(system, colours))
     axis.axhline(0, color=COLOURS["teacher"], linewidth=1, linestyle="--", label="teacher")
     axis.set(xlabel="first step of the test window", ylabel="MSE − teacher's MSE", title=title)
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axis)
     return figure
 
 
@@ -63,7 +63,7 @@ def scales(parts: dict[int, dict[str, np.ndarray]], *, colours: dict[str, str], 
             axis.plot(middles, values, marker="." * (scale > 1), **line(system, colours))
         axis.set_ylabel(f"scale {scale}\n[deviations]")
     axes[0].set_title(title)
-    axes[0].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axes[0])
     axes[-1].set_xlabel("steps from the forecast's start")
     return figure
 
@@ -102,7 +102,7 @@ def periods(
     figure, axis = plt.subplots()
     table.plot.bar(ax=axis, color=[colours[system] for system in table], width=0.8, rot=0)
     axis.set(xlabel="period [steps]", ylabel="share of the distribution Q", title=title)
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axis)
     return figure
 
 
@@ -116,5 +116,5 @@ def training(history: pd.DataFrame, *, title: str) -> Figure:
         axis.plot(history["epoch"], history[part], linestyle=style, color=shade, marker=".", label=label)
     axis.set(xlabel="epoch", ylabel="part of the loss", yscale="log", title=title)
     axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axis)
     return figure

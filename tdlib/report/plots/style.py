@@ -10,6 +10,7 @@ matplotlib.use("agg")  # figures are saved, then shown as the saved picture
 import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import Image
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tdlib.report.roles import COLOURS, DASHES, LOOK
@@ -33,6 +34,12 @@ def role(shade: str) -> str:
 def line(system: str, colours: dict[str, str]) -> dict[str, str]:
     """Colour, dashes and label of a system's line."""
     return {"color": colours[system], "linestyle": DASHES[role(colours[system])], "label": system}
+
+
+def legend_beside(axis: Axes) -> None:
+    """A panel's legend, at its right; where no panel is there but a free place, no room is made for it."""
+    legend = axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend.set_in_layout(axis.get_subplotspec().is_last_col())
 
 
 def describe(figure: Figure) -> str:

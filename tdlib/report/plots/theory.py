@@ -4,6 +4,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tdlib.report.plots.style import legend_beside
+
 KINDS = {"hue": "triples", "style": "triples", "markers": True, "dashes": False, "palette": "colorblind"}
 
 
@@ -18,7 +20,7 @@ def ratios(table: pd.DataFrame, *, x: str, label: str, bound: float) -> Figure:
         axis.axhline(bound, color="#777777", linestyle=":")
         axis.set(title=form, xlabel=label, ylabel="smallest left / right side")
         axis.get_legend().remove()
-    axes[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axes[-1])
     return figure
 
 
@@ -29,5 +31,5 @@ def shares(table: pd.DataFrame, *, x: str, label: str) -> Figure:
     figure, axis = plt.subplots()
     sns.lineplot(table, x=x, y="holds in %", ax=axis, **KINDS)
     axis.set(xscale="log", xlabel=label, ylabel="holds in % of the triples", ylim=(-4, 104))
-    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    legend_beside(axis)
     return figure
