@@ -66,3 +66,9 @@ def test_the_sentence_below_the_first_figure_is_true_of_its_rows():
     assert (table.loc[["plain", "its teacher"], "high"] < 0).all()
     level = table.loc["strongest baseline"]
     assert ((level["low"] < 0) & (level["high"] > 0)).all()
+
+
+def test_what_is_said_of_bfloat16_is_in_its_table():
+    """A run's error moves by less than the seeds are apart."""
+    table = pd.read_csv(ROOT / "results/benchmarks/precision.csv")
+    assert len(table) >= 2 and (table["difference [%]"].abs() < table["over seeds [%]"]).all()

@@ -15,6 +15,7 @@ import pandas as pd
 
 from tdlib.checks import one_of
 from tdlib.claims.evidence import Estimate, Evidence
+from tdlib.report import words
 from tdlib.rows import Missing
 
 __all__ = ["VERDICTS", "Claim", "Estimate", "Evidence", "table", "verdict"]
@@ -87,7 +88,6 @@ def _found(claim: Claim, evidence: Evidence) -> Estimate:
 def _words(found: Estimate, claim: Claim) -> str | None:
     if math.isnan(found.value):
         return None
-    ends = "" if found.low == found.high else f" [{found.low:.1f}, {found.high:.1f}]"
     runs = f", {found.runs} runs" if found.runs else ""
     over = claim.over.removesuffix("s" if found.settings == 1 else "")
-    return f"{found.value:.1f}{ends} {claim.unit}; {found.settings} {over}{runs}"
+    return f"{words.interval(found.value, found.low, found.high)} {claim.unit}; {found.settings} {over}{runs}"

@@ -15,6 +15,11 @@ def spread(changes: pd.Series, what: str) -> str:
     return f"{what}: lower in {(changes < 0).sum()} of {len(changes)}, from {named[0]} to {named[1]}."
 
 
+def interval(value: float, low: float, high: float) -> str:
+    """-2.5 [-3.5, -1.4]; without its ends where they are unknown or both the same."""
+    return f"{value:.1f}" + (f" [{low:.1f}, {high:.1f}]" if low < high else "")
+
+
 def looked_at(runs: pd.DataFrame) -> str:
     """How many different runs and settings of them were looked at on each test segment (multiplicity)."""
     counts = runs.groupby(["dataset", "horizon"], sort=False)["id"].nunique()

@@ -1,3 +1,5 @@
+import math
+
 import pandas as pd
 
 from tdlib.report import words
@@ -15,3 +17,8 @@ def test_validation_beside_test_marks_where_they_disagree_and_runs_are_counted()
     runs = runs.assign(val_mse=[1.0, 1.1, 1.1], test_mse=[1.0, 0.9, 1.2])
     assert words.on_both(runs, "variant", "full")["disagree"].tolist() == ["", "x", ""]
     assert words.looked_at(runs) == "Runs looked at on each test segment: ETTh1 96: 3."
+
+
+def test_an_interval_is_named_where_it_has_two_ends():
+    assert words.interval(-2.46, -3.5, -1.42) == "-2.5 [-3.5, -1.4]"
+    assert words.interval(-2.46, math.nan, math.nan) == words.interval(-2.46, -2.46, -2.46) == "-2.5"
