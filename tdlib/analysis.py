@@ -122,14 +122,23 @@ def comparisons(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
 
 
 def strongest(runs: pd.DataFrame, by: str = "val_mse") -> pd.DataFrame:
-    """The runs of one baseline of each setting: the one with the smallest error `by`, a mean over seeds.
+    """`best` of the baselines."""
+    return best(baselines(runs), by)
+
+
+def baselines(runs: pd.DataFrame) -> pd.DataFrame:
+    """What learned from no teacher and is none, but for the plain MLP."""
+    return runs[(runs["part"] == "plain") & (runs["model"] != "mlp")]
+
+
+def best(runs: pd.DataFrame, by: str = "val_mse") -> pd.DataFrame:
+    """The runs of one system of each setting: the one with the smallest error `by`, a mean over seeds.
 
     By validation it is a choice; by "test_mse" it is what nobody could have chosen, to judge that choice by.
     """
-    baselines = runs[(runs["part"] == "plain") & (runs["model"] != "mlp")]
-    means = baselines.groupby([*_SETTING, "model"])[by].mean().reset_index()
-    best = means.loc[means.groupby(_SETTING)[by].idxmin(), [*_SETTING, "model"]]
-    return baselines.merge(best, on=[*_SETTING, "model"])
+    means = runs.groupby([*_SETTING, "system"])[by].mean().reset_index()
+    least = means.loc[means.groupby(_SETTING)[by].idxmin(), [*_SETTING, "system"]]
+    return runs.merge(least, on=[*_SETTING, "system"])
 
 
 _SETTING = ["dataset", "lookback", "horizon"]

@@ -51,7 +51,11 @@ PIECES = {  # a variant's name -> what it changes in the recipe
 }
 
 
-EVERYWHERE = ("recipe", "weighed on halves", "one linear layer, halves")  # variants of all settings of a profile
+EVERYWHERE = {  # variants of all settings of a profile -> what that student is called
+    "recipe": "patient MLP",
+    "weighed on halves": "patient MLP, halves",
+    "one linear layer, halves": "patient linear, halves",
+}
 
 
 def student(
@@ -74,6 +78,13 @@ def student(
     require(len(others) > 0, f"a committee has at least two members, got {teacher or 'none'}")
     taught = {"teacher": teacher, "teacher_options": options, "co_teachers": by_model(others)}
     return RunConfig(dataset, lookback, horizon, model, **(taught | RECIPE | changes))
+
+
+def together(students: list[pd.DataFrame]) -> pd.DataFrame:
+    """The runs (rows of `rows.read`) of several students, of the settings and seeds that all of them have."""
+    runs = pd.concat(students)
+    there = runs.groupby(["dataset", "lookback", "horizon", "seed"])["system"].transform("nunique")
+    return runs[there == len(students)]
 
 
 def weightings(runs: pd.DataFrame, store: Store) -> pd.DataFrame:

@@ -210,11 +210,13 @@ def test_the_last_line_is_the_mean_over_settings_drawn_together(filled):
 def test_the_strongest_baseline_is_chosen_on_validation_by_setting(filled):
     runs = filled[0].assign(val_mse=1.0, test_mse=1.0)
     extra = runs[runs["model"] == "dlinear"].assign(model="ridge", system="Ridge", id="r", val_mse=0.5, test_mse=9.0)
-    seeds = extra.assign(model="sparsetsf", seed=[1], val_mse=0.1), extra.assign(model="sparsetsf", seed=2, val_mse=2.0)
+    other = extra.assign(model="sparsetsf", system="SparseTSF")
+    seeds = other.assign(seed=[1], val_mse=0.1), other.assign(seed=2, val_mse=2.0)
     elsewhere = runs[runs["model"] == "dlinear"].assign(horizon=7)
     best = analysis.strongest(pd.concat([runs, extra, *seeds, elsewhere]))
     assert best.set_index("horizon")["model"].to_dict() == {1: "ridge", 7: "dlinear"}  # means over seeds, not the best
     assert "mlp" not in set(analysis.strongest(runs.assign(val_mse=range(len(runs))))["model"])
+    assert analysis.best(runs[:0]).empty
 
 
 def test_every_distilled_student_is_compared_with_plain_teacher_and_strongest_baseline(filled):

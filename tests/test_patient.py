@@ -2,6 +2,7 @@
 
 import numpy as np
 import outside
+import pandas as pd
 import pytest
 import small
 
@@ -143,6 +144,14 @@ def test_a_committee_of_another_size_is_not_written(field, store, tmp_path):
 
 def test_a_row_of_one_teacher_has_no_committee(store):
     assert "committee" not in store.read(next(iter(student().teacher_configs.values())).id)
+
+
+def test_students_stand_together_where_all_of_them_are():
+    one = pd.DataFrame({"dataset": "toy", "lookback": 9, "horizon": [1, 1, 2], "seed": [1, 2, 1], "system": "one"})
+    other = one.iloc[[0, 2]].assign(system="other")
+    found = patient.together([one, other])
+    assert found["system"].value_counts().to_dict() == {"one": 2, "other": 2}
+    assert set(found["seed"]) == {1}
 
 
 def test_a_page_reads_weightings_and_members_of_rows(store):

@@ -55,9 +55,12 @@ class Evidence:
         self.fair = self._of(chosen)
         self.main = self._of(run for entry in self.profiles for run in entry.main())
         patients = {run: name for entry in self.profiles for run, name in entry.patient().items()}
-        self.patient, self.halves, self.linear = (
-            self._of(run for run, name in patients.items() if name == variant) for variant in patient.EVERYWHERE
-        )
+        students = [
+            self._of(run for run, name in patients.items() if name == variant).assign(system=title)
+            for variant, title in patient.EVERYWHERE.items()
+        ]
+        self.patient, self.halves, self.linear = students
+        self.patient_choice = analysis.best(patient.together(students))
         self.lookback = self._of(run for entry in self.profiles for run in entry.lookback())
 
     def _of(self, configs: Iterable) -> pd.DataFrame:
@@ -89,12 +92,7 @@ class Evidence:
         runs = self.main if runs is None else runs
         alone = ~runs["co_teachers"].astype(bool)
         runs = runs[(runs["model"] == "mlp") & (runs["part"] == "distilled") & alone]
-        return runs[runs["teacher"] == teacher] if teacher else best_on_validation(runs)
-
-    def baselines(self, runs: pd.DataFrame | None = None) -> pd.DataFrame:
-        """What learned from no teacher and is none, but for the plain MLP."""
-        runs = self.main if runs is None else runs
-        return runs[(runs["part"] == "plain") & (runs["model"] != "mlp")]
+        return runs[runs["teacher"] == teacher] if teacher else analysis.best(runs)
 
     def model(self, name: str, runs: pd.DataFrame | None = None) -> pd.DataFrame:
         runs = self.main if runs is None else runs
@@ -200,12 +198,3 @@ class Evidence:
         """Share of the triples on which `holds`, in percent."""
         share = 100 * holds(*self.triples()).double().mean().item()
         return Estimate(share, share, share, settings=1, runs=2)
-
-
-def best_on_validation(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of each setting the runs of that system whose mean validation error is smallest."""
-    if runs.empty:
-        raise rows.missing(runs, "no run to choose from")
-    means = runs.groupby([*SETTING, "system"], sort=False)["val_mse"].mean().reset_index()
-    chosen = means.loc[means.groupby(SETTING, sort=False)["val_mse"].idxmin(), [*SETTING, "system"]]
-    return runs.merge(chosen, on=[*SETTING, "system"])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tdlib import analysis, bootstrap, models, rows
-from tdlib.claims.evidence import HORIZONS, SETTING, Estimate, Evidence, best_on_validation
+from tdlib.claims.evidence import HORIZONS, SETTING, Estimate, Evidence
 from tdlib.report import tables
 
 
@@ -27,7 +27,7 @@ def target(name: str) -> Callable[[Evidence], Estimate | None]:
 
 
 def strongest(evidence: Evidence) -> Estimate:
-    return evidence.difference(evidence.distilled(), best_on_validation(evidence.baselines()))
+    return evidence.difference(evidence.distilled(), analysis.strongest(evidence.main))
 
 
 def fair(evidence: Evidence) -> Estimate:
@@ -73,7 +73,7 @@ def _keeps(evidence: Evidence, statistic: Callable[[np.ndarray], float], *, null
     """
     values, drawn, runs = [], [], 0
     for place, here in evidence.main.groupby(SETTING, sort=False):
-        plain, nulls = evidence.plain(here), evidence.baselines(here)
+        plain, nulls = evidence.plain(here), analysis.baselines(here)
         others = [group for _, group in nulls.groupby("model", sort=False)]
         others += [plain.assign(id=np.roll(plain["id"], 1))] if len(plain) > 1 else []
         for _, students in here[(here["model"] == "mlp") & (here["part"] == "distilled")].groupby(
