@@ -47,7 +47,9 @@ table["gain [%]"] = 100 * (mlp["distilled"] / mlp["plain"] - 1)
 tables.save(table.reset_index(), "08_lookback", f"{results}/tables")
 
 # %%
-print(words.spread(table["gain [%]"], "distilled against plain MLP by horizon and look-back, MSE"))
+for system in runs.loc[runs["part"] != "distilled", "system"].unique():
+    change = 100 * (mlp["distilled"] / table[system] - 1)
+    print(words.spread(change, f"distilled against {system} by horizon and look-back, MSE"))
 for horizon, lines in table.drop(columns="gain [%]").groupby("horizon"):
     for system, found in lines.droplevel("horizon").items():
         if (known := found.dropna()).any():
