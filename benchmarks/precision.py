@@ -26,12 +26,11 @@ def runs(dataset: str, horizon: int) -> list[study.RunConfig]:
 
 def table(rows: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """A line a model: its test MSE in both precisions, their difference and the deviation over seeds in %."""
-    full, half = (rows[name].set_index(["model", "seed"])["test_mse"] for name in PRECISIONS)
-    difference = 100 * (half / full - 1)
-    by_model = [one.groupby("model", sort=False) for one in (full, half, difference)]
-    columns = {name: one.mean() for name, one in zip((*PRECISIONS, "difference [%]"), by_model, strict=True)}
-    spread = 100 * by_model[0].std() / by_model[0].mean()
-    return pd.DataFrame(columns | {"over seeds [%]": spread, "runs": by_model[0].size()}).reset_index()
+    both = pd.DataFrame({name: rows[name].set_index(["model", "seed"])["test_mse"] for name in PRECISIONS})
+    both["difference [%]"] = 100 * (both["bfloat16"] / both["float32"] - 1)
+    groups = both.groupby("model", sort=False)
+    spread = 100 * groups["float32"].std() / groups["float32"].mean()
+    return groups.mean().assign(**{"over seeds [%]": spread, "runs": groups.size()}).reset_index()
 
 
 if __name__ == "__main__":

@@ -219,6 +219,14 @@ def test_the_strongest_baseline_is_chosen_on_validation_by_setting(filled):
     assert analysis.best(runs[:0]).empty
 
 
+def test_the_best_system_is_chosen_on_validation():
+    runs = pd.DataFrame(
+        [("a", 0.5, 9.0), ("a", 0.7, 9.0), ("b", 0.5, 1.0), ("b", 0.8, 1.0)], columns=["system", "val_mse", "test_mse"]
+    )
+    chosen = analysis.best(runs.assign(dataset="toy", lookback=9, horizon=1))
+    assert list(chosen["system"]) == ["a", "a"]  # though b is better on test
+
+
 def test_every_distilled_student_is_compared_with_plain_teacher_and_strongest_baseline(filled):
     runs, store = filled[0].assign(val_mse=1.0), filled[1]
     table = analysis.comparisons(runs, store)

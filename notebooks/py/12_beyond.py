@@ -168,9 +168,9 @@ opponents |= {f"{name} (published recipe)": group for name, group in published.g
 
 # %%
 validated = analysis.best(entrants).assign(system="validation's choice")
-together = dict(list(pd.concat([entrants, validated]).groupby("system", sort=False))) or students
+systems = dict(list(pd.concat([entrants, validated]).groupby("system", sort=False))) or students
 found = {}
-for (system, ours), (name, theirs) in itertools.product(together.items(), opponents.items()):
+for (system, ours), (name, theirs) in itertools.product(systems.items(), opponents.items()):
     with contextlib.suppress(rows.Missing):
         found[system, name] = analysis.compare(ours, theirs, Store(store))
 compared = pd.concat(found, names=["system", "against"]).reset_index()
@@ -187,13 +187,13 @@ against = compared[compared["system"] == "patient MLP"].drop(columns="system")
 # %%
 sides = ["against", "system"]
 everywhere = compared[compared["dataset"] == "all"].rename(columns={"difference": "estimate"}).set_index(sides)
-everywhere = everywhere[["estimate", "low", "high", "runs"]].sort_index(kind="stable")
+everywhere = everywhere[["estimate", "low", "high"]].sort_index(kind="stable")
 figure = plots.several_intervals(everywhere, label="MSE against the opponent, mean over settings [%]", reference=0)
 plots.save(figure, "12_against", figures)
 
 # %%
-short = everywhere.apply(lambda found: words.interval(*found[["estimate", "low", "high"]]), axis=1)
-short = short.unstack().rename(columns=str).rename_axis(columns=None)[list(together)]
+short = everywhere.apply(lambda found: words.interval(*found), axis=1)
+short = short.unstack().rename(columns=str).rename_axis(columns=None)[list(systems)]
 counted = against.groupby("against")["runs"].agg(settings=lambda runs: len(runs) - 1, runs="max")
 tables.save(short.join(counted).reset_index(), "12_all", f"{results}/tables", digits=1)
 
