@@ -157,10 +157,12 @@ def _halved(mine: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _comparison(means: np.ndarray) -> np.ndarray:
-    """Difference, win rate and improvement, in percent, from the means [P, 3]."""
-    mine, other, wins = means.T
-    ratio = mine.mean() / other.mean() if other.any() else np.nan  # nothing is so and so much worse than no error
-    return 100 * np.array([ratio - 1, wins.mean(), _halved(mine, other).mean()])
+    """Difference, win rate and improvement [..., 3], in percent, from the means [..., P, 3]."""
+    mine, other, wins = np.moveaxis(means.mean(-2), -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing is so and so much worse than no error
+        ratio = np.where(other > 0, mine / other, np.nan)
+    improved = _halved(means[..., 0], means[..., 1]).mean(-1)
+    return 100 * np.stack([ratio - 1, wins, improved], -1)
 
 
 _COMPARED = {"difference": ("low", "high"), "win rate": ("win low", "win high"), "improvement": ()}
@@ -191,7 +193,7 @@ def wins(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
         if len(found):
             errors = _errors(store, found[["ours", "theirs"]])
             quantities = np.stack([errors[:, 0] < errors[:, 1], errors[:, 0] == errors[:, 1]], 1)
-            line = _share(quantities, found["group"], lambda means: means[:, 0].mean(), students)
+            line = _share(quantities, found["group"], lambda means: means[..., 0].mean(-1), students)
             lines.append(place | line | {"ties": 100 * quantities[:, 1].mean(), "seeds": len(found)})
     if not lines:
         raise missing(runs, "no teacher with an MLP beside it")
@@ -216,7 +218,7 @@ def keeps(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
         if len(found):
             mlp, student, against = np.moveaxis(_errors(store, found[["plain", "student", "against"]]), 1, 0)
             quantities = np.stack([(mlp < against) & (student < against), mlp < against], 1)
-            line = _share(quantities, found["group"], _kept, students)
+            line = _share(quantities, found["group"], kept, students)
             lines.append(place | line | {"seeds": len(found)})
     table = pd.DataFrame(lines, columns=["dataset", "horizon", "teacher", "system", "estimate", "low", "high", "seeds"])
     taught = table["system"].isin(runs.loc[runs["part"] == "distilled", "system"])
@@ -252,10 +254,14 @@ def _errors(store: Store, ids: pd.DataFrame, quantity: str = "errors") -> np.nda
     return np.stack([_checked(*(store.arrays(id)[quantity] for id in line)) for line in ids.to_numpy()])
 
 
-def _kept(means: np.ndarray) -> float:
-    """Mean over the runs of what is kept of what was won; NaN where nothing was."""
-    kept, won = means[means[:, 1] > 0].T
-    return float(np.mean(kept / won)) if won.size else float("nan")
+def kept(means: np.ndarray, column: int = 0) -> np.ndarray:
+    """Mean over runs of what is kept, in a column of [..., P, K], of what was won, in the last one: [...].
+
+    Runs that won nothing are left out; NaN where none did.
+    """
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        shares = means[..., column] / means[..., -1]
+        return np.nansum(shares, -1) / np.isfinite(shares).sum(-1)
 
 
 def _share(quantities: np.ndarray, groups: pd.Series, statistic: Callable, runs: pd.DataFrame) -> dict[str, float]:

@@ -23,7 +23,7 @@ FEWEST_BLOCKS = 2  # fewer say nothing of their own spread
 def draws(
     quantities: ArrayLike,
     groups: Sequence[Hashable],
-    statistic: Callable[[np.ndarray], float],
+    statistic: Callable[[np.ndarray], np.ndarray],
     *,
     block: int,
     segment: str = "",
@@ -31,10 +31,11 @@ def draws(
 ) -> tuple[float, np.ndarray]:
     """`statistic` of the means [P, K] of `quantities` [P, K, N], and of `count` draws of them, [D].
 
+    It is given means [..., P, K], many draws at once, and returns one value, or an axis of several, for each: [...].
     `groups` names the teacher of each of the P runs: runs of one group are drawn within it. Blocks of `block` windows
     start anywhere; one that reaches the end goes on at the beginning. Settings of one test `segment` use the same
     random numbers, so that what a draw does to one horizon it does to the others.
-    ValueError where a quantity is not finite, or groups and runs differ in number.
+    ValueError where a quantity is not finite, groups and runs differ in number, or `statistic` is of one draw only.
     """
     quantities = np.asarray(quantities, dtype=float)
     require(quantities.ndim == 3 and quantities.size > 0, "quantities must be of runs, quantities and windows")
@@ -43,8 +44,13 @@ def draws(
     places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
     means = _block_means(quantities, block, _random(segment), count)  # [D, P, K]
     runs = _runs(tuple(places[group] for group in groups), segment, count)
-    values = [statistic(drawn[chosen]) for drawn, chosen in zip(means, runs, strict=True)]
-    return statistic(quantities.mean(2)), np.array(values)
+    estimate = statistic(quantities.mean(2))
+    values = np.empty((count, *np.shape(estimate)))
+    for draws, chosen in runs:
+        drawn = np.asarray(statistic(means[draws[:, None], chosen]))
+        require(drawn.shape[:1] == draws.shape, "statistic must give a value for each draw")
+        values[draws] = drawn
+    return estimate, values
 
 
 def _random(segment: str) -> np.random.Generator:
@@ -64,15 +70,20 @@ def _block_means(quantities: np.ndarray, block: int, random: np.random.Generator
 
 
 @functools.lru_cache(maxsize=256)
-def _runs(groups: tuple[int, ...], segment: str, count: int) -> list[np.ndarray]:
+def _runs(groups: tuple[int, ...], segment: str, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """`count` times: groups with replacement, and from each as many of its runs as it has, with replacement.
 
+    Groups may differ in size, and so draws in their number of runs P': pairs of those draws [d] that have as many, and
+    their runs [d, P'].
     Kept, as a study has hundreds of comparisons of few shapes. Of other random numbers than the blocks: settings of a
     segment may differ in their number of runs.
     """
     random = _random(segment).spawn(1)[0]
     members = [np.flatnonzero(np.equal(groups, group)) for group in range(max(groups) + 1)]
-    return [_draw(members, random) for _ in range(count)]
+    drawn = [_draw(members, random) for _ in range(count)]
+    sizes = np.array([len(runs) for runs in drawn])
+    alike = [np.flatnonzero(sizes == size) for size in np.unique(sizes)]
+    return [(draws, np.stack([drawn[draw] for draw in draws])) for draws in alike]
 
 
 def _draw(members: list[np.ndarray], random: np.random.Generator) -> np.ndarray:

@@ -42,7 +42,7 @@ def _beyond(differences: np.ndarray, block: int = 1) -> bool:
     """Whether the 95% interval of the mean leaves out zero; of independent windows by the normal formula."""
     if block == 1:
         return bool(abs(differences.mean()) > 1.96 * differences.std(ddof=1) / np.sqrt(len(differences)))
-    _, drawn = bootstrap.draws(differences[None, None], [0], lambda means: means.mean(), block=block)
+    _, drawn = bootstrap.draws(differences[None, None], [0], lambda means: means.mean((-2, -1)), block=block)
     low, high = bootstrap.interval(drawn)
     return low > 0 or high < 0
 
@@ -74,8 +74,9 @@ def widths(runs: pd.DataFrame, ours: str, theirs: str, store: Store) -> pd.DataF
 
 
 def _width(errors: np.ndarray, block: int) -> float:
-    def difference(means: np.ndarray) -> float:
-        return 100 * (means[:, 0].mean() / means[:, 1].mean() - 1)
+    def difference(means: np.ndarray) -> np.ndarray:
+        mine, other = np.moveaxis(means.mean(-2), -1, 0)
+        return 100 * (mine / other - 1)
 
     _, drawn = bootstrap.draws(errors, range(len(errors)), difference, block=block)
     low, high = bootstrap.interval(drawn)

@@ -233,7 +233,11 @@ class RunConfig:
 
     def to_dict(self) -> dict:
         """Plain JSON values, every field resolved."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        return json.loads(self._json)
+
+    @functools.cached_property
+    def _json(self) -> str:  # the values never change, and pages ask thousands of times
+        return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_dict(cls, values: dict) -> "RunConfig":

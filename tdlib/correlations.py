@@ -81,5 +81,5 @@ def levels(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _root(means: np.ndarray) -> float:
-    return float(np.sqrt(means.mean()))
+def _root(means: np.ndarray) -> np.ndarray:
+    return np.sqrt(means.mean((-2, -1)))

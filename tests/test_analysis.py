@@ -103,7 +103,7 @@ def test_wins_have_an_interval_of_blocks_of_look_back_and_horizon(filled):
     assert analysis.wins(runs.assign(lookback=2), store)["low"].isna().all()
     wins = np.array(ERRORS["mlp", "moderntcn", 2]) < ERRORS["moderntcn", None, 1]
     line = analysis.wins(runs, store).loc[("toy", 1, "ModernTCN", "MLP from ModernTCN")]
-    _, drawn = bootstrap.draws(wins[None, None], [1], lambda means: means.mean(), block=2, segment="toy")
+    _, drawn = bootstrap.draws(wins[None, None], [1], lambda means: means[..., 0, 0], block=2, segment="toy")
     assert (line["low"], line["high"]) == bootstrap.interval(100 * drawn)
 
 
@@ -123,7 +123,9 @@ def test_keeps_pair_the_seeds_whatever_their_order(filled):
     line = analysis.keeps(filled[0].assign(lookback=1), filled[1])
     line = line.loc[("toy", 1, "ModernTCN", "MLP from ModernTCN")]
     quantities = np.stack([(mlp < teacher) & (student < teacher), mlp < teacher])[None]
-    _, drawn = bootstrap.draws(quantities, [1], lambda means: (means[:, 0] / means[:, 1])[0], block=2, segment="toy")
+    _, drawn = bootstrap.draws(
+        quantities, [1], lambda means: means[..., 0, 0] / means[..., 0, 1], block=2, segment="toy"
+    )
     assert (line["low"], line["high"]) == bootstrap.interval(100 * drawn)
     assert analysis.keeps(filled[0].assign(lookback=2), filled[1])["low"].isna().all()
 

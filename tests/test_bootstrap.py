@@ -6,19 +6,21 @@ import pytest
 from tdlib import bootstrap
 
 
-def mean(means: np.ndarray) -> float:
-    return means.mean()
+def mean(means: np.ndarray) -> np.ndarray:
+    return means.mean((-2, -1))
 
 
 def test_the_estimate_is_the_statistic_of_all_windows_and_runs():
     quantities = np.arange(24.0).reshape(2, 3, 4)
-    estimate, drawn = bootstrap.draws(quantities, [1, 2], lambda means: means[1, 2] - means[0, 0], block=2, count=5)
+    estimate, drawn = bootstrap.draws(
+        quantities, [1, 2], lambda means: means[..., 1, 2] - means[..., 0, 0], block=2, count=5
+    )
     assert estimate == 21.5 - 1.5
     assert drawn.shape == (5,)
 
 
 def test_a_statistic_may_be_several_numbers():
-    estimate, drawn = bootstrap.draws(np.ones((1, 2, 6)), [1], lambda means: means.sum(0), block=2, count=7)
+    estimate, drawn = bootstrap.draws(np.ones((1, 2, 6)), [1], lambda means: means.sum(-2), block=2, count=7)
     assert estimate.tolist() == [1, 1]
     assert drawn.shape == (7, 2)
 
@@ -41,8 +43,12 @@ def test_a_draw_is_whole_blocks_that_start_anywhere_and_go_round(count, block):
     places = np.eye(count)[None]  # the mean of quantity n over a draw: how often window n is in it, over N
     seen = set()
 
-    def counted(means: np.ndarray) -> float:
-        often = np.rint(means[0] * count).astype(int)
+    def counted(means: np.ndarray) -> np.ndarray:
+        for draw in means.reshape(-1, count):
+            look(np.rint(draw * count).astype(int))
+        return np.zeros(means.shape[:-2])
+
+    def look(often: np.ndarray) -> None:
         assert often.sum() == count
         rest = count - block * (-(-count // block) - 1) if count > block else count
         circular = [np.roll(np.arange(count) < min(block, count), start).astype(int) for start in range(count)]
@@ -52,7 +58,6 @@ def test_a_draw_is_whole_blocks_that_start_anywhere_and_go_round(count, block):
             left = {tuple(np.subtract(one, whole)) for one in left for whole in circular if min(one) >= 0}
         assert any(not any(one) for one in left)
         seen.update(np.flatnonzero(often))
-        return 0.0
 
     bootstrap.draws(places, [1], counted, block=block, count=60)
     assert seen == set(range(count))
@@ -62,9 +67,9 @@ def test_runs_of_a_group_are_drawn_within_it_and_groups_whole():
     levels = np.array([1.0, 10.0, 100.0, 1000.0])[:, None, None] * np.ones((4, 1, 8))
     found = set()
 
-    def sums(means: np.ndarray) -> float:
-        found.add(tuple(means[:, 0]))
-        return means.sum()
+    def sums(means: np.ndarray) -> np.ndarray:
+        found.update(map(tuple, means.reshape(-1, 4)))
+        return means.sum((-2, -1))
 
     bootstrap.draws(levels, ["a", "b", "a", "b"], sums, block=2, count=400)
     members = {1.0: "a", 100.0: "a", 10.0: "b", 1000.0: "b"}
@@ -77,8 +82,19 @@ def test_runs_of_a_group_are_drawn_within_it_and_groups_whole():
 def test_groups_of_different_size_bring_their_own_number_of_runs():
     levels = np.array([1.0, 2.0, 3.0])[:, None, None] * np.ones((3, 1, 4))
     sizes = set()
-    bootstrap.draws(levels, [7, 7, 8], lambda means: sizes.add(len(means)) or 0.0, block=2, count=100)
+
+    def counted(means: np.ndarray) -> np.ndarray:
+        sizes.add(means.shape[-2])
+        return mean(means)
+
+    _, drawn = bootstrap.draws(levels, [7, 7, 8], counted, block=2, count=100)
     assert sizes == {2, 3, 4}
+    assert set(drawn[drawn > 2.5]) == {3}  # the third run alone, drawn once or twice
+
+
+def test_a_statistic_of_one_draw_at_a_time_is_refused():
+    with pytest.raises(ValueError, match="a value for each draw"):
+        bootstrap.draws(np.ones((1, 1, 6)), [1], lambda means: means.mean(), block=2, count=7)
 
 
 def test_settings_of_a_segment_share_their_draws_whatever_else_differs():

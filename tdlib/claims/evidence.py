@@ -144,7 +144,7 @@ class Evidence:
         if len(set(groups)) < FEWEST_SETTINGS:
             return None
         quantities = np.array(values)[:, None, None]
-        mean, draws = bootstrap.draws(quantities, groups, lambda means: means.mean(), block=1, segment="claims")
+        mean, draws = bootstrap.draws(quantities, groups, lambda means: means.mean((-2, -1)), block=1, segment="claims")
         return Estimate(float(mean), *bootstrap.interval(draws), settings=len(set(groups)), runs=len(values))
 
     def wins_of_data_sets(self) -> Estimate | None:

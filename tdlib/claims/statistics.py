@@ -52,20 +52,14 @@ def published_wins(evidence: Evidence) -> Estimate:
 
 
 def kept(evidence: Evidence) -> Estimate:
-    return _keeps(evidence, lambda means: _share(means, 0))
+    return _keeps(evidence, lambda means: 100 * analysis.kept(means))
 
 
 def kept_beyond_null(evidence: Evidence) -> Estimate:
-    return _keeps(evidence, lambda means: _share(means, 0) - _share(means, 1), null=True)
+    return _keeps(evidence, lambda means: 100 * (analysis.kept(means, 0) - analysis.kept(means, 1)), null=True)
 
 
-def _share(means: np.ndarray, column: int) -> float:
-    """Of what was won, in the last column, how much is kept, in percent: mean over runs that won anything."""
-    won = means[means[:, -1] > 0]
-    return 100 * float(np.mean(won[:, column] / won[:, -1])) if len(won) else math.nan
-
-
-def _keeps(evidence: Evidence, statistic: Callable[[np.ndarray], float], *, null: bool = False) -> Estimate:
+def _keeps(evidence: Evidence, statistic: Callable[[np.ndarray], np.ndarray], *, null: bool = False) -> Estimate:
     """A statistic of what distilled student and null keep, and of what the plain MLP wins, windows and seeds paired.
 
     The null is, in each setting and against each teacher, that baseline or other seed of the plain MLP which keeps
@@ -83,7 +77,7 @@ def _keeps(evidence: Evidence, statistic: Callable[[np.ndarray], float], *, null
             kept = [_won(evidence, plain, students, teacher, other) for other in (others if null else [students])]
             kept = [found for found in kept if found is not None]
             if kept:
-                wins, groups = max(kept, key=lambda found: _share(found[0].mean(2), 1))
+                wins, groups = max(kept, key=lambda found: analysis.kept(found[0].mean(2), 1))
                 value, draws = bootstrap.draws(wins, groups, statistic, block=place[1] + place[2], segment=place[0])
                 if math.isfinite(value):  # there was a win to keep
                     values, drawn, runs = [*values, value], [*drawn, draws], runs + len(groups)

@@ -16,6 +16,7 @@ A new model is one file, `tdlib/models/NAME.py`, and one line in `_CLASSES`. Its
 A foundation model (`fracast`, `chronos`) is a `pretrained.Foundation`; the package that runs it is an extra.
 """
 
+import functools
 import inspect
 import typing
 from importlib import import_module
@@ -89,8 +90,7 @@ def settings(name: str, given: dict | None = None) -> dict:
 
     ValueError for an unknown model, a setting it does not have, with the valid ones, or one of the wrong type.
     """
-    parameters = inspect.signature(_known(name)).parameters
-    values = {key: entry.default for key, entry in parameters.items() if key not in _SHAPE}
+    values = dict(_defaults(_known(name)))
     for key, value in (given or {}).items():
         require(key in values, f"{name} has no setting {key!r}; it has: {', '.join(values) or 'none'}")
         kind = type(values[key])
@@ -98,6 +98,12 @@ def settings(name: str, given: dict | None = None) -> dict:
         require(fits, f"{name}: {key} must be {kind.__name__}, got {value!r}")
         values[key] = kind(value)
     return values
+
+
+@functools.cache
+def _defaults(model: type[nn.Module]) -> dict:
+    parameters = inspect.signature(model).parameters
+    return {key: entry.default for key, entry in parameters.items() if key not in _SHAPE}
 
 
 def content(name: str, given: dict) -> dict:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 
 from tdlib import bootstrap, models
@@ -85,16 +86,17 @@ def difference(first: np.ndarray, second: np.ndarray, block: int) -> tuple[float
     Blocks of neighbouring windows are drawn (`bootstrap.draws`); None where there are fewer than two.
     """
     errors = np.stack([np.square(part).mean((1, 2), dtype=np.float64) for part in (first, second)])
-    share, drawn = bootstrap.draws(errors[None], ["one"], lambda means: _above(*means[0]), block=block)
+    share, drawn = bootstrap.draws(
+        errors[None], ["one"], lambda means: _above(means[..., 0, 0], means[..., 0, 1]), block=block
+    )
     enough = bootstrap.blocks(errors.shape[1], block) >= bootstrap.FEWEST_BLOCKS
     return share, bootstrap.interval(drawn) if enough else None
 
 
-def _above(first: float, second: float) -> float:
+def _above(first: ArrayLike, second: ArrayLike) -> np.ndarray:
     """By how much an error lies above another, as a share of it; infinite above one of 0."""
-    if first == second:
-        return 0.0
-    return first / second - 1 if second > 0 else np.inf
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.equal(first, second), 0.0, np.divide(first, second) - 1)[()]
 
 
 class Verdict(NamedTuple):
