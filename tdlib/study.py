@@ -79,6 +79,7 @@ def _configs(given: RunConfig | Iterable[RunConfig]) -> list[RunConfig]:
 
 def _line(config: RunConfig, row: dict) -> dict:
     kept = {"id": row["id"], "parameters": row["parameters"], "seconds": row["seconds"]}
+    kept["precision"] = row["provenance"].get("precision", "float32")  # the first rows do not say so
     return {**config.to_dict(), **row["metrics"], **kept, "epochs_run": len(row["epochs"])}
 
 

@@ -112,7 +112,7 @@ def test_a_line_holds_the_config_the_metrics_and_the_size(trained, no_training):
     assert (line["dataset"], line["lookback"], line["horizon"]) == ("synthetic", 48, 16)
     assert (line["model"], line["teacher"], line["alpha"]) == ("mlp", "itransformer", 1.0)
     assert line["parameters"] == row["parameters"] > 0
-    assert line["epochs_run"] == 1
+    assert (line["epochs_run"], line["precision"]) == (1, "float32")
 
 
 def test_without_training_the_missing_lines_are_left_out_and_nothing_is_written(trained, no_training, tmp_path):

@@ -28,10 +28,13 @@ runs = rows.read(configs, profile, "main", store=store, train_missing=train_miss
 # %% [markdown]
 # ## The table
 # Errors in scaled units; `KL` is the distance of the period distributions from the truth (page 04);
-# `deviation of MSE` is over the seeds, empty where there is one. A map in closed form has no seed.
+# `deviation of MSE` is over the seeds, empty where there is one. A map in closed form has no seed. Where products are in
+# half precision, to save hours, it is said: `benchmarks/precision.py` measures what that does to an error.
 
 # %%
 main = tables.by_system(runs)
+half = runs[runs["precision"] == "bfloat16"].drop_duplicates(["setting", "system"])
+print("trained with matrix products in bfloat16:", "; ".join(half["system"] + ", " + half["setting"]) or "none")
 tables.save(main.reset_index(), "05_main", f"{results}/tables", digits=4)
 
 # %% [markdown]
