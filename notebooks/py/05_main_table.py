@@ -28,8 +28,8 @@ runs = rows.read(configs, profile, "main", store=store, train_missing=train_miss
 # %% [markdown]
 # ## The table
 # Errors in scaled units; `KL` is the distance of the period distributions from the truth (page 04);
-# `deviation of MSE` is over the seeds, empty where there is one. A map in closed form has no seed. Where products are in
-# half precision, to save hours, it is said: `benchmarks/precision.py` measures what that does to an error.
+# `deviation of MSE` is over the seeds, empty where there is one. A map in closed form has no seed. Where products were
+# in half precision, to save hours, it is said: `benchmarks/precision.py` measures what that does to an error.
 
 # %%
 main = tables.by_system(runs)

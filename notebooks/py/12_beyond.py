@@ -220,7 +220,7 @@ for name in ours:
     system, error = next(ours[name].dropna().items())  # the choice, or the MLP where it is the only one
     near = field[field[name] <= error + 0.01].sort_values(name)[["system", "lookback", "source", name]]
     tables.save(near.reset_index(drop=True), f"12_field_{name}", f"{results}/tables", digits=4)
-    better = "; ".join(near[near[name] < error]["system"]) or "none"
+    better = "; ".join(near[near[name] < error]["system"].unique()) or "none"
     print(f"{name}: {system} {error:.4f}; better: {better}")
 if ours.empty:
     print("No data set has all four horizons of the patient student in the store.")
@@ -241,8 +241,8 @@ own = recipe.set_index(["dataset", "horizon", "seed"])["test_mse"]
 gap = (100 * (own / chosen - 1)).groupby(["dataset", "horizon"], sort=False).mean()
 print(words.spread(gap, "patient MLP against its own committee, MSE"))
 best = means["test"].drop("held out").idxmin()
-print(f"Of weightings that are the same everywhere {best} errs least on test: {means['test'][best]:.2f}% above the best")
-print(f"of each setting, and held out, chosen without the test segment, {means['test']['held out']:.2f}%.")
+print(f"Of weightings that are the same everywhere {best} errs least on test: {means['test'][best]:.2f}% above")
+print(f"the best of each setting; held out, chosen without the test segment, {means['test']['held out']:.2f}%.")
 
 # %% [markdown]
 # ## What we see
