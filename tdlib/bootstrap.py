@@ -46,10 +46,10 @@ def draws(
     runs = _runs(tuple(places[group] for group in groups), segment, count)
     estimate = statistic(quantities.mean(2))
     values = np.empty((count, *np.shape(estimate)))
-    for draws, chosen in runs:
-        drawn = np.asarray(statistic(means[draws[:, None], chosen]))
-        require(drawn.shape[:1] == draws.shape, "statistic must give a value for each draw")
-        values[draws] = drawn
+    for some, chosen in runs:
+        found = np.asarray(statistic(means[some[:, None], chosen]))
+        require(found.shape[:1] == some.shape, "statistic must give a value for each draw")
+        values[some] = found
     return estimate, values
 
 

@@ -87,6 +87,9 @@ def together(students: list[pd.DataFrame]) -> pd.DataFrame:
     return runs[there == len(students)]
 
 
+_PLACE = ["dataset", "horizon", "setting", "seed", "weighed_on"]  # of a run, in lines of the two below
+
+
 def weightings(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     """What each weighting makes of the committees of `runs` (rows of `rows.read`): a line a run and weighting.
 
@@ -96,9 +99,9 @@ def weightings(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     for run in runs.to_dict("records"):
         for how, found in store.read(run["id"])["committee"]["weightings"].items():
             errors = {"held out": found["held_out_mse"], "validation": found["val_mse"], "test": found["test_mse"]}
-            place = {name: run[name] for name in ("dataset", "horizon", "setting", "seed", "weighed_on")}
+            place = {name: run[name] for name in _PLACE}
             lines.append(place | {"weighting": how, "chosen": how == run["weighting"]} | errors)
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=[*_PLACE, "weighting", "chosen", "held out", "validation", "test"])
 
 
 def members(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
@@ -113,9 +116,9 @@ def members(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
         halves = kept.get("halves_mse", [math.nan] * len(kept["members"]))
         found = zip(kept["weightings"][run["weighting"]]["weights"], kept["val_mse"], halves, strict=True)
         for (name, id), (weight, validation, unseen) in zip(kept["members"].items(), found, strict=True):
-            place = {key: run[key] for key in ("dataset", "horizon", "setting", "seed", "weighed_on")}
+            place = {key: run[key] for key in _PLACE}
             row = store.read(id)
             test = row["metrics"]["test_mse"] if row else math.nan
             errors = {"validation": validation, "halves": unseen, "test": test}
             lines.append(place | {"member": name, "weight": weight} | errors)
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=[*_PLACE, "member", "weight", "validation", "halves", "test"])

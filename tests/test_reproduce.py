@@ -164,16 +164,26 @@ def test_a_page_runs_on_the_rows_of_another_profile(name, undisturbed, tmp_path,
 
 
 def without(part: str, undisturbed, folder: Path) -> Path:
-    """A study whose store lacks the rows of all teachers, all plain or all distilled students."""
+    """A study whose store lacks the rows of all teachers, all plain or all distilled students, or those of "halves"."""
     store, target = Store(undisturbed[0] / "build/smoke"), copy_of_the_study(folder / part) / "store/runs"
     target.mkdir(parents=True)
     for id in store.ids():
         config = store.read(id)["config"]
         kind = "distilled" if config["teacher"] else "plain"
-        if part != ("teacher" if models.role(config["model"]) == "teacher" else kind):
+        kind = "teacher" if models.role(config["model"]) == "teacher" else kind
+        if part not in (kind, config["weighed_on"]):
             for suffix in ("json", "npz"):
                 shutil.copy(store.place / f"runs/{id}.{suffix}", target)
     return folder / part
+
+
+def test_page_12_shows_the_student_that_is_there_where_those_of_halves_are_not(undisturbed, tmp_path, monkeypatch):
+    folder = without("halves", undisturbed, tmp_path)
+    assert len(Store(folder / "store").ids()) < len(Store(undisturbed[0] / "build/smoke").ids())
+    run_page("12_beyond", folder, monkeypatch)
+    shown = (folder / "out/tables/12_all.md").read_text().splitlines()[0]
+    assert "patient MLP, all settings" in shown
+    assert "halves" not in shown
 
 
 def command(*parts: str) -> str:

@@ -169,13 +169,14 @@ opponents |= {f"{name} (published recipe)": group for name, group in published.g
 # %%
 validated = analysis.best(entrants).assign(system="validation's choice")
 systems = dict(list(pd.concat([entrants, validated]).groupby("system", sort=False)))
-systems["patient MLP, all settings"] = recipe
+everywhere = "patient MLP, all settings"
+systems[everywhere] = recipe
 found = {}
 for (system, ours), (name, theirs) in itertools.product(systems.items(), opponents.items()):
     with contextlib.suppress(rows.Missing):
         found[system, name] = analysis.compare(ours, theirs, Store(store))
 compared = pd.concat(found, names=["system", "against"]).reset_index()
-against = compared[compared["system"] == "patient MLP, all settings"].drop(columns="system")
+against = compared[compared["system"] == everywhere].drop(columns="system")
 
 # %% [markdown]
 # Means over the settings that all three students and the opponent have. Beside them the MLP in all of its settings,
@@ -188,17 +189,17 @@ against = compared[compared["system"] == "patient MLP, all settings"].drop(colum
 
 # %%
 sides = ["against", "system"]
-everywhere = compared[compared["dataset"] == "all"].rename(columns={"difference": "estimate"}).set_index(sides)
-everywhere = everywhere[["estimate", "low", "high"]].sort_index(kind="stable")
-figure = plots.several_intervals(everywhere, label="MSE against the opponent, mean over settings [%]", reference=0)
+pooled = compared[compared["dataset"] == "all"].rename(columns={"difference": "estimate"}).set_index(sides)
+pooled = pooled[["estimate", "low", "high"]].sort_index(kind="stable")
+figure = plots.several_intervals(pooled, label="MSE against the opponent, mean over settings [%]", reference=0)
 plots.save(figure, "12_against", figures)
 
 # %%
-short = everywhere.apply(lambda found: words.interval(*found), axis=1)
+short = pooled.apply(lambda found: words.interval(*found), axis=1)
 short = short.unstack().rename(columns=str).rename_axis(columns=None)[list(systems)]
 counted = compared.groupby(sides).size().unstack() - 1  # without the line "all"
 short.insert(len(short.columns) - 1, "settings", counted.get("patient MLP"))
-short["its settings"] = counted["patient MLP, all settings"]
+short["its settings"] = counted[everywhere]
 tables.save(short.reset_index(), "12_all", f"{results}/tables", digits=1)
 
 # %% [markdown]
