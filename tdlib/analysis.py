@@ -11,11 +11,12 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 
-from tdlib import bootstrap
+from tdlib import bootstrap, models
 from tdlib.losses import halve
-from tdlib.models import title
 from tdlib.rows import missing
 from tdlib.store import Store
+
+CHOSEN = "baseline by validation"  # what `strongest` finds, as an opponent
 
 
 def win_rate(student_errors: ArrayLike, teacher_errors: ArrayLike) -> float:
@@ -75,8 +76,8 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame, store: Store, quantity: st
     `difference`: of its mean, in percent, negative where ours is better; `win rate`: share of windows, ties count half;
     `improvement`: share of runs that are better than their partners, ties half (Agarwal et al., NeurIPS 2021).
     `low`, `high`: 95% intervals of `bootstrap.draws`, NaN where the test segment holds fewer than two blocks of
-    look-back + horizon windows. The line "all" is the mean over settings, drawn together. ValueError where there is
-    no pair.
+    look-back + horizon windows. The line "all" is the mean over settings, drawn together, the short ones among them; it
+    has an interval where any setting has. ValueError where there is no pair.
     """
     lines, estimates, drawn = [], [], []
     for place, (mine, others) in _common(ours, theirs):
@@ -96,18 +97,19 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame, store: Store, quantity: st
     if not lines:
         raise missing(ours, "no pair of runs to compare")
     everything = {"dataset": "all", "lookback": lines[0]["lookback"], "horizon": "all"}
-    total = _compared_line(np.mean(estimates, 0), np.mean(drawn, 0), np.inf)
+    total = _compared_line(np.mean(estimates, 0), np.mean(drawn, 0), max(line["blocks"] for line in lines))
     counts = {"runs": sum(line["runs"] for line in lines), "blocks": sum(line["blocks"] for line in lines)}
     return pd.DataFrame([*lines, everything | total | counts]).set_index(["dataset", "horizon"])
 
 
 def comparisons(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
-    """`compare` for every distilled MLP `against` the plain one, its teacher and the strongest baseline."""
+    """`compare` for every distilled MLP `against` the plain one, its teacher, `strongest`'s choice and Ridge."""
     found = []
     for name, ours in runs[(runs["model"] == "mlp") & (runs["part"] == "distilled")].groupby("system", sort=False):
         plain = runs[(runs["model"] == "mlp") & (runs["part"] == "plain")]
         opponents = {"plain": plain, "its teacher": runs[runs["model"] == ours["teacher"].iloc[0]]}
-        for against, theirs in (opponents | {"strongest baseline": strongest(runs)}).items():
+        opponents |= {CHOSEN: strongest(runs), models.title("ridge"): runs[runs["model"] == "ridge"]}
+        for against, theirs in opponents.items():
             if _common(ours, theirs):
                 table = compare(ours, theirs, store).reset_index()
                 table.insert(2, "system", name)
@@ -211,7 +213,7 @@ def keeps(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     mlps = runs[(runs["model"] == "mlp") & (runs["part"] == "plain")]
     for place, teacher, students in _against_teachers(runs, runs[(runs["model"] == "mlp") | (runs["part"] == "plain")]):
         plain = mlps[(mlps[_SETTING] == students[_SETTING].iloc[0]).all(axis=1)]
-        if place["system"] == title("mlp"):
+        if place["system"] == models.title("mlp"):
             place["system"] += ", another seed"
             students = students.assign(id=np.roll(students["id"], 1))[: len(students) if len(students) > 1 else 0]
         found = _trios(plain, students, teacher) if len(plain) and len(students) else []
@@ -245,7 +247,7 @@ def _against_teachers(runs: pd.DataFrame, systems: pd.DataFrame) -> Iterator[tup
         for _, students in others.groupby("system", sort=False):
             for model, teacher in here[here["part"] == "teacher"].groupby("model", sort=False):
                 if students["teacher"].isna().all() or (students["teacher"] == model).all():
-                    names = {"teacher": title(model), "system": students["system"].iloc[0]}
+                    names = {"teacher": models.title(model), "system": students["system"].iloc[0]}
                     yield {"dataset": place["dataset"], "horizon": place["horizon"]} | names, teacher, students
 
 

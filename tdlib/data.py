@@ -121,8 +121,12 @@ def _known(path: str) -> tuple[str, int]:
     key = path, _sha256(blob)
     if key not in _KNOWN:
         frame, remarks = csvfile.parse(blob, path)
-        _KNOWN[key] = _sha256(blob + " ".join(remarks).encode()), calendar.period(_stamps(frame))
+        _KNOWN[key] = _as_read(blob, remarks), calendar.period(_stamps(frame))
     return _KNOWN[key]
+
+
+def _as_read(blob: bytes, remarks: list[str]) -> str:
+    return _sha256(blob + " ".join(remarks).encode())
 
 
 def read_csv(path: str | Path) -> Series:
@@ -138,7 +142,7 @@ def read_csv(path: str | Path) -> Series:
     frame, remarks = csvfile.parse(blob, path)
     if remarks and multiprocessing.parent_process() is None:  # once, and not by every process of a sweep
         warnings.warn(f"{path}: {'; '.join(remarks)}", stacklevel=2)
-    return Series(frame.to_numpy(), _stamps(frame), tuple(frame.columns), Path(path).name, _sha256(blob))
+    return Series(frame.to_numpy(), _stamps(frame), tuple(frame.columns), Path(path).name, _as_read(blob, remarks))
 
 
 def _stamps(frame: pd.DataFrame) -> pd.DatetimeIndex | None:

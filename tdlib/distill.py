@@ -48,8 +48,9 @@ class Distillation(Objective):
     forecasts, `beta` those on features; a part of weight zero is left out.
     With `teacher=None` the truth takes the teacher's place in the forecast parts (the paper's Table 10), as its moving
     average over `smooth` steps where that is not 1, and there are no feature parts. Two controls: a teacher with
-    `foresight` p sees the future and is spared this share of its error, y_t + p (y - y_t); with a `tilt` the squares
-    of `supervised` and `scale_forecast` count as `losses.step_weights` says. The other arguments are those of
+    `foresight` p sees the future and is spared this share of its error, y_t + p (y - y_t); with a `tilt` the steps
+    of `supervised` and `scale_forecast` count as `losses.step_weights` says: exactly at full length, and at coarser
+    scales as the mean of the weighted steps, which are pooled before they are squared. The other arguments are those of
     `losses.multi_scale` and `losses.multi_period`.
     """
 

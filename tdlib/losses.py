@@ -100,9 +100,10 @@ def _scales_as_form(difference: Tensor, scales: int) -> Tensor:
 @functools.cache
 def _form(scales: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """K [2^M, 2^M]."""
-    ones = [torch.full((2**m, 2**m), 2.0**-m, dtype=dtype, device=device) for m in range(scales + 1)]
-    blocks = [torch.block_diag(*[block] * 2 ** (scales - m)) for m, block in enumerate(ones)]
-    return sum(blocks) / (scales + 1)
+    with torch.inference_mode(False):  # it is kept, and a training may come after the forecast that made it
+        ones = [torch.full((2**m, 2**m), 2.0**-m, dtype=dtype, device=device) for m in range(scales + 1)]
+        blocks = [torch.block_diag(*[block] * 2 ** (scales - m)) for m, block in enumerate(ones)]
+        return sum(blocks) / (scales + 1)
 
 
 def multi_period(

@@ -123,15 +123,20 @@ class Store:
         """
         differ = []
         for id in other.ids():
-            row, arrays = other.read(id), other.arrays(id)
-            if row is not None and self.read(id) is None:
-                self.write(_unsigned(row), arrays)
-            elif row is not None:
+            if self.read(id) is None:
+                self.copy(id, other)
+            elif other.read(id) is not None:
                 try:
-                    self.add_arrays(id, arrays)
+                    self.add_arrays(id, other.arrays(id))
                 except ValueError:
                     differ.append(id)
         return differ
+
+    def copy(self, id: str, other: "Store") -> None:
+        """Keep a row of another store, with its arrays, if that has it."""
+        row = other.read(id)
+        if row is not None:
+            self.write(_unsigned(row), other.arrays(id))
 
     def read(self, id: str, config: dict | None = None) -> dict | None:
         """The row, or None where there is none.

@@ -229,11 +229,11 @@ def test_the_best_system_is_chosen_on_validation():
     assert list(chosen["system"]) == ["a", "a"]  # though b is better on test
 
 
-def test_every_distilled_student_is_compared_with_plain_teacher_and_strongest_baseline(filled):
+def test_every_distilled_student_is_compared_with_plain_teacher_and_the_baseline_of_validation(filled):
     runs, store = filled[0].assign(val_mse=1.0), filled[1]
     table = analysis.comparisons(runs, store)
     lines = table[table["dataset"] == "toy"].set_index(["system", "against"])
-    opponents = {"plain": "MLP", "its teacher": "iTransformer", "strongest baseline": "DLinear"}
+    opponents = {"plain": "MLP", "its teacher": "iTransformer", analysis.CHOSEN: "DLinear"}
     found = lines.loc["MLP from iTransformer", "opponent"].to_dict()
     assert found == opponents
     assert lines.loc[("MLP from ModernTCN", "its teacher"), "opponent"] == "ModernTCN"

@@ -103,5 +103,6 @@ def test_all_matrices_have_one_scale_with_zero_in_its_middle_and_few_channels_ha
     assert bar.get_ylabel() == "correlation"
     assert [text.get_text() for text in panels[1].texts] == ["1.0", "-0.2", "-0.2", "1.0"]
     assert not panels[2].texts
+    assert [text.get_text() for text in panels[3].texts] == ["not in\nthe store"]
     assert [panel.get_title() for panel in panels[:2]] == ["truth", "MLP"]
     assert [panels[place].get_ylabel() for place in (0, 2)] == ["a\n1 steps", "b\n1 steps"]

@@ -178,6 +178,14 @@ def test_a_file_with_dates_is_read_from_root(name, publish, tmp_path):
     assert series.values[0] == pytest.approx([float(cell) for cell in blob.splitlines()[1].split(b",")[1:]])
 
 
+def test_the_checksum_of_a_csv_of_which_something_was_made_is_the_one_that_names_its_runs(tmp_path):
+    path = tmp_path / "counted.csv"
+    path.write_text("\n".join([",load", *(f"{row},{row % 7}.5" for row in range(40))]))
+    with pytest.warns(UserWarning, match="counts the rows"):
+        series = data.load(str(path))
+    assert series.sha256 == data.checksum(str(path)) != sha256(path.read_bytes())
+
+
 def test_solar_is_unpacked_and_has_neither_header_nor_dates(publish, tmp_path):
     blob = gzip.compress(b"0.0,0.0,1.5\n0.25,0.0,2.5\n", mtime=0)
     file = publish("Solar", blob)

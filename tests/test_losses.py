@@ -135,6 +135,16 @@ def test_the_quadratic_form_of_averages_is_the_mean_over_scales_and_so_is_its_gr
         torch.testing.assert_close(ours, expected)
 
 
+def test_a_loss_is_trained_on_after_it_was_read_in_inference():
+    """The form is kept between calls: one that was made in inference mode could not be saved for a gradient."""
+    losses._form.cache_clear()
+    x = noise(2, 3, 16).requires_grad_()
+    with torch.inference_mode():
+        multi_scale(x, x, dim=-1)
+    multi_scale(x, noise(2, 3, 16, seed=1), dim=-1).backward()
+    assert x.grad.abs().sum() > 0
+
+
 def test_an_unknown_downsampling_is_refused_with_the_valid_ones():
     with pytest.raises(ValueError, match="downsample knows avg, max, min, conv; got 'mean'"):
         multi_scale(noise(1, 8, 1), noise(1, 8, 1), dim=1, downsample="mean")

@@ -22,7 +22,6 @@ train_missing = False
 import contextlib
 
 import numpy as np
-import pandas as pd
 import torch
 from IPython.display import display
 from scipy.special import rel_entr
@@ -99,21 +98,24 @@ plots.save(figure, "04_period_kl", figures)
 # %% [markdown]
 # ## The null: the same student without the period part
 # A student that forecasts better may come closer in its periods, too, without being asked to. So what the period part
-# does is the difference to the same student without it: the runs of page 06, over seeds.
+# does is the difference to the same student without it: both are runs of page 06, and means over the seeds that both
+# have.
 
 # %%
 named = {run.id: name for entry in profiles.load(profile) for run, name in entry.ablation().items()}
-without = [run for entry in profiles.load(profile) for run in entry.ablation() if named[run.id] == "w/o period"]
-null = study.ensure(without, store=store, train_missing=train_missing)
-null = null.assign(variant=null["id"].map(named)) if len(null) else null
-both = pd.concat([runs[runs["id"].isin(named)].assign(variant="full"), null])
-kl_of = both.pivot_table(index=["dataset", "horizon"], columns="variant", values="test_period_kl", sort=False)
+sides = ["full", "w/o period"]
+pair = [run for entry in profiles.load(profile) for run in entry.ablation() if named[run.id] in sides]
+null = study.ensure(pair, store=store, train_missing=train_missing)
+null = null.assign(variant=null["id"].map(named)) if len(null) else runs[:0].assign(variant="")
+places = ["dataset", "horizon", "seed"]
+of_both = null.pivot_table(index=places, columns="variant", values="test_period_kl", sort=False)
+of_both = of_both.reindex(columns=sides).dropna().groupby(places[:2], sort=False)
+kl_of = of_both.mean().assign(seeds=of_both.size())
 tables.save(kl_of.reset_index(), "04_null", f"{results}/tables")
 
 # %%
-if "w/o period" in kl_of and "full" in kl_of:
-    change = 100 * (kl_of["full"] / kl_of["w/o period"] - 1)
-    print(words.spread(change, "with the period part against without, distance to the truth"))
+change = 100 * (kl_of["full"] / kl_of["w/o period"] - 1)
+print(words.spread(change, "with the period part against without, distance to the truth"))
 
 # %%
 for name, weights in distributions.items():

@@ -134,5 +134,5 @@ several = ablation[(ablation["seeds"] > 1) & (ablation.index.get_level_values("v
 full_method = ablation.xs("full", level="variant").reindex(several.index.droplevel("variant")).set_axis(several.index)
 error = (several["deviation"] ** 2 / several["seeds"] + full_method["deviation"] ** 2 / full_method["seeds"]) ** 0.5
 far = ((several["MSE"] - full_method["MSE"]).abs() > 2 * error).map({True: "beyond", False: "within"})
-print(far.unstack("variant", sort=False, fill_value="").T.to_string() if len(far) else "needs two seeds")
+print(tables.wide(far, "variant").T.to_string() if len(far) else "needs two seeds")
 print("Too kind: two or three seeds give a poor deviation, one test segment is shared, and there are many variants.")

@@ -35,7 +35,7 @@ print("data set and horizon:", wanted[0].dataset, wanted[0].horizon)
 
 # %% [markdown]
 # ## Several teachers, one student
-# Orange: the teacher. Blue: the plain MLP, the same in every row. Green: the MLP that learned from this teacher.
+# Orange: the teacher. Blue: the plain MLP of the student's seeds. Green: the MLP that learned from this teacher.
 #
 # **Predict first:** which will lie further apart, the teachers or the students that learned from them? And will the
 # best student be that of the best teacher?
@@ -134,8 +134,8 @@ for what, table in {
 # ## What we see
 # * The sentences above are made from the rows shown. Teachers may be smaller than published, as the table says:
 #   to beat such a teacher is not to beat the published one.
-# * A line with one seed cannot be told apart from a close one.
-# * A cross marks where validation prefers the other student: there the test segment alone speaks for the gain.
+# * A line with one seed cannot be told apart from a close one; page 00b has the interval of *any teacher helps*.
+# * A cross marks where validation and test disagree: there only one of the two segments speaks for the gain.
 
 # %% [markdown]
 # ## Exercises

@@ -122,14 +122,27 @@ figure = plots.shares(period[period["claim"] == "MSE >= KL"], x="temperature", l
 plots.save(figure, "11_temperature", figures)
 
 # %% [markdown]
+# ## What we see, from the rows above
+
+# %%
+pooled = scale[scale["form"] != "full length"].groupby("triples")["holds in %"].min()
+print("The scale loss as trained, at its worst M, holds in:", ", ".join(f"{k} {v:.0f}%" for k, v in pooled.items()))
+for kind, found in period[period["claim"] == "MSE >= KL"].set_index("temperature").groupby("triples")["holds in %"]:
+    low, ends = found.idxmin(), found.iloc[[0, -1]].round()
+    print(f"MSE >= KL, {kind}: {found[0.5]:.0f}% at the temperature that is used, 0.5; {ends.iloc[0]:.0f}% at", end=" ")
+    print(f"{found.index[0]:g}, fewest at {low:g} with {found[low]:.0f}%, {ends.iloc[1]:.0f}% at {found.index[-1]:g}")
+near = period[(period["claim"] == "MSE >= KL") & (period["triples"] == "near")].set_index("temperature")["holds in %"]
+assert near[0.5] < 100 == near[20.0] and not near.is_monotonic_increasing
+
+# %% [markdown]
 # ## What we see
 # * **Scales**: with the teacher's scales brought back to full length the inequality holds on every triple, in the
 #   tighter form too. For the loss that is trained, which pools both sides, it holds for certain at M = 0 only: a
 #   student whose pooled forecast equals its teacher's pays nothing at the coarse scales, however far its details
-#   are from the mixture (`near`). On the real triples it happens to hold.
+#   are from the mixture (`near`).
 # * **Periods**: with a mixture of mass one the inequality holds on every triple and at every temperature. The step
-#   from the MSE to the divergence does not hold at the temperature that is used (0.5); it holds as the temperature
-#   grows, because all distributions then become the same.
+#   from the MSE to the divergence does not always hold at the temperature that is used, and a larger one need not help
+#   (`near`), unless it is so large that all distributions become the same.
 # * What is left of the explanation: what is trained bounds learning from mixtures from above where losses compare like
 #   with like, and gives no bound where both sides are pooled or the MSE stands for a divergence.
 

@@ -89,5 +89,8 @@ def _words(found: Estimate, claim: Claim) -> str | None:
     if math.isnan(found.value):
         return None
     runs = f", {found.runs} runs" if found.runs else ""
-    over = claim.over.removesuffix("s" if found.settings == 1 else "")
-    return f"{words.interval(found.value, found.low, found.high)} {claim.unit}; {found.settings} {over}{runs}"
+    over, count = claim.over.removesuffix("s" if found.settings == 1 else ""), f"{found.settings}"
+    if found.negative is not None:
+        agree = ("lower", found.negative) if claim.side == "below" else ("higher", found.settings - found.negative)
+        count = "{} for {} of {}".format(*agree, count)
+    return f"{words.interval(found.value, found.low, found.high)} {claim.unit}; {count} {over}{runs}"

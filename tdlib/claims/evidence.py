@@ -1,5 +1,6 @@
 """The rows that claims are tested on, and the statistics that test them, each with its 95% interval."""
 
+import dataclasses
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,13 +22,17 @@ FEWEST_SETTINGS = 2  # for an interval over settings and runs
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic, its interval, and over how many settings and runs (or pairs of runs) it is taken."""
+    """A statistic, its interval, and over how many settings and runs (or pairs of runs) it is taken.
+
+    `negative`: of a difference, in how many of the settings it is below 0.
+    """
 
     value: float
     low: float
     high: float
     settings: int
     runs: int
+    negative: int | None = None
 
 
 class Evidence:
@@ -102,14 +107,16 @@ class Evidence:
 
     def difference(self, ours: pd.DataFrame, theirs: pd.DataFrame) -> Estimate:
         """`analysis.compare` over all settings: difference in MSE, in percent."""
-        return self._pooled(ours, theirs, ("difference", "low", "high"))
+        found = analysis.compare(ours, theirs, self.store)
+        return dataclasses.replace(
+            self._pooled(found, ("difference", "low", "high")), negative=int((found["difference"].iloc[:-1] < 0).sum())
+        )
 
     def win_rate(self, ours: pd.DataFrame, theirs: pd.DataFrame) -> Estimate:
         """Share of windows in percent, ties half."""
-        return self._pooled(ours, theirs, ("win rate", "win low", "win high"))
+        return self._pooled(analysis.compare(ours, theirs, self.store), ("win rate", "win low", "win high"))
 
-    def _pooled(self, ours: pd.DataFrame, theirs: pd.DataFrame, columns: tuple[str, ...]) -> Estimate:
-        found = analysis.compare(ours, theirs, self.store)
+    def _pooled(self, found: pd.DataFrame, columns: tuple[str, ...]) -> Estimate:
         line = found.loc[("all", "all")]
         return Estimate(*line[list(columns)].astype(float), settings=len(found) - 1, runs=int(line["runs"]))
 
@@ -127,25 +134,27 @@ class Evidence:
         if len(found) < fewest:
             return None
         largest = [max(getattr(one, name) for one in found) for name in ("value", "low", "high")]
-        return Estimate(*largest, settings=len(found), runs=sum(one.runs for one in found))
+        negative = sum(one.value < 0 for one in found)
+        return Estimate(*largest, settings=len(found), runs=sum(one.runs for one in found), negative=negative)
 
     def over_runs(self, ours: pd.DataFrame, theirs: pd.DataFrame, value) -> Estimate | None:
-        """Mean of `value(our row, their row)` over pairs of runs; settings, then pairs are drawn.
+        """`value(our row, their row)`, mean over pairs of runs, then over settings; settings, then pairs are drawn.
 
         None for fewer than `FEWEST_SETTINGS`.
         """
-        values, groups = [], []
+        weighted, groups = [], []  # each value and 1, over the number of pairs of its setting
         for place, found in ours.groupby(SETTING, sort=False):
             there = theirs[(theirs[SETTING] == list(place)).all(axis=1)]
             pairs = analysis.pairs(found, there) if len(there) else there
             mine, other = (frame.set_index("id").loc for frame in (found, there))
-            values += [value(mine[pair.ours], other[pair.theirs]) for pair in pairs.itertuples()]
-            groups += [place] * len(pairs)
+            values = [value(mine[pair.ours], other[pair.theirs]) for pair in pairs.itertuples()]
+            weighted += [[each / len(values), 1 / len(values)] for each in values]
+            groups += [place] * len(values)
         if len(set(groups)) < FEWEST_SETTINGS:
             return None
-        quantities = np.array(values)[:, None, None]
-        mean, draws = bootstrap.draws(quantities, groups, lambda means: means.mean((-2, -1)), block=1, segment="claims")
-        return Estimate(float(mean), *bootstrap.interval(draws), settings=len(set(groups)), runs=len(values))
+        quantities = np.array(weighted)[:, :, None]
+        mean, draws = bootstrap.draws(quantities, groups, _weighted_mean, block=1, segment="claims")
+        return Estimate(float(mean), *bootstrap.interval(draws), settings=len(set(groups)), runs=len(groups))
 
     def wins_of_data_sets(self) -> Estimate | None:
         """On how many of the paper's data sets the distilled MLP is best of all systems, mean over its four horizons.
@@ -198,3 +207,9 @@ class Evidence:
         """Share of the triples on which `holds`, in percent."""
         share = 100 * holds(*self.triples()).double().mean().item()
         return Estimate(share, share, share, settings=1, runs=2)
+
+
+def _weighted_mean(means: np.ndarray) -> np.ndarray:
+    """Of means [..., P, 2] of weighted values and weights: [...]."""
+    values, weights = np.moveaxis(means.sum(-2), -1, 0)
+    return values / weights

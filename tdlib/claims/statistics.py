@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from tdlib import analysis, bootstrap, models, rows
+from tdlib import analysis, bootstrap, models, patient, rows
 from tdlib.claims.evidence import HORIZONS, SETTING, Estimate, Evidence
 from tdlib.report import tables
 
@@ -51,30 +51,46 @@ def published_wins(evidence: Evidence) -> Estimate:
     return Estimate(found.value - level, found.low - level, found.high - level, found.settings, found.runs)
 
 
+def halves_unseen(evidence: Evidence) -> Estimate:
+    halves = evidence.halves
+    return evidence.difference(halves[~halves["dataset"].isin(patient.HALVES_FROM)], evidence.patient)
+
+
 def kept(evidence: Evidence) -> Estimate:
     return _keeps(evidence, lambda means: 100 * analysis.kept(means))
 
 
-def kept_beyond_null(evidence: Evidence) -> Estimate:
-    return _keeps(evidence, lambda means: 100 * (analysis.kept(means, 0) - analysis.kept(means, 1)), null=True)
+def other_seeds(plain: pd.DataFrame, here: pd.DataFrame) -> list[pd.DataFrame]:
+    """The plain MLP in the place of its next seed; none where there is one seed."""
+    return [plain.assign(id=np.roll(plain["id"], 1))] if len(plain) > 1 else []
 
 
-def _keeps(evidence: Evidence, statistic: Callable[[np.ndarray], np.ndarray], *, null: bool = False) -> Estimate:
+def all_nulls(plain: pd.DataFrame, here: pd.DataFrame) -> list[pd.DataFrame]:
+    """Every baseline of a setting, and the other seeds."""
+    return [group for _, group in analysis.baselines(here).groupby("model", sort=False)] + other_seeds(plain, here)
+
+
+def kept_beyond(evidence: Evidence, nulls: Callable) -> Estimate:
+    return _keeps(evidence, lambda means: 100 * (analysis.kept(means, 0) - analysis.kept(means, 1)), nulls)
+
+
+def _keeps(
+    evidence: Evidence, statistic: Callable[[np.ndarray], np.ndarray], nulls: Callable | None = None
+) -> Estimate:
     """A statistic of what distilled student and null keep, and of what the plain MLP wins, windows and seeds paired.
 
-    The null is, in each setting and against each teacher, that baseline or other seed of the plain MLP which keeps
-    most. Mean over settings and teachers, drawn together. `rows.Missing` where there is none.
+    The null is, in each setting and against each teacher, that of `nulls` which keeps most. Mean over settings and
+    teachers, drawn together. `rows.Missing` where there is none.
     """
     values, drawn, runs = [], [], 0
     for place, here in evidence.main.groupby(SETTING, sort=False):
-        plain, nulls = evidence.plain(here), analysis.baselines(here)
-        others = [group for _, group in nulls.groupby("model", sort=False)]
-        others += [plain.assign(id=np.roll(plain["id"], 1))] if len(plain) > 1 else []
+        plain = evidence.plain(here)
+        others = nulls(plain, here) if nulls else []
         for _, students in here[(here["model"] == "mlp") & (here["part"] == "distilled")].groupby(
             "teacher", sort=False
         ):
             teacher = evidence.model(students["teacher"].iloc[0], here)
-            kept = [_won(evidence, plain, students, teacher, other) for other in (others if null else [students])]
+            kept = [_won(evidence, plain, students, teacher, other) for other in (others if nulls else [students])]
             kept = [found for found in kept if found is not None]
             if kept:
                 wins, groups = max(kept, key=lambda found: analysis.kept(found[0].mean(2), 1))
@@ -131,6 +147,6 @@ def each(question: str, fewest: int, *names: str) -> Callable[[Evidence], Estima
 
 
 def each_lookback(evidence: Evidence) -> Estimate | None:
-    runs = [group for _, group in evidence.lookback.groupby("lookback")]
-    mlps = [group[group["model"] == "mlp"] for group in runs]
-    return evidence.worst([(mlp[mlp["part"] == "distilled"], mlp[mlp["part"] == "plain"]) for mlp in mlps], 2)
+    mlps = evidence.lookback[evidence.lookback["model"] == "mlp"]
+    pairs = [(mlp[mlp["part"] == "distilled"], mlp[mlp["part"] == "plain"]) for _, mlp in mlps.groupby(SETTING)]
+    return evidence.worst(pairs, 2) if mlps["lookback"].nunique() > 1 else None

@@ -130,6 +130,15 @@ def relative_to_full(runs: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def wide(column: pd.Series, level: str) -> pd.DataFrame:
+    """A column for each name of a `level` of the index that is there, in its order; empty where there is none.
+
+    `unstack(sort=False)` alone puts text under other names where a filter has left the index with unused ones.
+    """
+    index = column.index.remove_unused_levels()
+    return column.set_axis(index).unstack(level, sort=False, fill_value="")
+
+
 def update_text(path: Path, folder: Path) -> None:
     """Put the tables of `folder` into a Markdown text, between the lines `<!-- table: NAME -->` and `<!-- end -->`."""
 
@@ -155,8 +164,12 @@ def side_by_side(runs: pd.DataFrame) -> pd.DataFrame:
 
     A gain is positive where the distilled student is better, as the paper counts them; `on validation` is the gain over
     the plain student there, and `disagree` marks where the two segments do. Means over seeds: `seeds` is how many the
-    students have, `deviation` the students' deviation over them. What is not there is NaN.
+    students have, `deviation` the students' deviation over them; the plain ones are those of the distilled ones' seeds.
+    What is not there is NaN.
     """
+    taught = runs[runs["part"] == "distilled"].groupby("name")["seed"].agg(set)
+    paired = [seed in taught.get(name, {seed}) for name, seed in zip(runs["name"], runs["seed"], strict=True)]
+    runs = runs[(runs["part"] != "plain") | np.array(paired)]
     parts = ["teacher", "plain", "distilled"] if (runs["part"] == "teacher").any() else ["plain", "distilled"]
 
     def cells(value: str, how: str = "mean") -> pd.DataFrame:

@@ -67,6 +67,14 @@ def test_a_variant_is_drawn_as_a_distilled_student_beside_lines_in_their_own_col
     assert to_hex(figure.axes[0].lines[-1].get_color()).upper() == plots.COLOURS["teacher"]
 
 
+def test_a_row_without_a_run_says_so_where_it_is_asked_to():
+    table = pd.DataFrame({"setting": ["a", "a", "b"], "variant": ["x", "y", "x"], "test_mse": [1.0, 2.0, 3.0]})
+    for absent, words in (("", []), ("not in the store", ["not in the store"])):
+        first, second = plots.points(table, x="test_mse", y="variant", label="", absent=absent).axes
+        assert not first.texts
+        assert [(text.get_text(), text.get_position()[1]) for text in second.texts] == [(word, 0) for word in words]
+
+
 def test_labels_of_bubbles_cover_neither_each_other_nor_a_bubble():
     table = RUNS[:-1].set_index("system")[["model", "part"]]  # all but the last: one distilled student
     table.loc["MLP from iTransformer, fused"] = table.iloc[-1]
@@ -129,6 +137,14 @@ def test_a_history_looks_the_same_whatever_the_forecast():
     np.testing.assert_allclose(first[:, :6], second[:, :6], atol=1e-9)
 
 
+def test_a_day_is_brightest_in_the_row_around_its_frequency():
+    days = dict.fromkeys(["truth", "MLP"], np.sin(2 * np.pi * np.arange(240) / 24))
+    image = plots.spectrograms(days, split=192, title="").axes[0].images[0]
+    shown, (_, _, low, high) = image.get_array(), image.get_extent()
+    row = shown.mean(1).argmax()
+    assert low + (row + 0.5) * (high - low) / len(shown) == pytest.approx(1 / 24)
+
+
 def test_a_figure_is_described_in_words(tmp_path):
     table = pd.DataFrame({"teacher": [0.3], "plain": [0.4], "distilled": [0.2]}, index=["width 64"])
     shown = plots.save(plots.dumbbells(table, label="test MSE"), "sizes", tmp_path)
@@ -157,12 +173,13 @@ def test_the_pipeline_has_every_symbol_of_the_loss_and_boxes_that_do_not_overlap
     assert plots.save(figure, "method", tmp_path, words="in words").alt == "in words"
 
 
-def test_a_null_is_filled_where_it_is_called_a_difference():
+def test_a_null_is_filled_and_lower_where_it_is_called_a_difference():
     table = pd.DataFrame({"system": ["MLP", "FITS"], "difference": [1.0, -2.0], "blocks": [True, False]})
     axis = plots.chance.nulls(table, pd.Series([-3.0], name="distilled"), label="").axes[0]
     hollow, filled, effects = axis.lines[:3]
-    assert (hollow.get_xdata().tolist(), hollow.get_ydata().tolist()) == ([-2.0], [1])
-    assert (filled.get_xdata().tolist(), filled.get_ydata().tolist()) == ([1.0], [2])
+    apart = plots.chance.APART
+    assert (hollow.get_xdata().tolist(), hollow.get_ydata().tolist()) == ([-2.0], [1 + apart])
+    assert (filled.get_xdata().tolist(), filled.get_ydata().tolist()) == ([1.0], [2 - apart])
     assert effects.get_ydata().tolist() == [0]
     assert [text.get_text() for text in axis.get_yticklabels()] == ["distilled", "FITS", "MLP"]
 

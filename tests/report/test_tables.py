@@ -175,6 +175,7 @@ def test_side_by_side_a_gain_is_positive_where_the_distilled_student_is_better()
             teacher=[None, "itransformer", None, None, "itransformer", None],
             test_mse=[0.2, 0.3, 0.4, 0.4, 0.3, 0.6],
             val_mse=[0.5, 0.4, 0.1, 0.5, 0.4, 0.5],
+            seed=[1, 1, 1, 1, 1, 1],
         )
     )
     columns = ["teacher", "plain", "distilled", "gain over plain %", "gain over teacher %", "on validation %"]
@@ -190,6 +191,21 @@ def test_side_by_side_a_gain_is_positive_where_the_distilled_student_is_better()
     assert table["disagree"].to_dict() == {"A": "", "B": "x"}
     assert list(table.index) == ["B", "A"]  # as the rows come
     assert table.index.name is table.columns.name is None
+
+
+def test_side_by_side_the_plain_student_is_that_of_the_distilled_ones_seeds():
+    """One distilled student of seed 1 beside plain ones of seeds 1 and 2: the second says nothing of what it gains."""
+    table = tables.side_by_side(
+        runs(
+            name="A",
+            model="mlp",
+            teacher=[None, None, "itransformer"],
+            seed=[1, 2, 1],
+            val_mse=0.5,
+            test_mse=[0.4, 0.8, 0.3],
+        )
+    )
+    assert table.loc["A", ["plain", "gain over plain %", "seeds"]].tolist() == pytest.approx([0.4, 25, 1])
 
 
 @pytest.mark.parametrize("gone", ["teacher", "plain", "distilled"])
@@ -246,6 +262,15 @@ def test_a_table_keeps_its_index_and_shows_nothing_where_there_is_no_number(tmp_
     assert text["md"].splitlines()[2:] == ["| a      |   1.000 |", "| b      |         |"]
     assert "nan" not in text["tex"].lower()
     assert "a & 1.000" in text["tex"]
+
+
+def test_text_stays_under_its_name_where_a_filter_has_left_names_unused():
+    places = pd.MultiIndex.from_product([["ETTh1", "ETTh2"], ["full", "w/o scale", "truth"]], names=["data", "variant"])
+    column = pd.Series(["base", "far", "near", "base", "near", "far"], places, dtype="str")
+    kept = column[column.index.get_level_values("variant") != "full"][:-1]
+    table = tables.wide(kept, "variant")
+    assert list(table) == ["w/o scale", "truth"]
+    assert {name: table[name].tolist() for name in table} == {"w/o scale": ["far", "near"], "truth": ["near", ""]}
 
 
 def test_update_text_replaces_what_stands_between_the_marks(tmp_path):

@@ -10,18 +10,20 @@ from matplotlib.figure import Figure
 from tdlib.report.plots.errors import panel_grid
 from tdlib.report.plots.style import COLOURS, legend_beside
 
+APART = 0.16  # of a row's height: what is called a difference hides nothing of what is not
+
 
 def nulls(table: pd.DataFrame, effects: pd.Series, *, label: str) -> Figure:
-    """A row a `system`, a dot a null's `difference`, filled where its interval over blocks leaves out zero.
+    """A row a `system`, a dot a null's `difference`; filled, and lower, where its interval over blocks leaves out zero.
 
     `effects`, of no null, stand in the lowest row.
     """
     systems = list(dict.fromkeys(table["system"]))
     figure, axis = plt.subplots(figsize=(7.0, 1.1 + 0.26 * (len(systems) + 1)))
-    for beyond, words in ((False, "a seed against another"), (True, "the same, called a difference")):
+    for beyond, words in ((False, "a seed against another"), (True, "the same, called\na difference by blocks")):
         chosen = table[table["blocks"] == beyond]
-        fill = COLOURS["plain"] if beyond else "none"
-        places = [len(systems) - systems.index(system) for system in chosen["system"]]
+        fill, lift = (COLOURS["plain"], -APART) if beyond else ("none", APART)
+        places = [len(systems) - systems.index(system) + lift for system in chosen["system"]]
         axis.plot(chosen["difference"], places, "o", color=COLOURS["plain"], markerfacecolor=fill, label=words)
     axis.plot(
         effects, np.zeros(len(effects)), "D", color=COLOURS["distilled"], alpha=0.6, label="distilled against plain"

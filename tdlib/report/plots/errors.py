@@ -198,11 +198,12 @@ def points(
     panels: str = "setting",
     colours: dict[str, str] | None = None,
     lines: pd.DataFrame | None = None,
+    absent: str = "",
 ) -> Figure:
     """One dot a run, so that the spread over seeds is seen, and a bar at each mean; one panel a setting.
 
     A `y` that is no system is drawn as a distilled student. `lines` has a column a panel: the mean of each of its
-    rows, systems, as a vertical line.
+    rows, systems, as a vertical line. `absent` is what a row says that has no run in a panel.
     """
     groups, settings = list(dict.fromkeys(table[y])), list(dict.fromkeys(table[panels]))
     size = {"height": 0.8 + 0.17 * len(groups), "by_data_set": panels == "setting"}
@@ -217,6 +218,9 @@ def points(
             known = name in axis.get_legend_handles_labels()[1]
             style = {"color": shade, "alpha": 0.6, "label": None if known else name}
             axis.plot(chosen[x], [place] * len(chosen), MARKERS[part], **style)
+            if absent and chosen.empty:
+                middle = {"ha": "center", "va": "center", "transform": axis.get_yaxis_transform()}
+                axis.text(0.5, place, absent, fontsize="x-small", color="#777777", **middle)
             axis.plot(chosen[x].mean(), place, "|", color="black", markersize=13, label="mean" if place == 0 else None)
         references = lines[setting].items() if lines is not None else ()
         for (system, value), style in zip(references, ("--", ":"), strict=False):

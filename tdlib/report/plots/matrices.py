@@ -10,7 +10,10 @@ FEW = 7  # channels: with more, numbers do not fit into the cells
 
 
 def correlations(matrices: dict[str, dict[str, np.ndarray]], *, label: str, most: float = 1.0) -> Figure:
-    """A row a setting, a column a system: matrices [C, C] on one scale, from -`most` to `most`, 0 neutral."""
+    """A row a setting, a column a system: matrices [C, C] on one scale, from -`most` to `most`, 0 neutral.
+
+    The panel of what is not there says so.
+    """
     systems = list(dict.fromkeys(system for found in matrices.values() for system in found))
     shape = len(matrices), len(systems)
     figure, axes = plt.subplots(*shape, figsize=(7.0, 0.4 + 6.2 / max(4, shape[1]) * shape[0]), squeeze=False)
@@ -19,6 +22,7 @@ def correlations(matrices: dict[str, dict[str, np.ndarray]], *, label: str, most
             _draw(axis, matrices[setting][system], most)
         else:
             axis.set(xticks=[], yticks=[])
+            axis.text(0.5, 0.5, "not in\nthe store", ha="center", va="center", fontsize=7, color="#777777")
     for axis, system in zip(axes[0], systems, strict=True):
         axis.set_title(system.replace(" + ", "\n+ "), fontsize=8)
     for axis, setting in zip(axes[:, 0], matrices, strict=True):

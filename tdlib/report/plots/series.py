@@ -80,7 +80,7 @@ def spectrograms(series: dict[str, np.ndarray], *, split: int, title: str) -> Fi
         window = max(8, min(48, len(values) // 4))
         transform = signal.ShortTimeFFT(np.hanning(window), hop=max(1, window // 12), fs=1.0)
         amplitude = np.abs(transform.stft(values - values[:split].mean()))  # the history's, so that all show it alike
-        extent = transform.extent(len(values))
+        extent = transform.extent(len(values), center_bins=True)  # a row's middle is its frequency
         shown = {"origin": "lower", "aspect": "auto", "extent": extent, "cmap": "viridis", "vmin": 0, "vmax": 3}
         picture = axis.imshow(np.log1p(amplitude), **shown)
         axis.axvline(split, color="white", linestyle=":")
