@@ -22,15 +22,19 @@ try:
 except KeyboardInterrupt:  # these imports take seconds
     sys.exit(130)
 
+RESUMED = ("distill", "runs", "reproduce")  # commands that find what an earlier call has trained
 PROGRAM = "tdlib" if Path(sys.argv[0]).stem == "tdlib" else "python -m tdlib"  # as it was called
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    options = argparse.Namespace(command=None)
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_: _say(message)
         try:
-            options = _parser().parse_args(arguments)
+            options, unknown = _parser().parse_known_args(arguments)
+            call = " ".join(filter(None, (PROGRAM, options.command)))
+            require(not unknown, f"unrecognized arguments: {' '.join(unknown)} (see {call} --help)")
             options.run(options)
             sys.stdout.flush()
         except ValueError as error:
@@ -42,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         except OSError as error:
             return _failed(error)
         except KeyboardInterrupt:
-            _say("stopped; what was finished is kept, the same command goes on from there")
+            goes_on = "; what was finished is kept, the same command goes on from there"
+            _say(f"stopped{goes_on if options.command in RESUMED else ''}")
             return 130
     return 0
 
@@ -68,7 +73,7 @@ def _failed(error: OSError) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
-        raise ValueError(f"{message} (see {PROGRAM} --help)")
+        raise ValueError(f"{message} (see {self.prog} --help)")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -172,7 +177,8 @@ def _own_series(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub = command("export", own.export_, "the forecaster as one ONNX file in the series' own units, a card, a script")
     sub.add_argument("what", type=_path, metavar="CSV", help="that `distill` was called with, or the id of a run")
     sub.add_argument("--onnx", type=_path, required=True, help="the file to write")
-    sub.add_argument("--int8", action="store_true", help="8-bit weights; prints what that costs")
+    of_int8 = "8-bit weights; says what they cost in test MSE, where the rows are at hand"
+    sub.add_argument("--int8", action="store_true", help=of_int8)
     force(sub)
     of_store(sub)
     of_store(command("list", own.list_, "the forecasters that are there"))

@@ -4,9 +4,12 @@ A step is of the clock (15 minutes, an hour) or of the calendar (business days, 
 after the end of January comes the end of February, and no median of days says so.
 """
 
+import contextlib
+import re
 import warnings
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 from pandas.tseries import offsets
 from pandas.tseries.frequencies import to_offset
@@ -33,7 +36,7 @@ def frequency(index: pd.DatetimeIndex | None) -> offsets.BaseOffset | None:
             whole = to_offset(pd.infer_freq(index))
         if whole is not None:
             return whole
-    return next((step for step in _candidates(index) if _leads_to_all(step, index)), None)
+    return next((step for step in _candidates(index) if distances(index, step) is not None), None)
 
 
 def _candidates(index: pd.DatetimeIndex) -> Iterator[offsets.BaseOffset]:
@@ -60,15 +63,21 @@ def _candidates(index: pd.DatetimeIndex) -> Iterator[offsets.BaseOffset]:
     yield offsets.Day(int(days)) if days % 1 == 0 else to_offset(common)
 
 
-def _leads_to_all(step: offsets.BaseOffset, index: pd.DatetimeIndex) -> bool:
+def distances(index: pd.DatetimeIndex, step: offsets.BaseOffset) -> np.ndarray | None:
+    """How many steps lie between each of T rising stamps and the next, [T - 1]; None where it does not lead to all."""
     if isinstance(step, offsets.Tick):
-        return not ((index - index[0]) % pd.Timedelta(step)).any()
-    return step.is_on_offset(index[0]) and bool(index.isin(pd.date_range(index[0], index[-1], freq=step)).all())
+        apart = index[1:] - index[:-1]
+        return None if (apart % pd.Timedelta(step)).any() else (apart // pd.Timedelta(step)).to_numpy()
+    places = pd.date_range(index[0], index[-1], freq=step).get_indexer(index)
+    return np.diff(places) if step.is_on_offset(index[0]) and (places >= 0).all() else None
 
 
-def following(index: pd.DatetimeIndex, steps: int) -> pd.DatetimeIndex:
-    """The `steps` time stamps after the last one, under the same name; ValueError where no calendar goes on to them."""
-    step = frequency(index)
+def following(index: pd.DatetimeIndex, steps: int, known: offsets.BaseOffset | None = None) -> pd.DatetimeIndex:
+    """The `steps` time stamps after the last one, under the same name; ValueError where no calendar goes on to them.
+
+    They go on by the `known` step where that leads to all of `index`: few stamps do not show theirs.
+    """
+    step = known if known is not None and distances(index, known) is not None else frequency(index)
     require(step is not None, "the time stamps have no common step that could go on")
     try:
         made = pd.date_range(index[-1], periods=steps + 1, freq=step, name=index.name)[1:]
@@ -97,8 +106,31 @@ def period(index: pd.DatetimeIndex | None) -> int:
 
 def code(step: offsets.BaseOffset) -> str:
     """A step as an argument of pandas' `asfreq` and `resample`, such as 'MS' in quotation marks."""
-    months = step.kwds.get("months") if type(step) is offsets.DateOffset else None
+    months = _months(step)
     return f"pd.DateOffset(months={months})" if months else repr(step.freqstr)
+
+
+def spelled(step: offsets.BaseOffset | None) -> str:
+    """A step as text, which `parsed` reads again; "" for none, and for one of one's own that no text says."""
+    if step is None:
+        return ""
+    months = _months(step)
+    text = f"{months} months" if months else step.freqstr
+    with contextlib.suppress(ValueError):
+        return text if parsed(text) == step else ""
+    return ""
+
+
+def parsed(text: str) -> offsets.BaseOffset | None:
+    """The inverse of `spelled`; ValueError for what is none."""
+    if months := re.fullmatch(r"(\d+) months", text):
+        return offsets.DateOffset(months=int(months[1]))
+    return to_offset(text) if text else None
+
+
+def _months(step: offsets.BaseOffset) -> int | None:
+    """Of an offset without a name in pandas, such as from the 15th of a month to that of the next."""
+    return step.kwds.get("months") if type(step) is offsets.DateOffset else None
 
 
 def length(step: offsets.BaseOffset | None) -> str:
@@ -109,8 +141,8 @@ def length(step: offsets.BaseOffset | None) -> str:
     for unit, months in (("Month", 1), ("Quarter", 3), ("Year", 12)):
         if unit in kind and not kind.startswith("WeekOf"):
             return _count(step.n * months, "month")
-    if type(step) is offsets.DateOffset and "months" in step.kwds:
-        return _count(step.n * step.kwds["months"], "month")
+    if months := _months(step):
+        return _count(step.n * months, "month")
     if isinstance(step, offsets.Week | offsets.Day):
         return _count(step.n * (7 if isinstance(step, offsets.Week) else 1), "day")
     if isinstance(step, offsets.BusinessDay):

@@ -25,7 +25,7 @@ MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 COMMENT = re.compile(r"^#(?![,;\t|]).*\n?", re.MULTILINE)  # but a column may be called #
 SNIFFED = 2**16  # characters from which the delimiter is known
 NO_TEXT = [chr(code) for code in (*range(9), *range(14, 32))]  # control characters that no table has
-THOUSANDS = r"\s*[+-]?\d{1,3}(\.\d{3})+(,\d+)?\s*"
+THOUSANDS = r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?\s*"
 DECIMAL_COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
 
 
@@ -155,8 +155,11 @@ def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
     frame = parsed(".")
     words = frame.select_dtypes(exclude=["number", "bool"])
     if separator != "," and any(_with_commas(words[name]) for name in words):
-        frame = parsed(",").apply(_without_thousands)
+        frame = parsed(",")
         remarks.append("its decimal commas are read as decimal points")
+        for i, column in frame.items():
+            frame[i], said = _without_thousands(column, short("".join(header[i : i + 1]).strip()))
+            remarks += said
     for i in range(len(header), width):  # a row may end in one more comma than the header, but in no more values
         beyond = frame[i].notna()
         row = int(beyond.argmax())
@@ -169,16 +172,27 @@ def _with_commas(column: pd.Series) -> bool:
     return bool(cells[cells.str.contains(",", regex=False)].str.fullmatch(DECIMAL_COMMA).any())
 
 
-def _without_thousands(column: pd.Series) -> pd.Series:
-    """A column of 1.234,5 among decimal commas as numbers; any other as it is."""
+def _without_thousands(column: pd.Series, name: str) -> tuple[pd.Series, list[str]]:
+    """A column of 1.234,5 among decimal commas as numbers, any other as it is; and what is said of its points.
+
+    1.234 may be either: where every point of the column stands before three digits, it is taken for one between
+    thousands, and beside 12.5 it has a decimal point. ValueError where such a column has decimal commas as well.
+    """
     if pd.api.types.is_numeric_dtype(column):
-        return column
-    grouped = column.astype("str").str.fullmatch(THOUSANDS)
-    if not grouped.any():
-        return column
-    plain = column.astype("str").str.replace(".", "").str.replace(",", ".")
+        return column, []
+    text = column.astype("str").dropna()
+    pointed = text[text.str.contains(".", regex=False)]
+    grouped = pointed.str.fullmatch(THOUSANDS)
+    plain = (text.str.replace(".", "") if grouped.all() else text).str.replace(",", ".", n=1)
     numbers = pd.to_numeric(plain, errors="coerce")
-    return numbers if not (numbers.isna() & column.notna()).any() else column
+    if pointed.empty or numbers.isna().any():
+        return column, []
+    if grouped.all():
+        return numbers.reindex(column.index), [f"column {name} has points between thousands, which are left out"]
+    commas = text[text.str.contains(",", regex=False)]
+    both = f"column {name} has decimal points and decimal commas, {pointed[~grouped].iloc[0]} and {''.join(commas[:1])}"
+    require(commas.empty, both)
+    return column, [f"column {name} has decimal points"] if grouped.any() else []
 
 
 def _text(blob: bytes) -> tuple[str, list[str]]:

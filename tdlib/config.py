@@ -10,6 +10,8 @@ import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import torch
+
 from tdlib import channels, committee, data, losses, models, rivals
 from tdlib.checks import one_of, require
 from tdlib.distill import TERMS, weights
@@ -42,7 +44,8 @@ class RunConfig:
     """One run. What is left None takes the published protocol's value for its model.
 
     A model's `period` that is not given is that of the data set (`data.period`), or as much of it as the look-back
-    holds. A model in closed form has no training: its seed, rate, batch, epochs and patience are the defaults.
+    holds; where the model cannot have that, such as 1 for none that is known, it is the model's own. A model in closed
+    form has no training: its seed, rate, batch, epochs and patience are the defaults.
 
     With `teacher`, the student is distilled from that model, whose own run is `teacher_config`:
     its fields are this config's where they describe the data, the protocol's where they do not, and
@@ -104,7 +107,7 @@ class RunConfig:
         set_("beta", weight if self.beta is None else self.beta)
         _check_types(self)
         if "period" in self.settings and not own_period:
-            set_("settings", self.settings | {"period": min(data.period(self.dataset), self.lookback)})
+            set_("settings", self.settings | period(self.model, data.period(self.dataset), self.lookback))
         self._check_values()
         if models.closed_form(self.model):  # nor do fields of a training that is not there
             for name, value in (_defaults("seed", *PATIENCE) | TRAINING[models.role(self.model)]).items():
@@ -256,10 +259,18 @@ class RunConfig:
     def _hash(self) -> int:
         return hash(json.dumps(self.to_dict(), sort_keys=True))  # a dictionary has none of its own
 
-    @functools.cached_property
+    @property
     def id(self) -> str:
-        """The name of this run's row; it covers the data's checksum."""
-        return run_id(self._identity(), data.checksum(self.dataset))
+        """The name of this run's row; it covers the data's checksum, and follows a CSV that is edited."""
+        return self._id if self.dataset in data.names() else self.id_of(data.checksum(self.dataset))
+
+    @functools.cached_property
+    def _id(self) -> str:
+        return self.id_of(data.checksum(self.dataset))
+
+    def id_of(self, sha256: str) -> str:
+        """The name of the row of this run on data of that checksum (`data.Series.sha256`)."""
+        return run_id(self._identity(), sha256)
 
     def _identity(self) -> dict:
         """What differs from the defaults: a field added later leaves the names of earlier rows alone."""
@@ -276,6 +287,18 @@ class RunConfig:
             kept["teacher_options"] = options.pop(0)[1]
             kept |= {"co_teachers": by_model(options)} if options else {}
         return kept
+
+
+@functools.cache
+def period(model: str, steps: int, lookback: int) -> dict[str, int]:
+    """The setting `period` of a model for a series that repeats itself after `steps`; none where it cannot have it."""
+    found = {"period": min(steps, lookback)}
+    try:
+        with torch.device("meta"):  # shapes without numbers
+            models.build(model, lookback=min(lookback, LONGEST), horizon=1, channels=1, **found)
+    except ValueError:
+        return {}
+    return found
 
 
 def _defaults(*names: str) -> dict:

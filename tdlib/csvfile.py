@@ -21,6 +21,9 @@ from tdlib.files import write_atomically
 
 __all__ = ["Frame", "Reading", "add_options", "content", "given", "parse", "read_frame", "write_canonical"]
 
+SENTINELS = (-999.25, 32767, -32768, 65535, 2**31 - 1, -(2**31))  # that loggers write for no value, nines apart
+FAR = 3  # times as far from all others as these are from one another
+FEW = 10  # values that may be states, and one of them far from the others
 ENDINGS = (".csv", ".tsv", ".txt", ".gz", ".xlsx", ".parquet")  # what a path of a file of numbers ends in
 
 
@@ -59,11 +62,20 @@ def read_frame(path: str | Path, how: Reading = Reading()) -> Frame:
     Its index is a DatetimeIndex under the name of its column, with `freq` where the calendar has one (weekdays
     without holidays have none), or a RangeIndex.
     """
-    return parse(content(path), path, how)
+    frame, remarks, numbers = _read(content(path), path, how)
+    return Frame(frame, (*remarks, *_sentinels(numbers)))
 
 
 def parse(blob: bytes, path: str | Path, how: Reading = Reading()) -> Frame:
-    """`read_frame` of a file's bytes; `path` names it in what is said."""
+    """`read_frame` of a file's bytes, without remarks on its values; `path` names it in what is said.
+
+    What is remarked here is part of a run's id (`data.checksum`), and a guess about values may change.
+    """
+    return Frame(*_read(blob, path, how)[:2])
+
+
+def _read(blob: bytes, path: str | Path, how: Reading) -> tuple[pd.DataFrame, tuple[str, ...], pd.DataFrame]:
+    """The table of a file, remarks, and its numbers before any is interpolated."""
     frame, remarks = cells.table(blob, path)
     if panel.is_long(frame):
         frame, said = panel.widened(frame, path, how.dayfirst)
@@ -72,11 +84,11 @@ def parse(blob: bytes, path: str | Path, how: Reading = Reading()) -> Frame:
     else:
         index, said = stamps.take(frame, path, how.dayfirst, how.time)
     remarks += said
-    frame = _numbers(_chosen(frame, path, how.columns), path)
+    numbers = _numbers(_chosen(frame, path, how.columns), path)
     if index is not None:
-        frame.index = index
-    frame, said = gaps.evened(frame, path, interpolate=how.missing == "interpolate", longest=how.longest_gap)
-    return Frame(frame, (*remarks, *said))
+        numbers.index = index
+    frame, said = gaps.evened(numbers, path, interpolate=how.missing == "interpolate", longest=how.longest_gap)
+    return frame, (*remarks, *said), numbers
 
 
 def _chosen(frame: pd.DataFrame, path: str | Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -108,13 +120,29 @@ def _numbers(frame: pd.DataFrame, path: str | Path) -> pd.DataFrame:
         require(not numbers.isna().all(), f"{path}: column {short(name)} has no value in any row")
         made[name] = numbers.astype(np.float64)
     whole = pd.DataFrame(made)
+    values = whole.to_numpy()
     with np.errstate(over="ignore"):
-        infinite = np.isinf(whole.to_numpy().astype(np.float32))  # models compute in float32: 1e39 counts as infinite
-    if infinite.any():
-        row, column = np.argwhere(infinite)[0]
-        where = f"the first in column {short(whole.columns[column])}, row {row + 1}"
-        raise ValueError(f"{path} has {int(infinite.sum())} infinite values, {where}")
+        too_large = np.isinf(values.astype(np.float32))  # models compute in it
+    for found, kind in ((np.isinf(values), "infinite values"), (too_large, "values larger than float32 holds")):
+        if found.any():
+            row, column = np.argwhere(found)[0]
+            where = f"the first in column {short(whole.columns[column])}, row {row + 1}"
+            raise ValueError(f"{path} has {int(found.sum())} {kind}, {where}")
     return whole
+
+
+def _sentinels(frame: pd.DataFrame) -> list[str]:
+    """What is said of a least or largest value that is far from all others of its column and looks as -9999 does."""
+    remarks = []
+    for name, column in frame.items():
+        values, counts = np.unique(column.dropna(), return_counts=True)
+        for end, rest in ((0, values[1:]), (-1, values[:-1])) if len(values) > FEW else ():
+            value, rows = values[end], counts[end]
+            nines = set(f"{abs(value):.12g}".replace(".", "")) == {"9"} and (value >= 999 or value <= -99)
+            if (nines or value in SENTINELS) and abs(value - rest[end]) > FAR * (rest[-1] - rest[0]):
+                found = f"column {short(name)} has {value:.12g} in {rows} row{'s' if rows > 1 else ''}"
+                remarks.append(f"{found}, far from its other values: if it stands for a missing one, leave it empty")
+    return remarks
 
 
 def write_canonical(frame: pd.DataFrame, path: str | Path) -> None:
@@ -133,7 +161,7 @@ def canonical(frame: pd.DataFrame) -> bytes:
     first = str(frame.columns[0]).strip().lower()
     dated = isinstance(frame.index, pd.DatetimeIndex)
     if not dated and first in (*stamps.TIMES, *stamps.COUNTS):
-        frame = frame.set_axis(pd.RangeIndex(len(frame), name="row"))
+        frame = frame.set_axis(pd.RangeIndex(len(frame), name=stamps.ROW))
         dated = True
     return frame.to_csv(index=dated).encode()
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from tdlib.checks import require
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # no room, no quota
+UNFINISHED = r"\..+\.[0-9a-f]{8}\d*\.tdlib"  # no name that somebody else would give: it may be removed
 
 
 class DiskFull(OSError):
@@ -48,7 +49,7 @@ def write_atomically(*files: tuple[Path, bytes]) -> None:
     """
     unique = secrets.token_hex(4)  # among the processes of all machines that share the folder
     targets = [Path(os.path.realpath(path)) for path, _ in files]
-    unfinished = [path.with_name(f"{path.name[:50]}.{unique}{i or ''}") for i, path in enumerate(targets)]
+    unfinished = [path.with_name(f".{path.name[:50]}.{unique}{i or ''}.tdlib") for i, path in enumerate(targets)]
     with room_for(files[-1][0], sum(len(blob) for _, blob in files)), contextlib.ExitStack() as held:
         try:
             for temporary, (_, blob) in zip(unfinished, files, strict=True):
@@ -69,7 +70,7 @@ def write_atomically(*files: tuple[Path, bytes]) -> None:
 def remove_unfinished(*folders: Path) -> None:
     """Remove the temporary files in `folders` whose writers were killed; one that lives holds the lock of its file."""
     for path in itertools.chain.from_iterable(folder.glob("*") for folder in folders):
-        if re.fullmatch(r".+\.[0-9a-f]{8}\d*", path.name):
+        if re.fullmatch(UNFINISHED, path.name):
             with contextlib.suppress(OSError), open(path, "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if time.time() - os.fstat(file.fileno()).st_mtime > 1:  # a younger one may be about to be locked

@@ -10,14 +10,39 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from pandas.tseries import offsets
+from torch import Tensor, nn
 
-from tdlib import calendar, data
+from tdlib import calendar, csvfile
 from tdlib.checks import require
 from tdlib.run import trained
 from tdlib.store import Store
 
+WEEKDAY = calendar.length(offsets.BusinessDay())
 FARTHER, FAR = 10, 1000  # deviations that all values of a channel are away from its mean: warned of, refused
+
+
+class InOwnUnits(nn.Module):
+    """x -> prediction in the series' own units, both float64, around a model that works in scaled ones, in float32.
+
+    A channel that was constant in training and is so in a window stays where it is.
+    """
+
+    def __init__(self, model: nn.Module, mean: list[float], deviation: list[float], constant: list[bool] | None = None):
+        super().__init__()
+        self.model = model
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float64))
+        self.register_buffer("deviation", torch.tensor(deviation, dtype=torch.float64))
+        self.register_buffer("constant", torch.tensor(constant) if constant and any(constant) else None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.model(((x - self.mean) / self.deviation).float())
+        y = y if isinstance(y, Tensor) else y.prediction
+        y = y.double() * self.deviation + self.mean
+        if self.constant is None:
+            return y
+        last = x[:, -1:]  # [B, 1, C]
+        return torch.where(self.constant & (x == last).all(1, keepdim=True), last, y)
 
 
 def forecast(id: str, store: str | Path | Store, values) -> np.ndarray:
@@ -35,36 +60,37 @@ def forecast(id: str, store: str | Path | Store, values) -> np.ndarray:
 def by_model(model: nn.Module, about: dict, values) -> np.ndarray:
     """`forecast` by a model at hand and what describes it (see `run.load_model`)."""
     window = _window(values, about)
-    mean, deviation = np.array(about["mean"]), np.array(about["deviation"])
-    _check_step(values, about)
-    with np.errstate(over="ignore", invalid="ignore"):  # told below
-        scaled = torch.from_numpy(((window - mean) / deviation).astype(np.float32))
-        made = model(scaled[None]).prediction[0].numpy() * deviation + mean
-    still = np.array(about.get("constant") or False) & (window == window[-1]).all(0)  # [C]
-    made = np.where(still, window[-1], made)  # what has never moved stays where it is
+    check_step(getattr(values, "index", None), about)  # of a frame; a list has a method of that name
+    own = InOwnUnits(model, about["mean"], about["deviation"], about.get("constant"))
+    made = own(torch.from_numpy(window)[None])[0].numpy()
     far = "the forecast is not finite: the values are far from those that the run has learned from"
     require(bool(np.isfinite(made).all()), far)
     _check_units(window, about)
     return made
 
 
-def following(model: nn.Module, about: dict, frame: pd.DataFrame) -> pd.DataFrame:
+def following(
+    model: nn.Module, about: dict, frame: pd.DataFrame, step: offsets.BaseOffset | None = None
+) -> pd.DataFrame:
     """`by_model` of a frame, with the time stamps that follow its own, or numbered from 1.
 
+    `step` is that of its stamps where the caller knows it, and has checked it: four days may be weekdays.
     ValueError too for time stamps that no calendar goes on to.
     """
-    made = by_model(model, about, frame)
-    if isinstance(frame.index, pd.DatetimeIndex) and len(frame) > 1:
-        return pd.DataFrame(made, calendar.following(frame.index, len(made)), about["channels"])
+    made = by_model(model, about, frame if step is None else frame.reset_index(drop=True))
+    if isinstance(frame.index, pd.DatetimeIndex) and (len(frame) > 1 or step is not None):
+        return pd.DataFrame(made, calendar.following(frame.index, len(made), step), about["channels"])
     return pd.DataFrame(made, pd.RangeIndex(1, len(made) + 1, name="step"), about["channels"])
 
 
-def forecast_csv(id: str, store: str | Path | Store, path: str | Path) -> pd.DataFrame:
+def forecast_csv(
+    id: str, store: str | Path | Store, path: str | Path, how: csvfile.Reading | None = None
+) -> pd.DataFrame:
     """What follows the last row of a CSV: see `following`; ValueError too for whatever is wrong with the CSV."""
-    series = data.read_csv(path)
+    frame, _ = csvfile.read_frame(path, how or csvfile.Reading())
     found = trained(id, store if isinstance(store, Store) else Store(store))
     try:
-        return following(*found, pd.DataFrame(series.values, series.index, list(series.channels)))
+        return following(*found, frame)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -86,13 +112,17 @@ def _window(values, about: dict) -> np.ndarray:
     return window
 
 
-def _check_step(values, about: dict) -> None:
-    """ValueError for time stamps of another step than those that the run has learned from, where both are known."""
-    index = getattr(values, "index", None)  # of a frame; a list has a method of that name
+def check_step(index: object, about: dict, step: offsets.BaseOffset | None = None) -> None:
+    """ValueError for time stamps of another step than those that the run has learned from, where both are known.
+
+    What is known of that is its length in words, or the `step` itself: neighbours that are one of it apart will do.
+    """
     if about.get("step") and isinstance(index, pd.DatetimeIndex):
         found = calendar.length(calendar.frequency(index))
+        step = offsets.BusinessDay() if step is None and about["step"] == WEEKDAY else step
+        apart = None if step is None or found in ("", about["step"]) else calendar.distances(index, step)
         words = f"the run has learned from steps of {about['step']}, and these are of {found}"
-        require(found in ("", about["step"]), words)
+        require(found in ("", about["step"]) or (apart is not None and apart.min() == 1), words)
 
 
 def _check_units(window: np.ndarray, about: dict) -> None:

@@ -38,11 +38,13 @@ def evened(frame: pd.DataFrame, path: object, *, interpolate: bool, longest: int
     """The frame with even steps and without missing values, and remarks on what was done.
 
     Without `interpolate` ValueError, in a sentence that says where and how pandas mends it, for steps that are uneven,
-    rows that are missing, and missing values; with it for gaps of more than `longest` rows, for missing values at
-    the beginning or the end, and for steps that no calendar has. Weekdays may lack holidays.
+    rows that are missing, and missing values; with it for gaps of more than `longest` rows, and for steps that no
+    calendar has; either way for missing values at the beginning or the end. Weekdays may lack holidays.
     """
     dated = isinstance(frame.index, pd.DatetimeIndex)
     remarks, lacking = [], 0
+    if at_end := _at_an_end(frame.isna()):  # told first: it is not filled as what is missing between is
+        raise ValueError(f"{path} {_count(frame.isna())}; {at_end}")
     if dated and len(frame) > 1:
         step = calendar.frequency(frame.index)
         if step is None:
@@ -60,20 +62,36 @@ def evened(frame: pd.DataFrame, path: object, *, interpolate: bool, longest: int
     if not missing.to_numpy().any():
         return frame, remarks
     if not interpolate:
-        row, column = np.argwhere(missing.to_numpy())[0]
-        where = f"the first in column {short(frame.columns[column])}, row {row + 1}"
-        mends = "--missing interpolate fills them, and in pandas frame.interpolate()"
-        ahead = missing.iloc[row:, column].all() and not missing.iloc[-1].all()  # until the end, where others go on
-        mends = (
-            "what is known ahead of them, a covariate, no model here takes: leave these rows out" if ahead else mends
-        )
-        raise ValueError(f"{path} has {int(missing.to_numpy().sum())} missing values, {where}; {mends}")
+        fills = "--missing interpolate fills them, and in pandas frame.interpolate()"
+        raise ValueError(f"{path} {_count(missing)}; {fills}")
     _check_runs(missing, path, longest)
     if lacking:
         remarks.append(f"{lacking} missing rows are interpolated, and make {len(frame)} rows")
     if cells := int(missing.to_numpy().sum()) - lacking * len(frame.columns):
         remarks.append(f"{cells} missing values are interpolated")
     return frame.interpolate("time" if dated else "linear"), remarks
+
+
+def _count(missing: pd.DataFrame) -> str:
+    """How many values are missing, and where; there is one."""
+    row, column = np.argwhere(missing.to_numpy())[0]
+    where = f"the first in column {short(missing.columns[column])}, row {row + 1}"
+    return f"has {int(missing.to_numpy().sum())} missing values, {where}"
+
+
+def _at_an_end(missing: pd.DataFrame) -> str:
+    """What to do about values that are missing at the beginning or the end, and have others on one side only; or ""."""
+    table = missing.to_numpy()
+    until_end = np.logical_and.accumulate(table[::-1]).sum(0)  # [C] rows
+    if until_end.max() == 1:
+        return f"row {len(table)}, the last one, is incomplete: leave it out"
+    if until_end.max() > 1 and not until_end.all():  # other columns go on
+        return "what is known ahead of them, a covariate, no model here takes: leave these rows out"
+    for row, where in ((0, "beginning"), (-1, "end")):
+        if table[row].any():
+            at = f"column {short(missing.columns[table[row].argmax()])} is missing at the {where}"
+            return f"{at}; a value on one side only is not interpolated: leave these rows out"
+    return ""
 
 
 def _absent(index: pd.DatetimeIndex, step: offsets.BaseOffset, path: object) -> pd.DatetimeIndex:
@@ -137,14 +155,11 @@ def _words(step: pd.Timedelta) -> str:
 
 
 def _check_runs(missing: pd.DataFrame, path: object, longest: int) -> None:
-    """ValueError for a gap that is too long to be interpolated, or that has a value on one side only."""
+    """ValueError for a gap that is too long to be interpolated."""
     for name in missing.columns[missing.any()]:
         column = missing[name].to_numpy()
         edges = np.flatnonzero(np.diff(np.r_[False, column, False].astype(int)))  # begin and end of each run
         begins, ends = edges[::2], edges[1::2]
-        at_edge = "is missing at the beginning" if column[0] else "is missing at the end"
-        leave = "a value on one side only is not interpolated: leave these rows out"
-        require(not column[0] and not column[-1], f"{path}: column {short(name)} {at_edge}; {leave}")
         run = int((ends - begins).argmax())
         length, where = int(ends[run] - begins[run]), _place(missing.index, begins[run])
         words = f"{path}: column {short(name)} is missing for {length} rows from {where} on"

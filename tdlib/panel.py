@@ -12,21 +12,26 @@ from tdlib.checks import require
 LONG = ("unique_id", "ds", "y")
 
 
-def is_long(frame: pd.DataFrame) -> bool:
-    """Whether a table of cells is in long form, by the names of its columns."""
-    return set(LONG) <= {name.lower() for name in frame.columns}
+def is_long(frame: object) -> bool:
+    """Whether a table is in long form, by the names of its columns."""
+    return isinstance(frame, pd.DataFrame) and set(LONG) <= {str(name).lower() for name in frame.columns}
 
 
 def widened(frame: pd.DataFrame, path: object, dayfirst: bool | None) -> tuple[pd.DataFrame, list[str]]:
-    """Long form as wide: a column for each series, by their common steps, and remarks.
+    """Long form as wide: a column for each series in order of appearance, by their common steps, and remarks.
 
-    ValueError, which names the series, for one that has a step twice, or that begins or ends apart from the first
-    one; and for further columns, such as covariates, which no model here takes.
+    `path` is what the table is called. ValueError, which names the series, for one that has a step twice, or that
+    begins or ends apart from the first one; for cells that name no series or no step; and for further columns, such as
+    covariates, which no model here takes.
     """
-    frame = frame.rename(columns={name: name.lower() for name in frame.columns if name.lower() in LONG})
-    others = [short(name) for name in frame.columns if name not in LONG]
+    names = [str(name).lower() if str(name).lower() in LONG else name for name in frame.columns]
+    others = [short(name) for place, name in enumerate(names) if name not in LONG or name in names[:place]]
     wanted = "no model here takes covariates: leave them out"
     require(not others, f"{path} is in long form with the further columns {', '.join(others)}; {wanted}")
+    frame = frame.set_axis(names, axis=1).reset_index(drop=True)
+    for name in LONG[:2]:
+        missing = frame[name].isna()
+        require(not missing.any(), f"{path}: row {int(missing.argmax()) + 1} has no {name}")
     frame["unique_id"] = frame["unique_id"].astype("str")
     frame, remarks = _dated(frame, path, dayfirst)
     twice = frame.duplicated(["unique_id", "ds"])
@@ -44,7 +49,9 @@ def widened(frame: pd.DataFrame, path: object, dayfirst: bool | None) -> tuple[p
 
 
 def _dated(frame: pd.DataFrame, path: object, dayfirst: bool | None) -> tuple[pd.DataFrame, list[str]]:
-    """The same with `ds` as time stamps; whole numbers that are no dates stay."""
+    """The same with `ds` as time stamps, of a period that of its begin; whole numbers that are no dates stay."""
+    if isinstance(frame["ds"].dtype, pd.PeriodDtype):
+        frame = frame.assign(ds=frame["ds"].dt.to_timestamp())
     steps = frame["ds"].drop_duplicates().sort_values().reset_index(drop=True)
     if not pd.api.types.is_numeric_dtype(steps):
         found, remarks = dates.read(frame["ds"], path, dayfirst)

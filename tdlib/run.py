@@ -59,6 +59,7 @@ def prepare_teacher(config: RunConfig, store: Store, compute: Compute = Compute(
 def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
     """Train one run and write its weights and its row; the same config and `compute` give the same bits again."""
     series = data.load(config.dataset)
+    id = config.id_of(series.sha256)  # of what is learned from, whatever becomes of a CSV meanwhile
     splits = split(series, config.lookback, config.horizon, compute.place)
     if config.half != "both":
         splits, _ = halved(splits, config.half)
@@ -79,11 +80,11 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
             test = committee.error_moments(members, splits.test)
             several = {"committee": _committee(config, objective.teacher.moments, len(splits.val), test)}
         model.cpu()
-    store.write_weights(config.id, model.state_dict(), describe(config, series, splits))
-    shutil.rmtree(store.outputs(config.id), ignore_errors=True)  # they belonged to earlier weights
+    store.write_weights(id, model.state_dict(), describe(config, series, splits))
+    shutil.rmtree(store.outputs(id), ignore_errors=True)  # they belonged to earlier weights
     pretrained = isinstance(model, Foundation)
     row = {
-        "id": config.id,
+        "id": id,
         "config": config.to_dict(),
         "metrics": {
             "val_mse": min(epoch["val_mse"] for epoch in history),

@@ -16,45 +16,52 @@ from tdlib.checks import require
 DATES = ("date", "datetime", "date_time", "timestamp", "time_stamp", "day", "month", "year", "ds", "datum", "jahr")
 TIMES = ("", *DATES, "time", "ts", "unix", "unixtime", "unix_time", "epoch")
 COUNTS = ("index", "idx", "level_0", "row", "rows", "row_number", "rownum", "step", "id", "no", "no.", "nr", "#")
+ROW = "row"  # in files that `csvfile.canonical` writes: numbers beside it are channels, whatever they are called
 UNITS = {"s": (1e8, 1e10), "ms": (1e11, 1e13), "us": (1e14, 1e16), "ns": (1e17, 9e18)}  # unix time from 1973 on
 CALENDAR = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by its digits
 SERIAL = (20_000, 80_000)  # days since the end of 1899, as Excel counts them: 1954 to 2119
 
 
 def take(
-    frame: pd.DataFrame, path: object, dayfirst: bool | None = None, named: str = ""
+    frame: pd.DataFrame, path: object, dayfirst: bool | None = None, named: str = "", left_out: int = 0
 ) -> tuple[pd.DatetimeIndex | None, list[str]]:
     """Take the column of time stamps out of `frame`, and one that only counts the rows: the stamps, and remarks.
 
-    It is the column `named`, or the first, or the only other one that holds dates. The stamps rise and keep the
-    column's name; None where the rows are only numbered. ValueError, which names `path` and the row, for a cell that is
-    no time stamp, dates that may be read in two ways, and stamps that repeat or run backwards.
+    It is the column `named`, or the first, or the only other one that holds dates; columns that count the rows stand
+    before it, and as many are `left_out` already. The stamps rise and keep the column's name; None where the rows are
+    only numbered. ValueError, which names `path` and the row, for a cell that is no time stamp, dates that may be read
+    in two ways, and stamps that repeat or run backwards.
     """
     if named:
         known = f"{path} has no column {short(named)}; it has {listed(frame.columns)}"
         require(named in frame.columns, known)
+        counted = _counter(frame) if frame.columns[0] != named else []
         column = frame.pop(named)
         if pd.api.types.is_numeric_dtype(column):
             stamps = numbered(column)
             require(stamps is not None, f"{path}: the numbers of column {short(named)} are no time stamps")
-            return _rising(stamps, column, path), [_said(stamps, f"column {short(named)}")]
+            return _rising(stamps, column, path), [*counted, _said(stamps, f"column {short(named)}")]
         stamps, remarks = dates.read(column, path, dayfirst)
-        return _rising(stamps, column, path), remarks
+        return _rising(stamps, column, path), [*counted, *remarks]
     first = frame.iloc[:, 0]
     if pd.api.types.is_numeric_dtype(first):
         if (parts := _parts(frame)) is not None:
             return _rising(*parts, path), [f"the columns {parts[1].name} are read as one, the time stamps"]
-        found = _first_numbers(frame)
-        if found is not None:
-            return found
-    elif not _mostly_numbers(first) and (_looks_dated(first) or _elsewhere(frame) is None):
+        if (stamps := _first_numbers(frame)) is not None:
+            return stamps, [_said(stamps.to_series(), _place(first, left_out))]
+        if counted := _counter(frame, left_out):
+            if first.name == ROW and not left_out and all(map(pd.api.types.is_numeric_dtype, frame.dtypes)):
+                return None, counted
+            stamps, remarks = take(frame, path, dayfirst, left_out=left_out + 1)
+            return stamps, [*counted, *remarks]
+    elif not _mostly_numbers(first) and (_looks_dated(first) or (not left_out and _elsewhere(frame) is None)):
         column = _joined(frame)
         stamps, remarks = dates.read(column, path, dayfirst)
         return _rising(stamps, column, path), remarks
     name = _elsewhere(frame, path)
     if name is None:
-        return None, _suspicion(frame)
-    place = list(frame.columns).index(name) + 1
+        return None, [] if left_out else _suspicion(frame)
+    place = list(frame.columns).index(name) + 1 + left_out
     where = f"the time stamps are those of column {place}, {short(name)}"
     stamps, remarks = take(frame, path, dayfirst, name)
     return stamps, [where, *remarks]
@@ -102,22 +109,38 @@ def _autumn(stamps: pd.Series, row: int) -> str:
 # --- numbers
 
 
-def _first_numbers(frame: pd.DataFrame) -> tuple[pd.DatetimeIndex | None, list[str]] | None:
-    """What a first column of numbers stands for, taken out of `frame`; None where it is a channel."""
-    column = frame.iloc[:, 0]
-    name = re.sub("^unnamed: 0$", "", str(column.name).lower())  # pandas' name for none
-    if len(frame.columns) == 1 or name not in (*TIMES, *COUNTS):
+def _first_numbers(frame: pd.DataFrame) -> pd.DatetimeIndex | None:
+    """The time stamps that a first column of numbers stands for, taken out of `frame`; None where it holds none."""
+    column, name = frame.iloc[:, 0], _name(frame)
+    if len(frame.columns) == 1 or name not in TIMES:
         return None
-    stamps = numbered(column, counted=name in DATES) if name in TIMES else None
-    if stamps is not None:
-        frame.pop(column.name)
-        own = None if name == "" else column.name
-        return pd.DatetimeIndex(stamps).rename(own), [_said(stamps, "the first column")]
+    stamps = numbered(column, counted=name in DATES)
+    if stamps is None:
+        return None
+    frame.pop(column.name)
+    return pd.DatetimeIndex(stamps).rename(None if name == "" else column.name)
+
+
+def _counter(frame: pd.DataFrame, left_out: int = 0) -> list[str]:
+    """Take out a first column that counts the rows, after as many as are `left_out`; what is said of it, if it is."""
+    column, name = frame.iloc[:, 0], _name(frame)
+    if len(frame.columns) == 1 or name not in (*TIMES, *COUNTS) or not pd.api.types.is_numeric_dtype(column):
+        return []
     whole = _whole(column)
-    if whole is not None and (name in TIMES or (np.diff(whole) == 1).all()):
-        frame.pop(column.name)
-        return None, ["the first column counts the rows and is no channel: it is left out"]
-    return None
+    if whole is None or (name not in TIMES and (np.diff(whole) != 1).any()):
+        return []
+    frame.pop(column.name)
+    return [f"{_place(column, left_out)} counts the rows and is no channel: it is left out"]
+
+
+def _place(column: pd.Series, left_out: int) -> str:
+    """What a column is called that is the first, or the next after those that are `left_out`."""
+    return f"column {short(column.name)}" if left_out else "the first column"
+
+
+def _name(frame: pd.DataFrame) -> str:
+    """The first column's name, in lower case and as it was in the file."""
+    return re.sub("^unnamed: 0$", "", str(frame.columns[0]).lower())  # pandas' name for none
 
 
 def _said(stamps: pd.Series, which: str) -> str:

@@ -90,13 +90,15 @@ def fit(
     mixup: float = 0.0,
     rate_hold: int = 2,
     rate_decay: float = 0.5,
+    restore: bool = True,
     compute: Compute = Compute(),
 ) -> list[dict[str, float]]:
     """Train `model` (and the objective's own weights) in place; returns the named parts of each epoch.
 
     AdamW, which without `weight_decay` is Adam, bit for bit; a step shrinks every weight by rate times decay
     (Loshchilov and Hutter, ICLR 2019). The rate holds for `rate_hold` epochs and falls to `rate_decay` of itself with
-    each further one. Stops after `patience` epochs without a better validation MSE and restores the best weights.
+    each further one. Stops after `patience` epochs without a better validation MSE and restores the best weights, or
+    leaves, without `restore`, those of the last epoch.
     With `weight_average` d what is validated and kept is the mean of the weights after every step, where the step
     before the last has d times its share, the one before d^2, and so on. With `mixup` a the windows of a batch are
     mixed in pairs, with shares of Beta(a, a) (see `Mixture`). Both as in Beyer et al., "a good teacher is patient and
@@ -121,7 +123,7 @@ def fit(
             best_state = {name: value.clone() for name, value in kept.state_dict().items()}
         elif epoch - best_epoch >= patience:
             break
-    model.load_state_dict(best_state)
+    model.load_state_dict(best_state if restore else kept.state_dict())
     return history
 
 

@@ -101,11 +101,15 @@ def whole(series: Series, lookback: int, horizon: int, device: torch.device | st
     """All windows as training windows, scaled by all rows: for a model that is to forecast what follows.
 
     Validation and test are the last fifth of the same rows, and tell nothing of how well it will.
+    ValueError for fewer rows than a window has, with their number.
     """
     check_shape(lookback, horizon)
     rows = len(series.values)
+    few = f"{series.name} has {rows} rows, too few for look-back {lookback} and horizon {horizon}"
+    require(rows >= lookback + horizon, f"{few}: a window takes {lookback + horizon} rows")
     scaled, *scaling = _scaled(series.values, rows, device)
-    last = Windows(scaled[:, min(int(0.8 * rows), rows - horizon) - lookback :], lookback, horizon)
+    first = max(0, min(int(0.8 * rows), rows - horizon) - lookback)
+    last = Windows(scaled[:, first:], lookback, horizon)
     return Splits(Windows(scaled, lookback, horizon), last, last, *scaling)
 
 

@@ -70,6 +70,34 @@ def test_a_period_is_a_day_a_week_or_a_year(step, steps):
     assert calendar.period(pd.date_range("2020-01-01", periods=61, freq=to_offset(step))) == steps
 
 
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_few_stamps_go_on_by_the_step_that_is_known(step, rows):
+    whole = stamps(step)
+    known = calendar.parsed(calendar.spelled(calendar.frequency(whole)))
+    assert list(calendar.following(whole[50 - rows : 50], 11, known)) == list(whole[50:])
+    assert calendar.distances(whole[:5].delete(2), known).tolist() == [1, 2, 1]
+
+
+def test_weekdays_with_a_holiday_between_go_on_as_weekdays():
+    index = pd.DatetimeIndex(["2024-03-28", "2024-04-02", "2024-04-03", "2024-04-04"])  # Easter is left out
+    assert calendar.distances(index, offsets.BusinessDay()).tolist() == [3, 1, 1]
+    made = calendar.following(index, 2, offsets.BusinessDay())
+    assert [day.day_name() for day in made] == ["Friday", "Monday"]
+
+
+def test_a_step_that_does_not_lead_to_the_stamps_is_not_taken():
+    ends = stamps("ME", 6)
+    assert calendar.distances(ends, offsets.MonthBegin()) is None
+    assert calendar.distances(stamps("h", 6), to_offset("7h")) is None
+    assert calendar.following(ends, 1, offsets.MonthBegin())[0] == pd.Timestamp("2015-09-30")
+    assert calendar.parsed("") is None
+    for own in (offsets.DateOffset(days=3), offsets.CDay(holidays=["2024-01-01"]), offsets.DateOffset(2, months=1)):
+        assert calendar.spelled(own) == ""
+    with pytest.raises(ValueError, match="Invalid frequency"):
+        calendar.parsed("fortnight")
+
+
 def test_zones_keep_their_clock():
     index = pd.date_range("2020-03-28", periods=3, freq="h", tz="UTC")
     assert list(calendar.following(index, 1)) == [pd.Timestamp("2020-03-28 03:00", tz="UTC")]

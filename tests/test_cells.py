@@ -10,7 +10,7 @@ import pytest
 from test_csvfile import sentence
 
 from tdlib import data
-from tdlib.csvfile import parse
+from tdlib.csvfile import Reading, parse
 
 DAYS = pd.date_range("2020-01-01", periods=30, name="Tag")
 FRAME = pd.DataFrame({"Wärme": np.arange(30) + 0.5, "Strom": np.arange(30.0) ** 2}, DAYS)
@@ -45,8 +45,29 @@ def test_decimal_commas_are_read_and_that_is_said(separator):
     said = "its decimal commas are read as decimal points"
     same(FRAME.to_csv(sep=separator, decimal=",").encode(), said)
     same(FRAME.to_csv(sep=separator, decimal=",", date_format="%d.%m.%Y").encode(), said)
-    frame, _ = parse(b"a;b\n1.234,5;1.000\n-2,5;12.000\n", "own.csv")
-    assert frame.to_numpy().tolist() == [[1234.5, 1000.0], [-2.5, 12000.0]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers", "said"),
+    [
+        (["1.000", "12.000", "-2.500.000"], [1000, 12000, -2500000], "points between thousands, which are left out"),
+        (["1.234,5", "12", ""], [1234.5, 12, np.nan], "points between thousands, which are left out"),
+        (["12.5", "1.234", "13.5"], [12.5, 1.234, 13.5], "decimal points"),
+        (["0.567", "1.234", ""], [0.567, 1.234, np.nan], "decimal points"),  # no thousands begin with 0
+        (["1.2345", "", "2"], [1.2345, np.nan, 2], None),
+    ],
+)
+def test_what_points_mean_among_decimal_commas_is_that_of_the_whole_column(cells, numbers, said):
+    lines = ["a;b", *(f"{place},5;{cell}" for place, cell in enumerate(cells)), "9,5;7"]
+    frame, remarks = parse("\n".join(lines).encode(), "own.csv", Reading(missing="interpolate"))
+    known = ~np.isnan(numbers)
+    np.testing.assert_array_equal(frame["b"].to_numpy()[:-1][known], np.array(numbers)[known])
+    assert [words for words in remarks if "points" in words][1:] == ([f"column 'b' has {said}"] if said else [])
+
+
+def test_points_and_commas_that_cannot_both_be_are_refused():
+    words = "column 'b' has decimal points and decimal commas, 12.5 and 3,5"
+    assert words in refused(b"a;b\n1,5;12.5\n2,5;1.234\n3,5;3,5\n")
 
 
 def test_a_decimal_comma_late_in_the_file_counts():

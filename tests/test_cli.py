@@ -142,6 +142,24 @@ def test_an_interrupt_exits_with_130_and_says_that_work_is_kept(monkeypatch, cap
     assert "goes on from there" in capsys.readouterr().err
 
 
+def test_an_interrupt_promises_nothing_where_the_same_command_begins_again(monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.own, "backtest_", interrupt)
+    assert cli.main(["backtest", "own.csv"]) == 130
+    assert capsys.readouterr().err == "tdlib: stopped\n"
+
+
+def test_a_wrong_option_names_the_help_of_its_command(capsys):
+    for arguments, name in (
+        (["forecast", "own.csv", "--levl", "80"], " forecast"),
+        (["export", "own.csv"], " export"),
+        (["--levl", "80"], ""),
+    ):
+        assert refused(capsys, *arguments).endswith(f"(see {cli.PROGRAM}{name} --help)")
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_one_sentence_wherever_it_is_met(number, monkeypatch, capsys, tmp_path):
     def full(*_, **__):

@@ -85,6 +85,17 @@ def test_a_period_is_that_of_a_csv_by_its_time_stamps(tmp_path):
         RunConfig(str(tmp_path / "gone.csv"), 14, 7, "seasonal_naive")
 
 
+@pytest.mark.parametrize(("lookback", "own"), [(48, 24), (2, 24), (1, 24)])
+def test_a_period_that_a_model_cannot_have_is_its_own(lookback, own, tmp_path):
+    pd.DataFrame({"a": np.arange(50.0)}).to_csv(tmp_path / "undated.csv", index=False)
+    undated = functools.partial(RunConfig, str(tmp_path / "undated.csv"), lookback, 8)
+    assert undated("fits").settings["period"] == own
+    assert undated("fits").id == undated("fits", settings={"period": 24}).id
+    assert undated("seasonal_naive").settings["period"] == 1  # as often as it likes
+    assert undated("mlp", teacher="fits").teacher_config.settings["period"] == own
+    models.build("fits", lookback=lookback, horizon=8, channels=1, **undated("fits").settings)
+
+
 @pytest.mark.parametrize("model", [name for name in models.names() if models.closed_form(name)])
 def test_a_fit_in_closed_form_has_neither_seed_nor_training_and_cannot_be_taught(model):
     one = plain(model=model)
@@ -508,8 +519,10 @@ def test_the_id_follows_the_checksum_of_the_data(monkeypatch, tmp_path):
     path.write_text("a,b\n1,2\n3,4\n")
     first = plain(dataset=str(path)).id
     assert plain(dataset=str(path)).id == first
+    config = plain(dataset=str(path))
+    assert config.id == first
     path.write_text("a,b\n1,2\n3,5\n")
-    assert plain(dataset=str(path)).id != first
+    assert config.id == plain(dataset=str(path)).id != first  # also of an object that was there before
 
 
 @pytest.mark.parametrize("model", ["mlp", "itransformer"])

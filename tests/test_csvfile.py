@@ -96,7 +96,8 @@ def test_a_missing_csv_and_a_folder_are_refused(tmp_path):
         (["a,b", "1,2", ",4", "5,nan"], "has 2 missing values, the first in column 'a', row 2"),
         (["a,b", "1,2", "3,inf"], "has 1 infinite values, the first in column 'b', row 2"),
         (["a,b", "-inf,2", "3,inf"], "has 2 infinite values, the first in column 'a', row 1"),
-        (["a,b", "1,2", "3,1e39"], "has 1 infinite values, the first in column 'b', row 2"),
+        (["a,b", "1,2", "3,1e39"], "has 1 values larger than float32 holds, the first in column 'b', row 2"),
+        (["a,b", "1,-1e303", "3,4"], "has 1 values larger than float32 holds, the first in column 'b', row 1"),
         (
             ["date,a", "2020-01-01,1", "2020-01-02,2", "2020-01-02,3"],
             ": the time stamp of row 3, 2020-01-02, repeats the one before it",
@@ -290,3 +291,29 @@ def test_the_options_of_a_command_are_a_reading():
     assert csvfile.given(parser.parse_args(words.split())) == expected
     wrong = parser.parse_args(["--longest-gap", "0"])
     assert sentence(csvfile.given, wrong) == "the longest gap must be at least 1 row, got 0"
+
+
+# --- what is said of values
+
+
+@pytest.mark.parametrize("value", [-9999, 9999, -99, 99999.9, -999.25, 32767])
+def test_a_value_that_stands_for_a_missing_one_is_told(value, tmp_path):
+    wind = np.random.default_rng(0).normal(8, 2, 300).round(1)
+    wind[[20, 21, 200]] = value
+    pd.DataFrame({"wind": wind, "b": np.arange(300) % 7}).to_csv(path := tmp_path / "own.csv", index=False)
+    empty = "far from its other values: if it stands for a missing one, leave it empty"
+    assert csvfile.read_frame(path).remarks == (f"column 'wind' has {value} in 3 rows, {empty}",)
+    assert csvfile.parse(path.read_bytes(), path).remarks == ()  # which are part of a run's id
+    wind[19] = np.nan  # and interpolated between 8 and -9999
+    pd.DataFrame({"wind": wind}).to_csv(path, index=False)
+    assert empty in csvfile.read_frame(path, csvfile.Reading(missing="interpolate")).remarks[1]
+
+
+def test_honest_extremes_are_not_told(tmp_path):
+    random = np.random.default_rng(0)
+    rain = np.where(random.random(2000) < 0.9, 0, random.exponential(5, 2000) ** 3).round(1)
+    heating = np.where(random.random(2000) < 0.1, 2000, random.normal(5, 1, 2000))
+    columns = {"rain": rain, "gain": random.standard_cauchy(2000), "heating": heating, "state": rain.astype(bool) * 999}
+    columns |= {f"weather {i}": column for i, column in enumerate(data.load("nyc_weather").values[:2000].T)}
+    pd.DataFrame(columns).to_csv(tmp_path / "own.csv", index=False)
+    assert csvfile.read_frame(tmp_path / "own.csv").remarks == ()

@@ -157,6 +157,30 @@ def test_int8_is_a_fourth_of_the_size_and_nearly_as_exact(tmp_path):
     assert deploy.mse(small, about, splits.test) == pytest.approx(mse, rel=0.05)
 
 
+def test_int8_makes_a_ridge_small_and_the_whole_file_stays_exact(tmp_path):
+    torch.manual_seed(0)
+    model = models.build("ridge", lookback=192, horizon=96, channels=3)
+    about, full, small = description("ridge", 192, 96, 3), tmp_path / "full.onnx", tmp_path / "small.onnx"
+    assert deploy.to_onnx(model, about, full) < 2e-6
+    assert 1e-4 < deploy.to_onnx(model, about, small, int8=True) < 0.1
+    assert full.stat().st_size < 1.5 * 4 * 192 * 96  # one map, not one a channel
+    assert small.stat().st_size < 0.5 * full.stat().st_size
+
+
+def test_int8_leaves_a_stack_of_matrices_as_it_is(tmp_path):
+    torch.manual_seed(0)
+    model = models.build("micn", lookback=48, horizon=16, channels=3, **shallow("micn"))
+    assert deploy.to_onnx(model, description("micn", 48, 16, 3), tmp_path / "model.onnx", int8=True) < 0.3
+
+
+@pytest.mark.parametrize(("name", "given"), [("naive", {}), ("ridge", {"per_channel": True})])
+def test_int8_is_refused_where_it_would_change_nothing(name, given, tmp_path):
+    model = models.build(name, lookback=48, horizon=16, channels=3, **given)
+    with pytest.raises(ValueError, match=f"^{name} has no weights that would become 8-bit integers"):
+        deploy.to_onnx(model, description(name, 48, 16, 3), tmp_path / "model.onnx", int8=True)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture
 def run(tmp_path):
     """A run trained on a CSV: (its id, the options that name its store)."""

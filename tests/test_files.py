@@ -2,10 +2,12 @@
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
-from tdlib.files import check_output, check_place, note_written, write_atomically
+from tdlib import files as own
+from tdlib.files import check_output, check_place, note_written, remove_unfinished, write_atomically
 
 
 @pytest.fixture
@@ -32,7 +34,22 @@ def test_a_file_can_be_written_and_checking_leaves_nothing_behind(name, there):
     write_atomically((there / name, b"new"))
     assert (there / name).read_bytes() == b"new"
     assert (there / name).is_symlink() == (name in ("link", "dangling"))
-    assert not [path for path in files(there) if re.search(r"\.[0-9a-f]{8}$", path)]
+    assert not [path for path in there.rglob("*") if re.fullmatch(own.UNFINISHED, path.name)]
+
+
+@pytest.mark.parametrize("name", ["backup.20240131", "data.deadbeef1", ".hidden.20240131", "a.tdlib", ".a.tdlib"])
+def test_what_is_left_half_written_is_removed_and_nothing_of_anybody_elses(name, there, monkeypatch):
+    (there / name).write_text("kept")
+    before = files(there)
+    with monkeypatch.context() as killed:  # before its files have their names
+        for work in ("replace", "unlink"):
+            killed.setattr(Path, work, lambda *_, **__: None)
+        write_atomically((there / "row.json", b"half"), (there / ("ü" * 125), b"half"))
+    assert len(files(there)) == len(before) + 2
+    for path in there.iterdir():
+        os.utime(path, (0, 0), follow_symlinks=False)
+    remove_unfinished(there, there / "folder")
+    assert files(there) == before
 
 
 def test_what_a_link_points_to_is_replaced_and_the_link_stays(there):

@@ -222,6 +222,20 @@ def test_time_stamps_of_another_step_are_refused(tmp_path):
         forecast_csv(config.id, tmp_path / "store", tmp_path / "other.csv")
 
 
+def test_a_few_weekdays_are_those_of_a_run_of_weekdays(tmp_path):
+    weekdays = pd.bdate_range("2020-01-01", periods=300, name="date")
+    own = pd.DataFrame(data.synthetic(rows=300, channels=1).values, weekdays, ["a"])
+    own.to_csv(tmp_path / "own.csv")
+    config = RunConfig(str(tmp_path / "own.csv"), 4, 1, "naive")
+    train_run(config, Store(tmp_path / "store"))
+    last = own.loc["2020-03-09":"2020-03-12"]  # Monday to Thursday
+    for frame in (last, last.set_axis(pd.DatetimeIndex(list(last.index)))):
+        assert forecast(config.id, tmp_path / "store", frame)[0, 0] == pytest.approx(own.loc["2020-03-12", "a"])
+    other = last.set_axis(last.index + pd.Timedelta(days=2))  # Wednesday to Saturday
+    with pytest.raises(ValueError, match=r"steps of 1 weekday, and these are of 1 day$"):
+        forecast(config.id, tmp_path / "store", other)
+
+
 def test_the_exported_file_keeps_digits_and_constants(far, tmp_path):
     deploy.export(far[0], Store(far[1]), tmp_path / "far.onnx")
     window = data.read_csv(far[2]).values[-24:]

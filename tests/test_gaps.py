@@ -72,10 +72,18 @@ def test_a_long_gap_and_one_at_an_end_are_not_filled():
     words = "own.csv: column 'a' is missing for 5 rows from 2015-03-01 10:00:00 on, more than --longest-gap 4"
     assert refused(blob(HOURS.delete(range(10, 15))), Reading(missing="interpolate", longest_gap=4)) == words
     assert parse(blob(HOURS.delete(range(10, 15))), "own.csv", Reading(missing="interpolate", longest_gap=5))
-    for row, where in ((0, "beginning"), (39, "end")):
+    for rows, where in (([0], "beginning"), ([38, 39], "end")):
         values = np.arange(40.0)
-        values[row] = np.nan
-        assert f"column 'a' is missing at the {where}; a value on one side" in refused(blob(HOURS, a=values), FILL)
+        values[[*rows, 20]] = np.nan
+        words = f"column 'a' is missing at the {where}; a value on one side only is not interpolated: leave these rows"
+        for how in (USUAL, FILL):  # it is told first, and not that --missing interpolate fills it
+            assert words in refused(blob(HOURS.delete(30), a=np.delete(values, 30)), how)
+
+
+@pytest.mark.parametrize(("characters", "first"), [(6, "b"), (11, "a")])
+def test_a_file_that_is_cut_off_in_its_last_line_is_told(characters, first):
+    words = refused(blob(HOURS, a=1.25, b=2.25)[:-characters])
+    assert words.endswith(f"in column '{first}', row 40; row 40, the last one, is incomplete: leave it out")
 
 
 def test_uneven_steps_are_named_with_their_place():

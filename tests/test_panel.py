@@ -57,3 +57,12 @@ def test_a_series_that_does_not_fit_is_named():
 def test_covariates_are_refused():
     words = refused(long(a=DAYS).assign(temperature=1.0, price=2.0))
     assert "long form with the further columns 'temperature', 'price'; no model here takes covariates" in words
+    twice = long(a=DAYS).assign(DS=1)
+    assert "with the further columns 'ds'; no model" in refused(twice)
+
+
+@pytest.mark.parametrize("name", ["unique_id", "ds"])
+def test_a_row_without_a_series_or_a_step_is_named(name):
+    frame = long(a=DAYS)
+    frame.loc[4, name] = None
+    assert refused(frame) == f"own.csv: row 5 has no {name}"

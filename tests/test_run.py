@@ -2,11 +2,12 @@
 
 import numpy as np
 import outside
+import pandas as pd
 import pytest
 import small
 import torch
 
-from tdlib import data, models, study
+from tdlib import data, models, run, study
 from tdlib.config import RunConfig
 from tdlib.run import load_model
 from tdlib.store import Store
@@ -70,3 +71,20 @@ def test_ridge_teaches_by_its_stored_outputs(store):
         expected = model(split(data.synthetic(), 50, 16).train.batch(index)[0])
     for part, exact in zip(stored.batch(index), expected, strict=True):
         torch.testing.assert_close(part, exact.half().float())
+
+
+def test_a_row_is_of_the_rows_that_were_learned_from_whatever_becomes_of_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "own.csv"
+    pd.DataFrame(data.synthetic(rows=200, channels=1).values, columns=["a"]).to_csv(path, index=False)
+    config = RunConfig(str(path), 24, 8, "naive")
+    before = config.id
+    evaluate = run.evaluate
+
+    def edited(*arguments):
+        path.write_text(path.read_text() + "0.5\n")  # while it is trained
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(run, "evaluate", edited)
+    run.train_run(config, Store(tmp_path / "store"))
+    assert Store(tmp_path / "store").ids() == [before]
+    assert config.id != before

@@ -179,6 +179,42 @@ def test_time_in_another_place_is_found_and_that_is_said(place):
     assert remarks == (f"the time stamps are those of column {place + 1}, 'when'",)
 
 
+COUNTED = "the first column counts the rows and is no channel: it is left out"
+
+
+@pytest.mark.parametrize("columns", [(), ("a",)])
+@pytest.mark.parametrize("time", ["", "date"])
+def test_dates_beside_a_counted_index_are_the_time(time, columns):
+    frame = pd.DataFrame({"date": WORDS, "a": NUMBERS, "b": NUMBERS})
+    for blob in (frame.to_csv(), frame[3:].to_csv(), frame.rename_axis("id").to_csv()):
+        found, remarks = parse(blob.encode(), "own.csv", Reading(time=time, columns=columns))
+        assert (list(found.index), found.index.name) == (list(DAYS[-len(found) :]), "date")
+        assert (list(found.columns), remarks) == (["a", "b"][: len(columns) or 2], (COUNTED,))
+
+
+def test_dates_are_found_behind_two_counters_and_in_any_place_or_form():
+    frame = pd.DataFrame({"id": range(40), "a": NUMBERS, "when": WORDS})
+    found, remarks = parse(frame.to_csv().encode(), "own.csv")
+    assert (list(found.index), list(found.columns)) == (list(DAYS), ["a"])
+    second = "column 'id' counts the rows and is no channel: it is left out"
+    assert remarks == (COUNTED, second, "the time stamps are those of column 4, 'when'")
+    seconds = pd.DataFrame({"timestamp": range(1_600_000_000, 1_600_000_400, 10), "a": NUMBERS})
+    found, remarks = parse(seconds.to_csv().encode(), "own.csv")
+    assert found.index.freqstr == "10s"
+    assert remarks[1].startswith("column 'timestamp' is read as time stamps, from 2020-09-13 12:26:40")
+    both = pd.DataFrame({"Date": HOURS.strftime("%d/%m/%Y"), "Time": HOURS.strftime("%H:%M"), "a": NUMBERS})
+    assert list(parse(both.to_csv().encode(), "own.csv").values.index) == list(HOURS)
+
+
+def test_channels_beside_a_counted_index_are_as_before_where_nothing_is_dated():
+    frame = pd.DataFrame({"site": "north", "a": NUMBERS, "day": NUMBERS})
+    found, remarks = parse(frame.to_csv().encode(), "own.csv", Reading(columns=("a", "day")))
+    assert (list(found.columns), remarks) == (["a", "day"], (COUNTED,))
+    times = pd.DataFrame({"time": range(1_600_000_000, 1_600_000_400, 10), "year": range(1960, 2000), "month": 1})
+    frame, _ = parse(csvfile.canonical(times.astype(float)), "own.csv")  # of a frame of channels with these names
+    assert list(frame.columns) == ["time", "year", "month"]
+
+
 def test_of_several_columns_of_dates_one_is_chosen():
     blob = table(a=NUMBERS, begin=WORDS, end=WORDS)
     words = "columns 'begin' and 'end' hold dates: --time NAME says which are the time stamps"

@@ -186,8 +186,9 @@ def test_a_series_is_loaded_and_checked_once_for_each_shape(tmp_path, monkeypatc
 
 def test_who_finishes_takes_away_what_a_killed_writer_has_left(copy):
     """A writer that lives holds the lock of its file, and keeps it."""
-    left = [copy.place / "schema.0123abcd", *(copy.place / kind / "ab.json.89abcdef" for kind in ("runs", "cache"))]
-    alive, other = copy.place / "runs" / "cd.json.89abcdef", copy.place / "runs" / "notes.txt"
+    left = [copy.place / ".schema.0123abcd.tdlib"]
+    left += [copy.place / kind / ".ab.json.89abcdef1.tdlib" for kind in ("runs", "cache")]
+    alive, other = copy.place / "runs" / ".cd.json.89abcdef.tdlib", copy.place / "runs" / "notes.20240131"
     for path in (*left, alive, other):
         path.write_text("half")
         os.utime(path, (0, 0))

@@ -328,6 +328,16 @@ def test_the_best_weights_are_restored_after_the_last_epoch_too(splits, validati
     assert "seasonal_norm.running_mean" in states[1]
 
 
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_without_restoring_the_weights_of_the_last_epoch_stay_or_their_average(average, splits, validation):
+    states = validation(0.3, 0.5, 0.4)
+    model = student()
+    given = OPTIONS | {"epochs": 3, "weight_average": average}
+    assert len(fit(model, Supervised(), splits, **given, restore=False)) == 3
+    assert same(model.state_dict(), states[2])
+    assert not same(states[0], states[2])
+
+
 def test_the_validation_error_is_that_of_the_restored_weights(splits):
     model = student()
     history = fit(model, Supervised(), splits, **(OPTIONS | {"epochs": 6, "learning_rate": 0.1}))

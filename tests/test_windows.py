@@ -253,3 +253,17 @@ def test_a_lookback_and_horizon_that_no_series_has_are_refused_at_once(lookback,
 def test_the_rows_that_a_long_window_needs_are_counted_and_not_searched(lookback, horizon, needed):
     with pytest.raises(ValueError, match=rf"takes {needed} rows$"):  # a search from 300 on would take minutes
         windows.split(noise(300), lookback, horizon)
+
+
+@pytest.mark.parametrize(("rows", "count"), [(400, 33), (333, 14), (320, 1)])
+def test_the_last_windows_of_all_rows_are_whole_however_long_they_look_back(rows, count):
+    splits = windows.whole(noise(rows), 272, 48)
+    assert len(splits.train) == rows - 319
+    assert len(splits.val) == count
+    assert splits.val.batch(torch.tensor([len(splits.val) - 1]))[1][0, -1].equal(splits.train.values[:, -1])
+
+
+def test_all_rows_must_hold_a_window():
+    words = r"^own has 319 rows, too few for look-back 272 and horizon 48: a window takes 320 rows$"
+    with pytest.raises(ValueError, match=words):
+        windows.whole(noise(319), 272, 48)

@@ -24,7 +24,10 @@ from tdlib import data
 from tdlib.checks import require, require_extra
 from tdlib.deploy.fused import fuse, smallest
 from tdlib.files import check_place, write_atomically
+from tdlib.forecast import InOwnUnits
+from tdlib.models.layers import denormalize, normalize
 from tdlib.models.pretrained import Pretrained
+from tdlib.models.ridge import Ridge
 from tdlib.run import trained
 from tdlib.store import Store
 from tdlib.train import window_errors
@@ -43,28 +46,23 @@ class Export(NamedTuple):
     mse: float | None = None
     mse_int8: float | None = None
 
+    @property
+    def cost(self) -> str:
+        """What int8 costs, in words."""
+        change = f"a change of {100 * (self.mse_int8 / self.mse - 1):+.2f} percent"
+        return f"{self.mse:.5f} in float32, {self.mse_int8:.5f} in int8, {change}"
 
-class InOwnUnits(nn.Module):
-    """x -> prediction in the series' own units, both float64, around a model that works in scaled ones, in float32.
 
-    A channel that was constant in training and is so in a window stays where it is.
-    """
+class Products(nn.Module):
+    """A ridge regression of one map as a matrix product, which int8 makes small: an einsum stays in float32."""
 
-    def __init__(self, model: nn.Module, mean: list[float], deviation: list[float], constant: list[bool] | None = None):
+    def __init__(self, ridge: Ridge):
         super().__init__()
-        self.model = model
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float64))
-        self.register_buffer("deviation", torch.tensor(deviation, dtype=torch.float64))
-        self.register_buffer("constant", torch.tensor(constant) if constant and any(constant) else None)
+        self.map = nn.Parameter(ridge.weight[0].detach().T.contiguous())  # [L, H]
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.model(((x - self.mean) / self.deviation).float())
-        y = y if isinstance(y, Tensor) else y.prediction
-        y = y.double() * self.deviation + self.mean
-        if self.constant is None:
-            return y
-        last = x[:, -1:]  # [B, 1, C]
-        return torch.where(self.constant & (x == last).all(1, keepdim=True), last, y)
+        z, stats = normalize(x, scale=False)
+        return denormalize((z.transpose(1, 2) @ self.map).transpose(1, 2), stats)
 
 
 def to_onnx(
@@ -81,24 +79,26 @@ def to_onnx(
     Both are float64, so that a series far from 0 keeps its digits: the file scales it before it turns to float32.
     `about` is what `run.load_model` returns with the model; channels, look-back, horizon and `run` become
     metadata of the file, and so does what `metadata` holds.
-    An MLP of one layer is fused first. With `int8` the weights are 8-bit integers, with
-    one scale for each column, and activations are quantised as they come, with one scale for the whole batch:
-    a window's forecast then depends a little on the others. Before the file appears its forecasts are compared
-    with `model`'s (which is put into evaluation mode) at several batch sizes, before any quantisation.
+    An MLP of one layer is fused first, a ridge regression of one map made a matrix product. With `int8` the weights
+    are 8-bit integers, with one scale for each column, and activations are quantised as they come, with one scale for
+    the whole batch: a window's forecast then depends a little on the others. Before the file appears its forecasts are
+    compared with `model`'s (which is put into evaluation mode) at several batch sizes, before any quantisation.
     Returns the largest difference of what is written, in scaled units.
     Raises ValueError for a model that ONNX cannot hold, a difference above TOLERANCE, a path that cannot be
-    written, or where the packages of the extra `onnx` are not installed.
+    written, with `int8` for a model of whose weights none becomes smaller, or where the packages of the extra `onnx`
+    are not installed.
     """
     require_onnx()
     alone = not isinstance(model, Pretrained)
     require(alone, f"{about['config']['model']} cannot be exported: its own package runs it, but a student of it can")
     check_place(Path(path))
     scaling = about["mean"], about["deviation"], about.get("constant")
-    blob = _export(InOwnUnits(smallest(model), *scaling).eval(), about, {"run": run} | (metadata or {}))
+    form = Products(model) if isinstance(model, Ridge) and len(model.weight) == 1 else smallest(model)
+    blob = _export(InOwnUnits(form, *scaling).eval(), about, {"run": run} | (metadata or {}))
     reference = InOwnUnits(model, *scaling).eval()
     difference = _largest_difference(blob, reference, about, TOLERANCE)
     if int8:
-        blob = _quantised(blob)
+        blob = _quantised(blob, about["config"]["model"])
         difference = _largest_difference(blob, reference, about, np.inf)
     write_atomically((Path(path), blob))
     return difference
@@ -109,7 +109,18 @@ def export(id: str, store: Store, path: str | Path, *, int8: bool = False) -> Ex
 
     ValueError too for what is no id or has no weights and, with `int8`, where the run's series has changed.
     """
+    return _export_run(*trained(id, store), path, id, int8)
+
+
+def int8_cost(id: str, store: Store, dataset: str) -> Export:
+    """`export` with `int8` of a run whose series is `dataset` now, of which no file is kept."""
     model, about = trained(id, store)
+    with tempfile.TemporaryDirectory() as folder:
+        here = about | {"config": about["config"] | {"dataset": dataset}}
+        return _export_run(model, here, Path(folder, "int8.onnx"), id, int8=True)
+
+
+def _export_run(model: nn.Module, about: dict, path: str | Path, id: str, int8: bool) -> Export:
     windows = _test_windows(about) if int8 else None  # its faults are told before anything is written
     difference = to_onnx(model, about, path, run=id, int8=int8)
     if windows is None:
@@ -152,15 +163,24 @@ def _export(model: InOwnUnits, about: dict, metadata: dict[str, str]) -> bytes:
     return file.SerializeToString()
 
 
-def _quantised(blob: bytes) -> bytes:
+def _quantised(blob: bytes, name: str) -> bytes:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    file = onnx.load_from_string(blob)
+    stacks = {weight.name for weight in file.graph.initializer if len(weight.dims) > 2}
+    # a product with a stack of matrices cannot have a scale for each column of each
+    left = [node.name for node in file.graph.node if node.op_type == "MatMul" and stacks & set(node.input)]
     with tempfile.TemporaryDirectory() as folder, _silence():
         target = Path(folder, "int8.onnx")
         # unsigned weights: with signed ones the sums saturate on every x86 processor without VNNI (errors of 40%)
-        quantize_dynamic(onnx.load_from_string(blob), target, per_channel=True, weight_type=QuantType.QUInt8)
-        return target.read_bytes()
+        how = {"per_channel": True, "weight_type": QuantType.QUInt8, "nodes_to_exclude": left}
+        quantize_dynamic(file, target, **how)
+        small = target.read_bytes()
+    kinds = {weight.data_type for weight in onnx.load_from_string(small).graph.initializer}
+    words = f"{name} has no weights that would become 8-bit integers: export it without --int8"
+    require(onnx.TensorProto.UINT8 in kinds, words)
+    return small
 
 
 def session(file: str | Path | bytes):

@@ -17,15 +17,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tdlib.models.layers import Forecast, by_phase, denormalize, moving_average, normalize
-from tdlib.models.least_squares import LAMBDAS, Equations, centred_moments, solve
+from tdlib.models.least_squares import Equations, candidates, centred_moments, solve
 from tdlib.models.ranges import Size
 from tdlib.windows import Splits, Windows
 
 
 class PhaseRidge(nn.Module):
-    """Its setting.
+    """Its settings.
 
-    period    steps until the series is expected to repeat itself; a run takes its data set's (`data.period`)
+    period      steps until the series is expected to repeat itself; a run takes its data set's (`data.period`)
+    relative    whether lambda is sought in proportion to the windows, for a series of any length
     """
 
     title = "Phase ridge"
@@ -36,15 +37,16 @@ class PhaseRidge(nn.Module):
     def limits(lookback: int, **_) -> dict:
         return {"period": (lookback, "the look-back")}
 
-    def __init__(self, *, lookback: int, horizon: int, channels: int, period: Size = 24):
+    def __init__(self, *, lookback: int, horizon: int, channels: int, period: Size = 24, relative: bool = False):
         super().__init__()
-        self.feature_width, self.period = horizon, period
+        self.feature_width, self.period, self.relative = horizon, period, relative
         self.linear = nn.Linear(lookback // period, -(-horizon // period), bias=False)
 
     @torch.no_grad()
-    def solve(self, splits: Splits, penalties: tuple[float, ...] = LAMBDAS) -> dict[str, float]:
-        """Fit the map; returns lambda, of `penalties`."""
-        weights, penalty = solve(self._equations(splits.train), self._equations(splits.val), penalties)
+    def solve(self, splits: Splits, penalties: tuple[float, ...] = ()) -> dict[str, float]:
+        """Fit the map; returns lambda, one of `penalties`, or else of `least_squares.candidates`."""
+        tried = penalties or candidates(splits.train, self.relative)
+        weights, penalty = solve(self._equations(splits.train), self._equations(splits.val), tried)
         self.linear.weight.copy_(weights[:, 0])
         return {"lambda": penalty}
 

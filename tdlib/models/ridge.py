@@ -14,35 +14,42 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tdlib.models.layers import Forecast, denormalize, normalize
-from tdlib.models.least_squares import LAMBDAS, Equations, centred_moments, solve
-from tdlib.windows import Splits
+from tdlib.models.least_squares import Equations, candidates, centred_moments, solve
+from tdlib.windows import Splits, Windows
 
 
 class Ridge(nn.Module):
-    """Its setting.
+    """Its settings.
 
     per_channel    a matrix, and a lambda, for each channel in place of one for all
+    relative       whether lambda is sought in proportion to the windows, for a series of any length
     """
 
     title = "Ridge"
     role = "baseline"
     paper = "Hoerl and Kennard, Technometrics 1970; Toner and Darlow, arXiv 2403.14587"
 
-    def __init__(self, *, lookback: int, horizon: int, channels: int, per_channel: bool = False):
+    def __init__(
+        self, *, lookback: int, horizon: int, channels: int, per_channel: bool = False, relative: bool = False
+    ):
         super().__init__()
-        self.feature_width = horizon
+        self.feature_width, self.relative = horizon, relative
         self.weight = nn.Parameter(torch.empty(channels if per_channel else 1, horizon, lookback))  # [G, H, L]
         nn.init.uniform_(self.weight, -(lookback**-0.5), lookback**-0.5)
 
     @torch.no_grad()
-    def solve(self, splits: Splits, penalties: tuple[float, ...] = LAMBDAS) -> dict[str, float]:
-        """Fit the maps; returns lambda, of `penalties`, the geometric mean over channels where each has its own."""
+    def solve(self, splits: Splits, penalties: tuple[float, ...] = ()) -> dict[str, float]:
+        """Fit the maps; returns lambda, the geometric mean over channels where each has its own.
+
+        It is one of `penalties`, or else of `least_squares.candidates`.
+        """
         groups, horizon, lookback = self.weight.shape
         logs = []
         for weight, *values in zip(self.weight, *(w.values.chunk(groups) for w in splits[:2]), strict=True):
+            tried = penalties or candidates(Windows(values[0], lookback, horizon), self.relative)
             moments = (centred_moments(part, lookback, horizon)[None, :lookback] for part in values)
             parts = (Equations(m[..., :lookback], m[..., lookback:]) for m in moments)
-            found, penalty = solve(*parts, penalties)
+            found, penalty = solve(*parts, tried)
             weight.copy_(found[0])
             logs.append(torch.tensor(penalty, dtype=torch.float64).log10())
         return {"lambda": float(10 ** torch.stack(logs).mean())}

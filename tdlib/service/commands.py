@@ -1,33 +1,41 @@
 """What the command line does with a series of your own: distill, forecast, backtest, export, list, clean.
 
-STORE/forecasters/NAME/     what `distill my.csv` leaves in service, NAME = my: see `Forecaster.save`; its report
+STORE/forecasters/NAME/     what `distill my.csv` leaves in service, NAME = my: see `Forecaster.save`; its report, and
+                            the path of the CSV, as another one of this name is another series
 STORE/series/NAME.csv       the rows it learned from, as they were understood
 STORE/runs, STORE/cache     every model that was trained on the way
 """
 
 import argparse
+import contextlib
+import json
+import re
 import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from tdlib import csvfile
 from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.deploy import onnx as deploy
-from tdlib.files import check_output, note_written, write_atomically
+from tdlib.files import check_output, note_written, remove_unfinished, write_atomically
 from tdlib.forecast import forecast_csv
-from tdlib.service import backtest, export, intervals, report
+from tdlib.service import backtest, export, frames, intervals, report
 from tdlib.service.forecaster import STATE, Forecaster
 from tdlib.store import Store
 
 RECORD = Path("cache", "written.json")  # in a store: the files that commands have written with its runs
+SOURCE = "source"  # in a forecaster's folder: the path of its CSV
+SHAPE = ("lookback_", "horizon_", "period_", "chosen_")  # what tells two forecasters of a series apart
 DIGITS = "{:.4g}".format
 
 
 def distill(options: argparse.Namespace, program: str) -> None:
     """Read, fit, save, report; print the verdict and the commands that go on from here."""
+    _check_source(options.store, options.csv)
     frame, remarks = csvfile.read_frame(options.csv, csvfile.given(options))
     asked = (options.threads, options.device, options.precision)
     compute = (
@@ -38,17 +46,23 @@ def distill(options: argparse.Namespace, program: str) -> None:
     names = ("lookback", "horizon", "period", "teacher", "student", "minutes", "epochs", "seed")
     given = {name: getattr(options, name) for name in names}
     made = Forecaster(**given, compute=compute, folder=options.store).fit(frame, options.csv.stem)
-    made.remarks_ = [*remarks, *made.remarks_]
+    made.remarks_ = list(dict.fromkeys([*remarks, *made.remarks_]))  # a frame's remarks may be the file's
     place = folder(options.store, options.csv)
+    replaced = _replaced(place, made)
     made.save(place)
+    write_atomically((place / SOURCE, str(options.csv.resolve()).encode()))
     channels = "one channel" if frame.shape[1] == 1 else f"{frame.shape[1]} channels"
     print(f"{len(frame)} rows, {channels}; " + "; ".join(made.remarks_))
-    print(f"\n{table(made).to_string(float_format=DIGITS)}\n")
+    if replaced:
+        print(replaced)
+    print(f"\n{_with_runs(made).to_string(float_format=DIGITS)}\n")
     windows = " and ".join(f"{count} {segment}" for segment, count in made.windows_.items())
     print(f"MSE and MAE are in deviations of the training rows, means over {windows} windows; skill is over the")
-    print("seasonal naive forecast, microseconds are those of one forecast; * is the one to use\n")
+    print(f"{made.baseline_.lower()} forecast, microseconds are those of one forecast; * is the one to use;")
+    print("run is the id of what a model has learned from the training rows: `forecast` and `export` take it\n")
     print(made.verdict_.words)
-    print(f"Its bands hold {intervals.held(made.coverage_, made.widths_)}. It was trained again, on all rows.\n")
+    again = "It was trained again, on all rows." if made.whole_ else "It has learned from the training rows alone."
+    print(f"Its bands hold {intervals.held(made.coverage_, made.widths_)}. {again}\n")
     commands = _commands(options, program)
     try:
         report.write(made, place / "report.html", commands)
@@ -68,10 +82,27 @@ def table(made: Forecaster) -> pd.DataFrame:
     return found.rename(index={made.chosen_: f"* {made.chosen_}"})
 
 
+def _with_runs(made: Forecaster) -> pd.DataFrame:
+    """`table`, with the ids that `forecast` and `export` take."""
+    return table(made).assign(run=pd.Series(made.runs_).rename({made.chosen_: f"* {made.chosen_}"}))
+
+
+def _replaced(place: Path, made: Forecaster) -> str:
+    """A line on the forecaster that is in service, where another one takes its place; "" where there is none."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # a damaged one is in no service
+        old = json.loads((place / STATE).read_bytes())
+        asked = {name: getattr(made, name) for name in old["given"]}
+        if (old["given"], *(old[name] for name in SHAPE)) != (asked, *(getattr(made, name) for name in SHAPE)):
+            rows, _, last = old["rows_"]
+            steps = f"{old['horizon_']} steps, {old['chosen_']}"
+            return f"replaces the forecaster of {place.name} that was there ({steps}, of {rows} rows to {last})"
+    return ""
+
+
 def _commands(options: argparse.Namespace, program: str) -> list[str]:
     """What was called, and what can be called next, as one would type it."""
     quoted = shlex.quote(str(options.csv))
-    kept = "" if options.store == Path("build/own") else f" --store {shlex.quote(str(options.store))}"
+    kept = _elsewhere(options.store)
     reading = _asked(options, "dayfirst", "missing", "longest_gap", "columns", "time")
     names = ("lookback", "horizon", "period", "teacher", "student", "minutes", "epochs", "seed", "threads")
     asked = _asked(options, *names, "device", "precision")
@@ -96,13 +127,29 @@ def _asked(options: argparse.Namespace, *names: str) -> str:
     return "".join(f" {word}" for word in words)
 
 
+def _elsewhere(store: Path) -> str:
+    """The option that names a store, as one would type it, where it is not the usual one."""
+    return "" if store == Path("build/own") else f" --store {shlex.quote(str(store))}"
+
+
 def folder(store: Path, csv: Path) -> Path:
     """Where the forecaster of a CSV is kept."""
     return store / "forecasters" / csv.stem
 
 
+def _check_source(store: Path, csv: Path) -> None:
+    """ValueError where the forecaster of this name is of another CSV that is still there: that was not moved."""
+    kept, here = folder(store, csv) / SOURCE, csv.resolve()
+    source = Path(kept.read_text()) if kept.is_file() else here
+    other = here.is_file() and source.is_file() and not source.samefile(here)
+    words = f"{store} has the forecaster {csv.stem} of {source}, and {here} is another file"
+    clean = f"tdlib clean {shlex.quote(csv.stem)}{_elsewhere(store)}"
+    require(not other, f"{words}: name another --store, or remove that one with `{clean}`")
+
+
 def _load(store: Path, csv: Path) -> Forecaster:
     place = folder(store, csv)
+    _check_source(store, csv)
     there = (place / STATE).is_file()
     require(there, f"{store} has no forecaster for {csv}: `tdlib distill {shlex.quote(str(csv))}` makes one")
     return Forecaster.load(place, store=store)
@@ -119,7 +166,10 @@ def forecast(options: argparse.Namespace) -> None:
         level = None if options.level is None else tuple(options.level)
         found = made.predict(frame, level, nonnegative=options.nonnegative, integer=options.integer)
     else:
-        found = forecast_csv(id, options.store, csv)
+        require(options.level is None, f"run {id} has no bands: --level is for the forecaster, `forecast {csv}`")
+        found = forecast_csv(id, options.store, csv, csvfile.given(options))
+        found = frames.bounded(found, nonnegative=options.nonnegative, integer=options.integer)
+    found = found.replace([np.inf, -np.inf], np.nan)  # a band without an end is an empty cell
     write_atomically((options.out, found.to_csv(float_format="%.12g").encode()))
     note_written(options.out, record)
     print(f"{len(found)} steps after the last row of {csv} are in {options.out}")
@@ -143,60 +193,97 @@ def backtest_(options: argparse.Namespace) -> None:
 def export_(options: argparse.Namespace) -> None:
     """An ONNX file: of a CSV's forecaster with its card and script, or of the run of an id."""
     record, target = options.store / RECORD, options.onnx
-    check_output(target, record, force=options.force)
+    check_output(target, record, inputs=[options.what], force=options.force)
     if options.what.suffix or folder(options.store, options.what).exists():
         made = _load(options.store, options.what)
         files = export.files(target)
-        for file in files[1:]:
-            check_output(file, record, force=options.force)
-        difference = export.write(made, target, int8=options.int8)
+        for file in files:
+            check_output(file, record, inputs=_inputs(options.store, options.what), force=options.force)
+        cost = export.int8_cost(made) if options.int8 else None
+        difference = export.write(made, target, int8=options.int8, cost=cost)
         for file in files:
             note_written(file, record)
         apart = f"by at most {difference:.1e} scaled units"
         print(f"{target}: {target.stat().st_size:,} bytes; its forecasts differ from torch's {apart}")
         print(f"{files[1]}: what it is and how good; {files[2]}: forecasts with onnxruntime and numpy alone")
+        if options.int8:
+            unknown = "what 8-bit weights cost was not measured: the rows are not there"
+            print(f"test MSE: {cost.cost}" if cost else unknown)
         return
     done = deploy.export(str(options.what), Store(options.store), target, int8=options.int8)
     note_written(target, record)
     size, apart = target.stat().st_size, f"by at most {done.difference:.1e} scaled units"
     print(f"{target}: {size:,} bytes; its forecasts differ from torch's {apart}")
     if options.int8:
-        change = f"a change of {100 * (done.mse_int8 / done.mse - 1):+.2f} percent"
-        print(f"test MSE: {done.mse:.5f} in float32, {done.mse_int8:.5f} in int8, {change}")
+        print(f"test MSE: {done.cost}")
+
+
+def _inputs(store: Path, csv: Path) -> list[Path]:
+    """What a forecaster was made of, which nothing may replace; a CSV may be named without its ending."""
+    kept = folder(store, csv) / SOURCE
+    return [csv, *([Path(kept.read_text())] if kept.is_file() else [])]
 
 
 def list_(options: argparse.Namespace) -> None:
     """The forecasters of a store, a line each."""
-    lines = []
+    lines, damaged = [], []
     for place in _forecasters(options.store):
-        made = Forecaster.load(place)
+        try:
+            made = Forecaster.load(place)
+        except ValueError as fault:
+            damaged.append(f"{place.name}: {fault}; `tdlib clean {shlex.quote(place.name)}` removes it")
+            continue
         rows, first, last = made.rows_
         size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
         line = {"rows": rows, "from": first, "to": last, "look-back": made.lookback_, "horizon": made.horizon_}
-        line |= {"model": made.chosen_, "test MSE": made.scores_.loc[made.chosen_, ("test", "MSE")], "MB": size / 1e6}
+        line |= {"model": made.chosen_, "test MSE": made.scores_.loc[made.chosen_, ("test", "MSE")], "run": made.id_}
+        line["MB"] = size / 1e6
         lines.append({"series": place.name} | line)
-    if not lines:
+    if not lines and not damaged:
         print(f"{options.store} has no forecaster: `tdlib distill my.csv` makes one")
-        return
-    print(pd.DataFrame(lines).set_index("series").to_string(float_format=DIGITS))
+    if lines:
+        print(pd.DataFrame(lines).set_index("series").to_string(float_format=DIGITS))
+    for line in damaged:
+        print(line)
 
 
 def clean(options: argparse.Namespace) -> None:
-    """Remove forecasters and every run that they were made with."""
-    places = _forecasters(options.store) if options.all else [folder(options.store, name) for name in options.name]
+    """Remove forecasters, damaged ones as well, and every run of their series, of earlier fits as well."""
+    places = _forecasters(options.store) if options.all else [_named(options.store, name) for name in options.name]
     require(bool(places) or options.all, "clean takes the names of series, as `tdlib list` prints them, or --all")
     for place in places:
         require((place / STATE).is_file(), f"{options.store} has no forecaster {place.name}; see `tdlib list`")
     for place in places:
-        store, made = Store(options.store), Forecaster.load(place)
-        for id in made.runs_.values():
+        store, ids = Store(options.store), _runs(options.store, place.name)
+        for id in ids:
             for path in [*(options.store / "runs").glob(f"{id}.*"), *(options.store / "cache").glob(f"{id}.*")]:
                 path.unlink()
             shutil.rmtree(store.outputs(id), ignore_errors=True)
         for suffix in (".csv", ".plan.json"):
             (options.store / "series" / f"{place.name}{suffix}").unlink(missing_ok=True)
         shutil.rmtree(place)
-        print(f"{place.name}: removed, and {len(made.runs_)} runs")
+        print(f"{place.name}: removed, and {len(ids)} runs")
+    remove_unfinished(*(options.store / part for part in ("runs", "cache", "series")))
+
+
+def _runs(store: Path, name: str) -> set[str]:
+    """The ids of a series' runs, by their rows, whatever folder the store was in; and by its forecaster."""
+    found = set()
+    for path in (store / "runs").glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            dataset = Path(json.loads(path.read_bytes())["config"]["dataset"])
+            if dataset.parts[-2:] == ("series", f"{name}.csv"):
+                found.add(path.stem)
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        kept = json.loads((store / "forecasters" / name / STATE).read_bytes())["runs_"].values()
+        found |= {id for id in kept if re.fullmatch("[0-9a-f]{16}", id)}  # it may be damaged
+    return found
+
+
+def _named(store: Path, name: Path) -> Path:
+    """The folder of the forecaster of this name, which is a name alone, and no path to somewhere else."""
+    require(str(name) == name.name != "..", f"{name} is not the name of a series, as `tdlib list` prints them")
+    return store / "forecasters" / name
 
 
 def _forecasters(store: Path) -> list[Path]:

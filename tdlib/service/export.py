@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from tdlib import __version__
+from tdlib.checks import require
 from tdlib.deploy import onnx as deploy
 from tdlib.files import check_place, write_atomically
 from tdlib.service import intervals
@@ -30,9 +31,9 @@ Nothing has to be scaled: the means and deviations of the training rows are insi
 
 ## How good it is
 
-On {test} test windows that it had not seen, before it was trained again on all rows:
+On {test} test windows that it had not seen{again}:
 
-| MSE, scaled | MAE, own units | MASE | skill over the seasonal naive forecast |
+| MSE, scaled | MAE, own units | MASE | skill over the {baseline} forecast |
 | --- | --- | --- | --- |
 | {mse:.4g} | {mae:.4g} | {mase:.4g} | {skill:.1%} |
 
@@ -42,7 +43,7 @@ Its bands, from the errors on validation, held {coverage}.
 
 ## How to use it
 
-    python {script} my.csv > forecast.csv
+    python {script} my.csv > my_forecast.csv
 
 needs onnxruntime and numpy. `x` is float64 [batch, {lookback}, {width}], `prediction` [batch, {horizon}, {width}].
 
@@ -55,13 +56,25 @@ Measure it again when rows have come: `tdlib distill` on all of them.
 
 
 def files(onnx: Path) -> tuple[Path, Path, Path]:
-    """What `write` writes beside the ONNX file: that, the card, the script."""
+    """What `write` writes: the ONNX file, the card, the script; ValueError for an ONNX file of the card's name."""
+    require(onnx.suffix.lower() != ".md", f"{onnx} is the name of the model card: end that of the ONNX file in .onnx")
     return onnx, onnx.with_suffix(".md"), onnx.with_name(f"{onnx.stem}_predict.py")
 
 
-def write(made: Forecaster, onnx: Path, *, int8: bool = False) -> float:
+def int8_cost(made: Forecaster) -> deploy.Export | None:
+    """What 8-bit weights cost on test, by the run that was tested; None where its weights and rows are not at hand."""
+    if not hasattr(made, "store_"):  # it was loaded without one
+        return None
+    try:
+        return deploy.int8_cost(made.id_, made.store_, made.configs_[made.chosen_].dataset)
+    except ValueError:
+        return None
+
+
+def write(made: Forecaster, onnx: Path, *, int8: bool = False, cost: deploy.Export | None = None) -> float:
     """Write the three files; the largest difference of the ONNX file's forecasts from torch's, in scaled units.
 
+    With `int8` the card says what `cost` says, which is `int8_cost(made)` where it is not given.
     ValueError as of `deploy.onnx.to_onnx`, before anything is written.
     """
     target, card, script = files(Path(onnx))
@@ -72,11 +85,16 @@ def write(made: Forecaster, onnx: Path, *, int8: bool = False) -> float:
     more = {"name": made.name_, "intervals": json.dumps(widths)}
     difference = deploy.to_onnx(made.model_, made.about_, target, run=made.id_, int8=int8, metadata=more)
     code = SCRIPT.read_text().replace("MODEL.onnx", target.name).replace("predict.py", script.name)
-    write_atomically((card, _card(made, target, script, int8).encode()), (script, code.encode()))
+    weights = f", 8-bit integers, {_said(cost or int8_cost(made))}" if int8 else ""
+    write_atomically((card, _card(made, target, script, weights).encode()), (script, code.encode()))
     return difference
 
 
-def _card(made: Forecaster, target: Path, script: Path, int8: bool) -> str:
+def _said(cost: deploy.Export | None) -> str:
+    return f"test MSE {cost.cost}" if cost else "whose cost was not measured"
+
+
+def _card(made: Forecaster, target: Path, script: Path, int8: str) -> str:
     rows, first, last = made.rows_
     score = made.scores_.loc[made.chosen_, "test"]
     channels = f"{len(made.channels_)} channels" if len(made.channels_) > 1 else "one channel"
@@ -91,7 +109,9 @@ def _card(made: Forecaster, target: Path, script: Path, int8: bool) -> str:
         lookback=made.lookback_,
         chosen=made.chosen_,
         weights=int(made.costs_.loc[made.chosen_, "weights"]),
-        int8=", 8-bit integers" if int8 else "",
+        int8=int8,
+        again=", before it was trained again on all rows" if made.whole_ else "",
+        baseline=made.baseline_.lower(),
         rows=rows,
         first=first,
         last=last,

@@ -5,16 +5,19 @@
 Shapes: T rows, L look-back, H horizon, C channels.
 """
 
+import io
 import json
+import re
 import shutil
 import tempfile
+import warnings
 import weakref
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tdlib import calendar, csvfile, data, forecast, models
+from tdlib import calendar, csvfile, data, forecast, models, panel
 from tdlib.checks import one_of, require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
@@ -24,14 +27,14 @@ from tdlib.service import backtest, final, frames, intervals, plan, score
 from tdlib.service.progress import progress
 from tdlib.store import Store
 from tdlib.train import Diverged
-from tdlib.windows import check_shape, split
+from tdlib.windows import borders, check_shape, split
 
 STATE = "forecaster.json"
 HISTORY = "history.csv"
 ROUND = 6  # significant digits of a half width that is kept
 COMMITTEE = "committee"
 _PLAIN = ("name_", "lookback_", "horizon_", "period_", "channels_", "rows_", "windows_", "long_")
-_PLAIN += ("runs_", "chosen_", "remarks_", "threads_")  # what `save` keeps as it is
+_PLAIN += ("runs_", "chosen_", "remarks_", "threads_", "step_", "whole_")  # what `save` keeps as it is
 
 
 class Forecaster:
@@ -42,14 +45,15 @@ class Forecaster:
     teacher              "committee" (the recipe of page 12), or a model's name
     student              a model's name
     minutes              that training may take on this machine; `epochs`, if given, takes its place
-    level                of the bands, percent
+    level                of the bands, percent: one, or several
     seed, compute        of the runs: threads, device, precision; None: as many threads as are faster (`plan.fastest`)
     folder               where the runs are kept, so that the next fit goes on from there; None: nowhere
 
-    After `fit`: `lookback_`, `horizon_`, `period_`, `channels_`, `scores_` (a line a
-    model, see `score.table`), `costs_`, `chosen_`, `verdict_`, `coverage_` (of each level, on test), `widths_`
-    (half widths of the bands, each [H, C]), `remarks_`, `model_` and `about_` (weights and scaling in service), `runs_`
-    (ids by model), `store_`.
+    After `fit`: `lookback_`, `horizon_`, `period_`, `channels_`, `step_` (of the time stamps, see `calendar.parsed`),
+    `scores_` (a line a model, see `score.table`), `costs_`, `chosen_`, `verdict_`, `coverage_` (of each level, on
+    test), `widths_` (half widths of the bands, each [H, C]), `remarks_`, `model_` and `about_` (weights and scaling in
+    service), `whole_` (whether those are of all rows), `baseline_` (what skill is over), `runs_` (ids by model),
+    `store_`.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class Forecaster:
         student: str = "mlp",
         minutes: float = 5,
         epochs: int | None = None,
-        level: tuple[float, ...] = intervals.LEVELS,
+        level: float | tuple[float, ...] = intervals.LEVELS,
         seed: int = 2021,
         compute: Compute | None = None,
         folder: str | Path | None = None,
@@ -75,10 +79,13 @@ class Forecaster:
         one_of("student", student, models.names("student"))
         check_shape(lookback or 1, horizon or 1)
         RunConfig("synthetic", 1, 1, student, seed=seed, epochs=epochs)  # refuses what no run can have
+        level = _levels(level)
         intervals.check_levels(level)
+        own = compute is None or isinstance(compute, Compute)
+        require(own, f"compute must be a tdlib.compute.Compute, such as Compute(device='cuda'), got {compute!r}")
         self.lookback, self.horizon, self.period = lookback, horizon, period
         self.teacher, self.student = teacher, student
-        self.minutes, self.epochs, self.level, self.seed = minutes, epochs, tuple(level), seed
+        self.minutes, self.epochs, self.level, self.seed = minutes, epochs, level, seed
         self.compute, self.folder = compute, folder
 
     def fit(self, frame: pd.DataFrame, name: str = "series") -> "Forecaster":
@@ -87,15 +94,17 @@ class Forecaster:
         `frame` is wide or long (`frames`); `name` is what its files are called. ValueError for what `frames.wide`
         refuses, and for a series that is too short.
         """
-        self.long_ = isinstance(frame, pd.DataFrame) and frames.is_long(frame)
-        table = frames.wide(frame)
+        self.long_ = panel.is_long(frame)
+        table, said = frames.wide(frame)
         place = Path(self.folder or tempfile.mkdtemp(prefix="tdlib-"))
         if self.folder is None:
             weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
-        path = place / "series" / f"{name}.csv"
+        path = _series_path(place, name)
         series = frames.series(table, name)
+        frames.check_names(list(table.columns), self.level)
         self.name_, self.channels_, self.table_ = name, list(table.columns), table
         self.rows_ = [len(table), str(table.index[0]), str(table.index[-1])]
+        self.step_ = calendar.spelled(calendar.frequency(series.index))
         self._shape(series)
         shape = self.lookback_, self.horizon_, self.period_
         compute = self.compute or plan.fastest(series, *shape[:2])
@@ -106,23 +115,44 @@ class Forecaster:
         path.parent.mkdir(parents=True, exist_ok=True)
         csvfile.write_canonical(table, path)  # what a run learns from is a file
         made = plan.kept(path, self._asked(), lambda: plan.make(series, str(path), *shape, **how))
-        self.remarks_ += made.remarks
+        self.remarks_ = [*said, *self.remarks_, *made.remarks]
         self.store_ = Store(place)
+        self.whole_ = True
         with progress(made) as bar:
-            self.configs_ = {}
+            self.configs_, self.runs_ = {}, {}
             for title, config in made.runs.items():
                 bar.begin(title)
                 try:
-                    train_once(config, self.store_, compute)
+                    self.runs_[title] = self._run(config, made.ids.get(title), compute)
                 except Diverged as fault:
                     self.remarks_.append(f"{title} is left out: {fault}")
                 else:
                     self.configs_[title] = config
             self._score(series)
             bar.finish(self.chosen_)
-            self.model_, self.about_ = final.train(self.configs_[self.chosen_], self.store_, series, compute)
+            config = self.configs_[self.chosen_]
+            try:
+                self.model_, self.about_ = final.train(config, self.store_, series, compute, self.ids_)
+            except Diverged as fault:  # all that was trained before is good
+                self.model_, self.about_ = trained(self.runs_[self.chosen_], self.store_)
+                self.remarks_.append(f"{self.chosen_} keeps its weights of the training rows: on all rows, {fault}")
+                self.whole_ = False
         self.history_ = table.iloc[-self.lookback_ :]
         return self
+
+    def _run(self, config: RunConfig, known: str | None, compute: Compute) -> str:
+        """The id of a run's row, trained where it is not there; `known` is what it was called before a move."""
+        if known and self.store_.read(known) is not None:
+            return known
+        with warnings.catch_warnings():  # of what was made of the file: `remarks_` say it
+            warnings.filterwarnings("ignore", re.escape(f"{config.dataset}: "), UserWarning)
+            train_once(config, self.store_, compute)
+        return config.id
+
+    @property
+    def ids_(self) -> dict[RunConfig, str]:
+        """The ids of the runs by their configs."""
+        return {config: self.runs_[title] for title, config in self.configs_.items()}
 
     def _asked(self) -> dict:
         """What was given, as JSON."""
@@ -131,27 +161,35 @@ class Forecaster:
 
     def _shape(self, series: data.Series) -> None:
         rows = len(series.values)
+        learned = borders(series.name, rows)[0]
+        few = f"a period of {self.period} steps is too long: of {rows} rows the models learn from {learned}"
+        require(self.period is None or self.period < learned, few)
         known = calendar.period(series.index)
-        self.period_ = self.period or plan.find_period(series.values[: int(0.7 * rows)], known)
+        self.period_ = self.period or plan.find_period(series.values[:learned], known)
+        self.period_ = self.period_ if self.period_ < learned else 1  # the calendar's never comes round
         self.horizon_ = self.horizon or plan.find_horizon(rows, self.period_)
         self.lookback_ = self.lookback or plan.find_lookback(series, self.horizon_, self.period_)
-        self.period_ = min(self.period_, self.lookback_)
         found = [name for name in ("lookback", "horizon", "period") if getattr(self, name) is None]
         words = {"lookback": f"look-back {self.lookback_}", "horizon": f"horizon {self.horizon_}"}
         words["period"] = f"period {self.period_}"
         self.remarks_ = [f"found from the series: {', '.join(words[name] for name in found)}"] if found else []
+        if self.baseline_ != score.SEASONAL:
+            short = f"the look-back of {self.lookback_} steps is shorter than the period of {self.period_}"
+            self.remarks_.append(f"{short}, so that skill is over the naive forecast, of the last value")
+        if (series.values[:learned] == series.values[0]).all():
+            self.remarks_.append("the training rows all hold the same values: there is nothing to learn from them")
 
     def _score(self, series: data.Series) -> None:
         splits = split(series, self.lookback_, self.horizon_)
-        self.runs_ = {title: config.id for title, config in self.configs_.items()}
         fitted = {title: trained(id, self.store_)[0] for title, id in self.runs_.items()}
         self.residuals_ = {title: score.residuals(model, splits) for title, model in fitted.items()}
-        self.scores_ = score.table(self.residuals_, splits, self.period_)
+        self.scores_ = score.table(self.residuals_, splits, self.period_, self.baseline_)
         costs = {title: score.cost(model, self.lookback_, len(self.channels_)) for title, model in fitted.items()}
         self.costs_ = pd.DataFrame.from_dict(costs, orient="index", columns=["weights", "microseconds"])
         plain = models.title(self.student)
         distilled = f"{plain}{plan.DISTILLED}"
-        self.verdict_ = score.verdict(self.scores_, self.residuals_, distilled, plain, self.horizon_)
+        block = self.lookback_ + self.horizon_  # windows that are farther apart share no row
+        self.verdict_ = score.verdict(self.scores_, self.residuals_, distilled, plain, block, self.baseline_)
         self.chosen_ = self.verdict_.chosen
         self.deviation_ = splits.deviation
         self.widths_ = {level: self.half_widths(level) for level in self.level}
@@ -170,7 +208,7 @@ class Forecaster:
     def predict(
         self,
         frame: pd.DataFrame | None = None,
-        level: tuple[float, ...] | None = None,
+        level: float | tuple[float, ...] | None = None,
         *,
         nonnegative: bool = False,
         integer: bool = False,
@@ -182,37 +220,55 @@ class Forecaster:
         ValueError before `fit`, for a level that is not there, and for what `forecast.forecast` refuses.
         """
         self._require_fit()
-        levels = tuple(self.widths_) if level is None else tuple(level)
+        levels = tuple(self.widths_) if level is None else _levels(level)
         for each in levels:
             known = ", ".join(f"{known:g}" for known in self.widths_)
             require(each in self.widths_, f"there is no band of level {each!r}; there are: {known}")
-        table = self.history_ if frame is None else frames.wide(frame)
-        made = forecast.following(self.model_, self.about_, table)
+        table, step = self.history_, calendar.parsed(self.step_)
+        if frame is not None:
+            table = frames.wide(frame, step).values
+            forecast.check_step(table.index, self.about_, step)
+        made = forecast.following(self.model_, self.about_, table, step)
         parts = {}
         for place, channel in enumerate(self.channels_):
             parts[channel] = made[channel]
             for each in levels:
                 for name, sign in zip(frames.band(channel, each), (-1, 1), strict=True):
                     parts[name] = made[channel] + sign * self.widths_[each][:, place]
-        found = pd.DataFrame(parts)
-        found = found.clip(lower=0) if nonnegative else found
-        found = found.round() if integer else found
-        long = self.long_ if frame is None else frames.is_long(frame)
+        found = frames.bounded(pd.DataFrame(parts), nonnegative=nonnegative, integer=integer)
+        long = self.long_ if frame is None else panel.is_long(frame)
         return frames.stacked(found, self.channels_, levels) if long else found
 
     def backtest(self, cutoffs: int = 5, *, frame: pd.DataFrame | None = None, retrain: bool = False) -> pd.DataFrame:
         """Forecasts of all models from the last `cutoffs` origins of the test rows, scored: see `backtest.run`.
 
-        `frame` are the rows of `fit`, and later ones; a forecaster that was loaded keeps none itself.
+        `frame` are the rows of `fit`, and later ones; a forecaster that was loaded keeps none itself. ValueError for
+        others: what was learned from may lie among their test rows.
         """
         self._require_fit()
         if frame is not None:
-            self.table_ = frames.wide(frame)
-            same = list(self.table_.columns) == self.channels_
+            table = frames.wide(frame, calendar.parsed(self.step_)).values
+            same = list(table.columns) == self.channels_
             require(same, f"the forecaster knows the columns {', '.join(self.channels_)}")
+            rows, first, last = self.rows_
+            words = f"backtest needs the {rows} rows of fit, from {first} to {last}, and later ones"
+            require(self._begins_as_in_fit(table), f"{words}, and these are others: fit the forecaster to them")
+            self.table_ = table
         rows = "a forecaster that was loaded keeps no rows and no rivals: backtest needs `frame`, and load its `store`"
         require(hasattr(self, "table_") and hasattr(self, "configs_"), rows)
         return backtest.run(self, cutoffs, retrain=retrain)
+
+    def _begins_as_in_fit(self, table: pd.DataFrame) -> bool:
+        """Whether a table has the number of rows, the first and the last stamp and, there, the history of `fit`."""
+        rows, *ends = self.rows_
+        if len(table) < rows:
+            return False
+        found = table.index[[0, rows - 1]].map(str)
+        if isinstance(table.index, pd.DatetimeIndex):  # with later rows the zone may have become UTC
+            how = {"utc": True, "format": "ISO8601", "errors": "coerce"}
+            ends, found = (pd.to_datetime(stamps, **how) for stamps in (ends, found))
+        here = table.iloc[rows - len(self.history_) : rows].to_numpy()
+        return list(ends) == list(found) and np.allclose(here, self.history_, rtol=1e-9, atol=0)
 
     def save(self, folder: str | Path) -> None:
         """Weights as safetensors, what describes them as JSON, and the last L rows: what `load` needs, and no more."""
@@ -222,6 +278,11 @@ class Forecaster:
         Store(place).write_weights(self.id_, self.model_.state_dict(), self.about_)
         csvfile.write_canonical(self.history_, place / HISTORY)
         write_atomically((place / STATE, json.dumps(self._state(), indent=1).encode()))
+
+    @property
+    def baseline_(self) -> str:
+        """The model that skill is over."""
+        return score.baseline(self.period_, self.lookback_)
 
     @property
     def id_(self) -> str:
@@ -251,8 +312,10 @@ class Forecaster:
             state = json.loads(path.read_bytes())
             given = state["given"]
             made = cls(state["lookback_"], state["horizon_"], period=state["period_"], **given)
+            state = {"step_": "", "whole_": True} | state  # earlier folders do not say
             for name in _PLAIN:
                 setattr(made, name, state[name])
+            calendar.parsed(made.step_)
             columns = {tuple(column[:2]): column[2:] for column in state["scores"]}
             made.scores_ = pd.DataFrame(columns, index=state["models"])
             made.costs_ = pd.DataFrame(state["costs"], index=state["models"])
@@ -262,20 +325,49 @@ class Forecaster:
             made.level = tuple(made.widths_)
             shape = (made.horizon_, len(made.channels_))
             require(all(width.shape == shape for width in made.widths_.values()), "its bands have another shape")
-        except (ValueError, KeyError, TypeError, IndexError) as fault:
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as fault:
             raise ValueError(f"{path} is damaged: {fault}") from None
         made.model_, made.about_ = trained(made.runs_[made.chosen_], Store(place))
-        made.history_ = csvfile.read_frame(place / HISTORY).values
+        made.history_ = _history(place / HISTORY, made.channels_)
         if store is not None:
             made.store_, made.configs_ = Store(store), {}
             for title, id in made.runs_.items():
                 row = made.store_.read(id)
                 require(row is not None, f"{store} has no run {id} any more: fit the forecaster again")
-                made.configs_[title] = RunConfig.from_dict(row["config"])
+                here = {"dataset": str(_series_path(Path(store), made.name_))}  # it may have been moved
+                made.configs_[title] = RunConfig.from_dict(row["config"] | here)
         return made
 
     def _require_fit(self) -> None:
         require(hasattr(self, "model_"), "this forecaster has learned nothing yet: call fit first")
+
+
+def _levels(level: float | tuple[float, ...]) -> tuple[float, ...]:
+    """One level, or several, as a tuple."""
+    if isinstance(level, int | float):
+        return (level,)
+    require(isinstance(level, list | tuple), f"level must be a percentage, or several of them, got {level!r}")
+    return tuple(level)
+
+
+def _series_path(store: Path, name: str) -> Path:
+    return store / "series" / f"{name}.csv"
+
+
+def _history(path: Path, channels: list[str]) -> pd.DataFrame:
+    """The last rows [L, C] as `save` wrote them: whose step they have is known, and need not show in so few."""
+    blob = csvfile.content(path)
+    try:
+        cells = pd.read_csv(io.BytesIO(blob), dtype="str")  # numbers as text, which Python reads to the last digit
+        first, *_ = cells.columns
+        values = cells.iloc[:, -len(channels) :].astype(float).set_axis(channels, axis=1)
+        if len(cells.columns) > len(channels) and not cells[first].str.isdigit().all():
+            name = None if first == "Unnamed: 0" else first
+            values.index = pd.DatetimeIndex(pd.to_datetime(cells[first], format="ISO8601"), name=name)
+        require(bool(np.isfinite(values).all(axis=None)), "it has a value that is no finite number")
+        return values
+    except ValueError as fault:
+        raise ValueError(f"{path} is damaged: {fault}") from None
 
 
 def rounded(widths: np.ndarray) -> list[list[float | None]]:

@@ -1,57 +1,71 @@
 """Frames as people have them, wide or long, as one wide table of numbers, and forecasts back in the same form.
 
-    wide    a column a channel; the index holds time stamps, or numbers the rows
-    long    columns unique_id, ds, y: a row for each series and time stamp (as statsforecast has it)
+    wide    a column a channel; the index holds time stamps or periods, or numbers the rows
+    long    columns unique_id, ds, y: a row for each series and time stamp (`panel`; as statsforecast has it)
 
 Shapes: T rows, C channels.
 """
 
+import itertools
+
 import numpy as np
 import pandas as pd
+from pandas.tseries import offsets
 
-from tdlib import data, gaps
+from tdlib import calendar, data, gaps, panel
+from tdlib.cells import short
 from tdlib.checks import require
+from tdlib.csvfile import Frame
 
-LONG = ("unique_id", "ds", "y")
 MODEL = "tdlib"  # what forecasts in long form are called, as in statsforecast's frames a model's name
 
 
-def is_long(frame: pd.DataFrame) -> bool:
-    """Whether a frame has the three columns of the long form."""
-    return set(LONG) <= set(frame.columns)
+def wide(frame: pd.DataFrame, step: offsets.BaseOffset | None = None) -> Frame:
+    """A frame in either form as float64 [T, C], the columns' names as text, and what was made of it, in sentences.
 
-
-def wide(frame: pd.DataFrame) -> pd.DataFrame:
-    """A frame in either form as float64 [T, C], the columns' names as text.
-
-    Time stamps are those of UTC where their zone's clock is changed within the rows.
-    ValueError for what is no frame, a value that is missing or no finite number, names that repeat, time stamps that do
-    not rise, are uneven or leave some out (`gaps.evened`), and series of a long frame that do not share their time
-    stamps (the first one that differs is named).
+    Time stamps are those of UTC where their zone's clock is changed within the rows, and of periods their begins.
+    `step` is that of the stamps where it is known: few rows do not show that they are weekdays, with a holiday.
+    ValueError for what is no frame, a value that is missing or no finite number, names that repeat, an index of neither
+    stamps nor numbers, time stamps that do not rise, are uneven or leave some out (`gaps.evened`), and for a long frame
+    that has no wide form (`panel.widened`).
     """
     require(isinstance(frame, pd.DataFrame), f"a series is a pandas DataFrame, got {type(frame).__name__}")
-    if is_long(frame):
-        frame = _unstacked(frame)
+    remarks = []
+    if panel.is_long(frame):
+        frame, remarks = panel.widened(frame, "the frame", None)
     require(frame.shape[0] > 0 and frame.shape[1] > 0, f"a frame of {frame.shape[0]} rows and {frame.shape[1]} columns")
     names = frame.columns.map(str)
     twice = names[names.duplicated()]
     require(not len(twice), f"two columns are called {twice[0]!r}" if len(twice) else "")
     for name, column in zip(names, frame.dtypes, strict=True):
         number = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column)
-        require(number, f"column {name!r} holds no numbers, but {column}")
+        dates = f"frame.set_index(pd.to_datetime(frame.pop({name!r}))) if these are time stamps"
+        require(number, f"column {name!r} holds no numbers, but {column}: set it as the index, {dates}")
     values = frame.to_numpy(dtype=float, na_value=np.nan)
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
         row, column = bad[0]
         first = f"the first in column {names[column]!r}, row {row + 1}"
         raise ValueError(f"the frame has {len(bad)} missing or infinite values, {first}")
-    if isinstance(frame.index, pd.DatetimeIndex):
-        rising = frame.index.is_monotonic_increasing and frame.index.is_unique
+    index = frame.index.to_timestamp() if isinstance(frame.index, pd.PeriodIndex) else frame.index
+    if isinstance(index, pd.DatetimeIndex):
+        rising = index.is_monotonic_increasing and index.is_unique
         require(rising, "the time stamps of the frame must rise: see DataFrame.sort_index")
-        table = pd.DataFrame(values, _even_clock(frame.index), names)
-        found, _ = gaps.evened(table, "the frame", interpolate=False, longest=1)
-        return found
-    return pd.DataFrame(values, columns=names)
+        table, said = pd.DataFrame(values, _even_clock(index), names), []
+        if step is None or not _goes_on(table.index, step):
+            table, said = gaps.evened(table, "the frame", interpolate=False, longest=1)
+        return Frame(table, (*remarks, *said))
+    kind = f"the index of the frame holds neither time stamps nor numbers, but {short(index[0])}"
+    mends = "frame.index = pd.to_datetime(frame.index) reads text, and frame.reset_index(drop=True) numbers the rows"
+    require(pd.api.types.is_numeric_dtype(index), f"{kind}: {mends}")
+    return Frame(pd.DataFrame(values, columns=names), tuple(remarks))
+
+
+def _goes_on(index: pd.DatetimeIndex, step: offsets.BaseOffset) -> bool:
+    """Whether each stamp is a `step` after the one before it, or, of weekdays, some holidays later."""
+    apart = calendar.distances(index, step)
+    most = gaps.CLOSED + 1 if isinstance(step, offsets.BusinessDay) else 1
+    return apart is not None and bool((apart <= most).all())
 
 
 def _even_clock(index: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -69,29 +83,23 @@ def series(table: pd.DataFrame, name: str) -> data.Series:
     return data.Series(table.to_numpy(), index, tuple(table.columns), f"{name}.csv", "")
 
 
-def _unstacked(frame: pd.DataFrame) -> pd.DataFrame:
-    """unique_id, ds, y -> a column for each series, in order of appearance, by time stamp."""
-    pairs = frame.duplicated(["unique_id", "ds"])
-    if pairs.any():
-        name, stamp = frame.loc[pairs, ["unique_id", "ds"]].iloc[0]
-        raise ValueError(f"series {name!r} has two values at {stamp}")
-    table = frame.pivot(index="ds", columns="unique_id", values="y")[frame["unique_id"].unique()]
-    lengths = frame.groupby("unique_id", sort=False)["ds"].agg(["size", "min", "max"])
-    differ = (lengths != lengths.iloc[0]).any(axis=1)
-    if differ.any():
-        name, (size, first, last) = lengths.index[differ.argmax()], lengths[differ].iloc[0]
-        other = f"series {lengths.index[0]!r} {lengths['size'].iloc[0]} from {lengths['min'].iloc[0]}"
-        raise ValueError(
-            f"series {name!r} has {size} rows from {first} to {last}, {other} to {lengths['max'].iloc[0]}: "
-            "all series of a panel must have the same time stamps; cut or fill them first"
-        )
-    table.columns.name = None
-    return table
-
-
 def band(channel: str, level: float) -> tuple[str, str]:
     """What the lower and the upper end of a band are called, after statsforecast: load-lo-80, load-hi-80."""
     return f"{channel}-lo-{level:g}", f"{channel}-hi-{level:g}"
+
+
+def check_names(channels: list[str], levels: tuple[float, ...]) -> None:
+    """ValueError for a channel that is called as a band of another one is: one would overwrite the other."""
+    for channel in channels:
+        for name in itertools.chain.from_iterable(band(channel, level) for level in levels):
+            words = f"the column {name!r} is called as a band of {channel!r} will be: give it another name"
+            require(name not in channels, words)
+
+
+def bounded(forecasts: pd.DataFrame, *, nonnegative: bool, integer: bool) -> pd.DataFrame:
+    """Forecasts and bands of which nothing is below 0, or all is rounded, where that is asked for."""
+    found = forecasts.clip(lower=0) if nonnegative else forecasts
+    return found.round() if integer else found
 
 
 def stacked(forecasts: pd.DataFrame, channels: list[str], levels: tuple[float, ...]) -> pd.DataFrame:

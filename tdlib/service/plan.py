@@ -8,7 +8,6 @@ Shapes: T rows, C channels, L look-back, H horizon.
 import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,11 +19,13 @@ import torch
 from tdlib import models, patient
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
+from tdlib.config import period as period_of
 from tdlib.data import Series
 from tdlib.distill import TERMS
 from tdlib.files import write_atomically
 from tdlib.models.ridge import Ridge
 from tdlib.run import build
+from tdlib.sweep.executors import cores
 from tdlib.train import Supervised, train_epoch, window_errors
 from tdlib.windows import Windows, split
 
@@ -40,17 +41,22 @@ SHARES = {  # of the time for training: the teacher takes most of it, the studen
     "dlinear": 0.06,
 }
 EPOCHS = {"itransformer": 10, "distilled": 20, "plain": 30, "cyclenet": 30, "sparsetsf": 30, "dlinear": 30}
-FEWEST_EPOCHS = 3  # a model that would get fewer is left out; a student gets fewer rows instead
+FEWEST_EPOCHS = 3  # a model that would get fewer is left out; a student gets these all the same
 BASELINES = ("naive", "seasonal_naive", "ridge", "phase_ridge", "dlinear")
-PERIODIC = ("seasonal_naive", "phase_ridge", "sparsetsf", "cyclenet")
+PERIODIC = ("seasonal_naive", "phase_ridge", "sparsetsf", "cyclenet", "fits")
+PENALISED = ("ridge", "phase_ridge")  # by what suits the number of rows (`least_squares.candidates`)
 
 
 class Plan(NamedTuple):
-    """The runs by what a table calls them, the seconds that they are expected to take, and what was decided."""
+    """The runs by what a table calls them, the seconds that they are expected to take, and what was decided.
+
+    `ids` are those of the rows that `kept` has noted: an id covers the path of a CSV, and a store may be moved.
+    """
 
     runs: dict[str, RunConfig]
     seconds: dict[str, float]
     remarks: list[str]
+    ids: dict[str, str] = {}  # noqa: RUF012, never changed
 
 
 def find_period(values: np.ndarray, known: int) -> int:
@@ -98,7 +104,7 @@ def find_lookback(series: Series, horizon: int, period: int) -> int:
     """
     step = period if period > 1 else max(4, horizon)
     most = min(LONGEST_LOOKBACK, (int(0.7 * len(series.values)) - horizon) // 4)
-    tried = sorted({count * step for count in (2, 4, 7, 14, 28) if count * step <= most} | {most // step * step} - {0})
+    tried = sorted({count * step for count in (2, 4, 7, 14, 28, most // step) if 0 < count * step <= most})
     if not tried:
         tried = [max(1, min(most, 2 * step))]
     return min(tried, key=lambda lookback: _ridge_error(series, lookback, horizon))
@@ -106,7 +112,7 @@ def find_lookback(series: Series, horizon: int, period: int) -> int:
 
 def _ridge_error(series: Series, lookback: int, horizon: int) -> float:
     splits = split(series, lookback, horizon)
-    model = Ridge(lookback=lookback, horizon=horizon, channels=len(series.channels))
+    model = Ridge(lookback=lookback, horizon=horizon, channels=len(series.channels), relative=True)
     model.solve(splits)
     return float(window_errors(model, splits.val).mean(dtype=torch.float64))
 
@@ -115,7 +121,7 @@ def fastest(series: Series, lookback: int, horizon: int) -> Compute:
     """One thread, or one a core: what takes less time for the student here, now. A busy machine is faster with one."""
     splits, times = split(series, lookback, horizon), {}
     config = RunConfig("synthetic", lookback, horizon, "mlp")  # a model's time does not depend on the data
-    for threads in {1, os.cpu_count() or 1}:
+    for threads in {1, cores()}:
         compute = Compute(threads)
         times[compute] = _seconds_of_an_epoch(config, splits.train, compute)
     return min(times, key=times.get)
@@ -141,22 +147,23 @@ def make(
     it takes.
     """
     shape = (dataset, lookback, horizon)
-    own = {name: {"period": min(period, lookback)} for name in PERIODIC}
+    own = {name: period_of(name, period, lookback) for name in PERIODIC}
+    own |= {name: own.get(name, {}) | {"relative": True} for name in PENALISED}
     splits = split(series, lookback, horizon, compute.place)
     remarks, cost = [], {}
 
     def options(model: str, role: str | None = None) -> dict | None:
-        """Settings and epochs; None where the time is too short for the model."""
-        given = {"settings": own[model]} if model in own else {}
+        """Settings and epochs; None where the time is too short for the model, unless it is a student (`role`)."""
+        given = {"settings": own[model]} if own.get(model) else {}
         if models.closed_form(model):
             return given
-        role = role or model
+        must, role = role is not None, role or model
         usual, share = EPOCHS.get(role, EPOCHS["itransformer"]), SHARES.get(role, SHARES["itransformer"])
         cost[role] = _seconds_of_an_epoch(RunConfig(*shape, model, **given), splits.train, compute)
         cost[role] *= 1.5 if role == "distilled" else 1.0  # its loss has more parts
         if epochs is not None:
             return given | {"epochs": epochs, "seed": seed}
-        found = min(usual, int(share * seconds / cost[role]))
+        found = max(min(usual, int(share * seconds / cost[role])), FEWEST_EPOCHS if must else 0)
         return given | {"epochs": found, "seed": seed} if found >= FEWEST_EPOCHS else None
 
     names = list(patient.MEMBERS) if teacher == "committee" else [teacher]
@@ -169,10 +176,12 @@ def make(
             members[name] = found
     runs = {models.title(name): RunConfig(*shape, name, **given) for name, given in members.items()}
     for name in BASELINES:
+        if name == "seasonal_naive" and period > lookback:  # it would be of another period than its name says
+            continue
         if name not in members and (found := options(name)) is not None:
             runs[models.title(name)] = RunConfig(*shape, name, **found)
     title, scales = models.title(student), min(3, horizon.bit_length() - 1)
-    taught, plain = (options(student, role) or {"epochs": FEWEST_EPOCHS} for role in ("distilled", "plain"))
+    taught, plain = (options(student, role) for role in ("distilled", "plain"))
     runs[title] = RunConfig(*shape, student, **plain)
     if teacher == "committee":
         runs[f"{title}{DISTILLED}"] = patient.student(*shape, model=student, members=members, scales=scales, **taught)
@@ -187,19 +196,21 @@ def make(
 def kept(path: Path, asked: dict, make: Callable[[], Plan]) -> Plan:
     """The plan that was made first for what is `asked` of the series at `path`: a fit that was stopped goes on with it.
 
-    It measures times, and would come out otherwise now. Kept beside the series; a damaged one, or one for other rows,
-    is made anew.
+    It measures times, and would come out otherwise now. Kept beside the series, wherever that has been moved; a damaged
+    one, or one for other rows, is made anew.
     """
     place = path.with_suffix(".plan.json")
     key = hashlib.sha256(path.read_bytes() + json.dumps(asked, sort_keys=True).encode()).hexdigest()
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         found = json.loads(place.read_bytes())
         if found["key"] == key:
-            runs = {name: RunConfig.from_dict(values) for name, values in found["runs"].items()}
-            return Plan(runs, found["seconds"], found["remarks"])
+            here = {"dataset": str(path)}
+            runs = {name: RunConfig.from_dict(values | here) for name, values in found["runs"].items()}
+            return Plan(runs, found["seconds"], found["remarks"], found.get("ids", {}))
     plan = make()
+    plan = plan._replace(ids={name: run.id for name, run in plan.runs.items()})
     runs = {name: run.to_dict() for name, run in plan.runs.items()}
-    whole = {"key": key, "runs": runs, "seconds": plan.seconds, "remarks": plan.remarks}
+    whole = {"key": key, "runs": runs, "seconds": plan.seconds, "remarks": plan.remarks, "ids": plan.ids}
     write_atomically((place, json.dumps(whole, indent=1).encode()))
     return plan
 

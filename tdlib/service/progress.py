@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import sys
 from collections.abc import Iterator
 
 from tqdm import tqdm
@@ -50,7 +51,9 @@ def progress(plan: Plan) -> Iterator[_Bar]:
     log = logging.getLogger("tdlib.train")
     level = log.level
     form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
-    with tqdm(total=sum(plan.seconds.values()) * (1 + AGAIN), bar_format=form, leave=False) as bar:
+    shown = sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
+    how = {} if shown else {"disable": True}  # where it is shown, TQDM_DISABLE still hides it
+    with tqdm(total=sum(plan.seconds.values()) * (1 + AGAIN), bar_format=form, leave=False, **how) as bar:
         handler = _Bar(plan, bar)
         log.addHandler(handler)
         log.setLevel(logging.INFO)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 import tdlib
-from tdlib import calendar, data, models
+from tdlib import calendar, data, forecast, models
 from tdlib.checks import require, require_extra
 from tdlib.files import check_place, write_atomically
 from tdlib.report.roles import COLOURS, DASHES
@@ -160,7 +160,7 @@ class _Seen:
 
 def _verdict(seen: _Seen) -> Section:
     made, chosen = seen.made, seen.made.chosen_
-    ratios, own, block = {}, seen.test(chosen), made.horizon_
+    ratios, own, block = {}, seen.test(chosen), made.lookback_ + made.horizon_
     if seen.by_window.mean() > 0:
         for name in made.residuals_:
             share, interval = score.difference(seen.test(name), own, block)
@@ -203,7 +203,7 @@ def _models(seen: _Seen) -> Section:
     words = [
         f"Means over {counts}, which overlap, over {_some(made.horizon_, 'step')} and "
         f"{_some(len(made.channels_), 'channel')}. MSE and MAE are in deviations of the training rows; MASE is the MAE "
-        f"over what the training rows change by in a period; skill is the share of the MSE of {score.SEASONAL} that a "
+        f"over what the training rows change by in a period; skill is the share of the MSE of {made.baseline_} that a "
         "model saves."
     ]
     if not math.isnan(agree):
@@ -247,7 +247,7 @@ def _spectrum(seen: _Seen) -> tuple[np.ndarray, np.ndarray]:
 def _forecast(seen: _Seen) -> Section:
     made = seen.made
     levels = seen.finite
-    found = made.predict(made.history_, level=levels)  # in wide form, whatever `fit` was given
+    found = forecast.following(made.model_, made.about_, made.history_, calendar.parsed(made.step_))
     before = min(len(made.history_), max(2 * made.horizon_, 24))
     later = found.index.tz_localize(None).to_numpy() if isinstance(found.index, pd.DatetimeIndex) else None
     later = np.arange(1, made.horizon_ + 1) + seen.stamps[-1] if later is None else later
@@ -259,9 +259,9 @@ def _forecast(seen: _Seen) -> Section:
         bands = {level: (ahead - half, ahead + half) for level, half in width.items()}
         known = seen.values[-before:, place]
         panels.append(Panel(seen.titles[place], stamps, known, before, [(seen.lines[made.chosen_], ahead)], bands))
-    words = [
-        f"{_some(made.horizon_, 'step')} by {made.chosen_}, trained on all rows{_rest(len(made.channels_), DRAWN)}."
-    ]
+    rows = "all rows" if made.whole_ else "the training rows"
+    by = f"{_some(made.horizon_, 'step')} by {made.chosen_}, trained on {rows}"
+    words = [f"{by}{_rest(len(made.channels_), DRAWN)}."]
     for level in levels:
         width = made.widths_[level]
         ends = [f"{_number(2 * width[step, 0])}" for step in (0, -1)]
@@ -275,7 +275,7 @@ def _baselines(seen: _Seen) -> Section:
     made = seen.made
     window = int(np.argsort(seen.by_window, kind="stable")[len(seen.by_window) // 2])
     student = f"{models.title(made.student)}{plan.DISTILLED}"
-    names = dict.fromkeys([made.chosen_, student, score.SEASONAL, models.title("ridge")])
+    names = dict.fromkeys([made.chosen_, student, made.baseline_, models.title("ridge")])
     panels, said = [], []
     for name in [name for name in names if name in made.residuals_]:
         error = float(np.square(seen.test(name)[window, :, 0]).mean(dtype=np.float64))
@@ -290,7 +290,7 @@ def _baselines(seen: _Seen) -> Section:
 
 def _errors(seen: _Seen) -> Section:
     made = seen.made
-    names = list(dict.fromkeys([made.chosen_, score.SEASONAL]))
+    names = list(dict.fromkeys([made.chosen_, made.baseline_]))
     squares = {name: np.square(seen.test(name)) for name in names}
     steps = {name: square.mean((0, 2), dtype=np.float64) for name, square in squares.items()}
     channels = pd.DataFrame(
@@ -368,7 +368,7 @@ def _worst(seen: _Seen) -> Section:
     for window in places:
         channel = int(np.square(seen.test(made.chosen_)[window]).mean(0).argmax())
         name, error = made.channels_[channel], seen.by_window[window]
-        names = list(dict.fromkeys([made.chosen_, score.SEASONAL]))
+        names = list(dict.fromkeys([made.chosen_, made.baseline_]))
         start = _stamp(seen.index, seen.first + window)
         panels.append(seen.panel(window, channel, names, f"{seen.labels[channel]}, from {start}"))
         times = f", {error / mean:.1f} times the mean" if mean > 0 else ""
@@ -424,7 +424,7 @@ def _settings(seen: _Seen) -> Section:
     config = made.configs_[made.chosen_].to_dict()
     config["dataset"] = Path(config["dataset"]).name  # not where it lies: a report is sent to others
     rows = [[name, value if isinstance(value, str) else json.dumps(value)] for name, value in config.items()]
-    kept = {name: made.store_.read(config.id) for name, config in made.configs_.items()}
+    kept = {name: made.store_.read(id) for name, id in made.runs_.items()}
     logs = {
         name: pd.Series({epoch["epoch"]: epoch["val_mse"] for epoch in row["epochs"]})
         for name, row in kept.items()

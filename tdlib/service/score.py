@@ -1,7 +1,7 @@
 """How good models are on one series, in scaled and in own units, and which one to use: chosen on validation.
 
     MASE     |truth - forecast| over the mean |y[t] - y[t - period]| of the training rows (Hyndman and Koehler 2006)
-    skill    1 - MSE / MSE of the seasonal naive forecast
+    skill    1 - MSE / MSE of the seasonal naive forecast, or of the naive one (see `baseline`)
 
 Shapes: N windows, H horizon, C channels.
 """
@@ -22,6 +22,9 @@ from tdlib.train import predict
 from tdlib.windows import Splits, Windows
 
 SEASONAL = models.title("seasonal_naive")
+NAIVE = models.title("naive")
+FEW = 10  # validation windows, below which a choice is luck
+LEAST = 0.0005  # a share that is printed as 0.0%
 
 
 class Residuals(NamedTuple):
@@ -41,6 +44,11 @@ def _residuals(model: nn.Module, windows: Windows) -> np.ndarray:
     return torch.cat([y - forecast.prediction for _, _, y, forecast in predict(model, windows)]).cpu().numpy()
 
 
+def baseline(period: int, lookback: int) -> str:
+    """What skill is over: the naive forecast, of the last value, where a look-back does not hold the last period."""
+    return SEASONAL if period <= lookback else NAIVE
+
+
 def naive_scale(splits: Splits, period: int) -> np.ndarray:
     """Per channel [C] the mean |y[t] - y[t - period]| of the training rows, scaled units; NaN for a constant one."""
     values = splits.train.values.double()
@@ -48,10 +56,11 @@ def naive_scale(splits: Splits, period: int) -> np.ndarray:
     return np.where(found > 0, found, np.nan)
 
 
-def table(found: dict[str, Residuals], splits: Splits, period: int) -> pd.DataFrame:
+def table(found: dict[str, Residuals], splits: Splits, period: int, against: str = SEASONAL) -> pd.DataFrame:
     """A line a model; columns (segment, measure): MSE and MAE in scaled units, MAE in own units, MASE, skill.
 
-    Means over windows, steps and channels; MASE leaves out channels that are constant on the training rows.
+    Means over windows, steps and channels; MASE leaves out channels that are constant on the training rows. Skill is
+    over the model `against`.
     """
     scale, lines = naive_scale(splits, period), {}
     for name, both in found.items():
@@ -67,7 +76,7 @@ def table(found: dict[str, Residuals], splits: Splits, period: int) -> pd.DataFr
     frame = pd.DataFrame.from_dict(lines, orient="index")
     frame.columns = pd.MultiIndex.from_tuples(frame.columns)
     for segment in Residuals._fields:
-        worst = frame.loc[SEASONAL, (segment, "MSE")]
+        worst = frame.loc[against, (segment, "MSE")]
         frame[segment, "skill"] = 1 - frame[segment, "MSE"] / worst if worst > 0 else np.nan
     return frame.sort_index(axis=1, level=0, sort_remaining=False)
 
@@ -107,27 +116,42 @@ class Verdict(NamedTuple):
     words: str
 
 
-def verdict(scores: pd.DataFrame, found: dict[str, Residuals], distilled: str, plain: str, block: int) -> Verdict:
+def verdict(
+    scores: pd.DataFrame,
+    found: dict[str, Residuals],
+    distilled: str,
+    plain: str,
+    block: int,
+    against: str = SEASONAL,
+) -> Verdict:
     """The model with the least validation error, and what distillation gains over the best that does without.
 
     Distillation helps where the distilled student is the choice of validation, and is not worse than the best other
-    model on test by more than chance (`difference`).
+    model on test by more than chance (`difference`, over blocks of as many windows). Models that are not in `scores`
+    were left out. The skill in `scores` is over `against`.
     """
-    errors = scores["val", "MSE"]
+    errors, test = scores["val", "MSE"], scores["test", "MSE"]
     chosen = str(errors.idxmin())
     of_others = errors.drop(distilled, errors="ignore")
     runner_up = str(of_others.idxmin())
     skill = scores.loc[chosen, ("test", "skill")]
     words = [
         f"Use {chosen}: of {len(errors)} models it errs least on validation (MSE {errors[chosen]:.4g}); on test its "
-        f"MSE is {scores.loc[chosen, ('test', 'MSE')]:.4g}, {_skill(skill)}."
+        f"MSE is {test[chosen]:.4g}, {_skill(skill, against)}."
     ]
-    best = str(scores["test", "MSE"].idxmin())
-    if best != chosen:
-        gap = 1 - scores.loc[best, ("test", "MSE")] / scores.loc[chosen, ("test", "MSE")]
+    windows = len(found[chosen].val)
+    if windows < FEW:
+        count = "1 validation window" if windows == 1 else f"{windows} validation windows"
+        words.append(f"It rests on {count}: the choice is little more than chance.")
+    best = str(test.idxmin())
+    gap = 1 - test[best] / test[chosen] if test[best] < test[chosen] else 0.0
+    if gap >= LEAST:
         words.append(f"On test {best} errs less, by {gap:.1%}: known only afterwards.")
     if distilled not in errors.index:
-        words.append("There is no distilled student: no teacher fits into the time.")
+        words.append("There is no distilled student: the remarks say what was left out, and why.")
+        return Verdict(chosen, False, " ".join(words))
+    if not min(errors[runner_up], test[runner_up]) > 0:  # of a series that stands still, say
+        words.append(f"There is nothing that distillation could gain: {runner_up} does without, and has no error.")
         return Verdict(chosen, False, " ".join(words))
     share, interval = difference(found[distilled].test, found[runner_up].test, block)
     compared = f"{distilled} against {runner_up}, the best model without distillation"
@@ -139,12 +163,13 @@ def verdict(scores: pd.DataFrame, found: dict[str, Residuals], distilled: str, p
     else:
         verb = "Distillation is of no use on this series"
     words.append(f"{verb}: {compared}, has {figures}.")
-    over_plain = difference(found[distilled].test, found[plain].test, block)[0]
-    words.append(f"Against {plain} without a teacher it has {over_plain:+.1%} on test.")
+    if plain in found and test[plain] > 0:  # it may have diverged
+        over_plain = difference(found[distilled].test, found[plain].test, block)[0]
+        words.append(f"Against {plain} without a teacher it has {over_plain:+.1%} on test.")
     return Verdict(chosen, helps, " ".join(words))
 
 
-def _skill(skill: float) -> str:
+def _skill(skill: float, against: str) -> str:
     if np.isnan(skill):
-        return "where the seasonal naive forecast has no error"
-    return f"{abs(skill):.0%} {'less' if skill >= 0 else 'more'} than the seasonal naive forecast"
+        return f"where the {against.lower()} forecast has no error"
+    return f"{abs(skill):.0%} {'less' if skill >= 0 else 'more'} than the {against.lower()} forecast"

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from outside import assert_whole, running, wait_until
 
+from tdlib.files import UNFINISHED
 from tdlib.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +44,7 @@ def names(place: Path) -> set[Path]:
 
 
 def half_written(place: Path) -> bool:
-    return any(re.search(r"\.[0-9a-f]{8}\d*$|\.unfinished$", path.name) for path in names(place))
+    return any(re.fullmatch(rf"{UNFINISHED}|.*\.unfinished", path.name) for path in names(place))
 
 
 def killed(place: Path, moment: random.Random) -> bool:

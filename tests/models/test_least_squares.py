@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from tdlib import data, models
 from tdlib.models import least_squares
-from tdlib.models.least_squares import LAMBDAS, Equations, centred_moments, solve
+from tdlib.models.least_squares import LAMBDAS, Equations, candidates, centred_moments, solve
+from tdlib.train import window_errors
+from tdlib.windows import split
 
 
 def centred(values: np.ndarray, lookback: int, horizon: int) -> np.ndarray:
@@ -39,6 +42,30 @@ def test_lambda_is_the_one_with_the_least_error_on_validation():
         errors = {p: np.square(x_val @ w - y_val).sum() for p, w in by_hand.items()}
         assert penalty == min(errors, key=errors.get) == expected
         np.testing.assert_allclose(weights[0], by_hand[penalty].T, rtol=1e-9)
+
+
+def test_penalties_of_a_share_of_the_windows_grow_with_them():
+    parts = split(data.synthetic(rows=300, channels=3), 20, 7)
+    assert candidates(parts.train, relative=False) == LAMBDAS
+    count = 3 * len(parts.train)
+    assert candidates(parts.train, relative=True) == pytest.approx([10.0**power * count for power in range(-5, 2)])
+
+
+@pytest.mark.parametrize("name", ["ridge", "phase_ridge"])
+@pytest.mark.parametrize("rows", [144, 400])
+def test_a_short_series_of_season_and_trend_is_forecast_by_a_small_penalty(name, rows):
+    time = np.arange(rows)[:, None]
+    noise = 0.05 * np.random.default_rng(0).standard_normal((rows, 1))
+    values = np.sin(2 * np.pi * time / 12) + 0.5 * np.cos(4 * np.pi * time / 12) + 3 * time / rows + noise
+    parts = split(data.Series(values, None, ("a",), "own.csv", ""), 24, 3)
+    shape = {"lookback": 24, "horizon": 3, "channels": 1} | ({"period": 12} if name == "phase_ridge" else {})
+    errors = {}
+    for relative in (False, True):
+        model = models.build(name, **shape, relative=relative)
+        penalty = model.solve(parts)["lambda"]
+        errors[relative] = window_errors(model, parts.test).mean().item()
+    assert penalty < LAMBDAS[0]
+    assert errors[True] < errors[False] / (2 if name == "ridge" else 1)
 
 
 def test_a_series_of_which_nothing_is_known_has_a_map_of_zeros():

@@ -193,7 +193,7 @@ def test_a_damaged_piece_is_computed_again(damage, tmp_path):
 
 
 def test_what_a_killed_writer_left_is_taken_away(tmp_path):
-    left = tmp_path / "piece.npz.0123abcd"
+    left = tmp_path / ".piece.npz.0123abcd.tdlib"
     left.write_bytes(b"half a piece")
     past = time.time() - 60
     os.utime(left, (past, past))

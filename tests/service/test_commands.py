@@ -1,12 +1,17 @@
 """The commands for a series of one's own, as a user calls them."""
 
+import copy
+import json
+import os
 import shlex
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from tdlib import __main__ as cli
+from tdlib.service import commands
 
 
 def call(capsys, *words: object) -> str:
@@ -53,6 +58,8 @@ def test_what_distill_prints_can_be_called_as_it_stands(place, capsys, frame):
     assert found.index[0] - frame.index[-1] == pd.Timedelta(hours=1)
     assert list(found.columns[:3]) == ["load", "load-lo-80", "load-hi-80"]
     assert np.isfinite(found.to_numpy()).all()
+    source = report.with_name("source")
+    assert source.read_text() == str(place / "it's my data.csv")
     assert "it's my data" in call(capsys, "list")
     again = call(capsys, "distill", "./it's my data.csv", *SMALL)  # one series: nothing is trained again
     assert again.split("Use ")[0].replace("./", "") != ""
@@ -107,6 +114,42 @@ def test_a_csv_of_other_columns_or_too_few_rows_is_refused(place, capsys, frame)
     assert "20 rows are too few" in refused(capsys, "forecast", "it's my data.csv")
 
 
+def test_two_files_of_one_name_are_two_series(place, capsys, fitted, frame, monkeypatch):
+    for name in ("a", "b"):
+        (place / name).mkdir()
+        frame.to_csv(place / name / "data.csv")
+    shutil.copytree(fitted.folder, place / "build/own")
+    kept = place / "build/own/forecasters/data"
+    fitted.save(kept)
+    (kept / "source").write_text(str(place / "a/data.csv"))
+    call(capsys, "forecast", "b/../a/data.csv")
+    monkeypatch.setattr(commands.Forecaster, "fit", lambda *_: pytest.fail("it is trained"))
+    for words in (["forecast"], ["backtest"], ["distill", *SMALL], ["export", "--onnx", "my.onnx"]):
+        said = refused(capsys, words[0], "b/data.csv", *words[1:])
+        assert f"has the forecaster data of {place}/a/data.csv, and {place}/b/data.csv is another file" in said
+        assert said.endswith("name another --store, or remove that one with `tdlib clean data`")
+    (place / "new").symlink_to("build/own")
+    assert "`tdlib clean data --store new`" in refused(capsys, "forecast", "b/data.csv", "--store", "new")
+    (place / "a/data.csv").rename(place / "a/moved.csv")
+    call(capsys, "forecast", "b/data.csv")
+
+
+@pytest.mark.parametrize("name", ["data", "data.v2", "data.v2.csv"])
+def test_clean_takes_a_name_as_it_stands(name, place, capsys, fitted):
+    names = {"data", "data.v2", "data.v2.csv"}
+    for each in names:
+        fitted.save(place / "build/own/forecasters" / each)
+    half = place / "build/own/runs/.row.json.01234567.tdlib"
+    half.parent.mkdir()
+    half.touch()
+    os.utime(half, (0, 0))
+    assert f"{name}: removed" in call(capsys, "clean", name)
+    assert {path.name for path in (place / "build/own/forecasters").iterdir()} == names - {name}
+    assert not half.exists()
+    for other in ("../own", "..", ".", "forecasters/data", place / "build/own/forecasters/data.v2"):
+        assert f"{other} is not the name of a series" in refused(capsys, "clean", other)
+
+
 def test_clean_removes_a_forecaster_and_its_runs_and_nothing_else(place, capsys, frame):
     frame.to_csv("other.csv")
     for csv, horizon in (("it's my data.csv", 4), ("other.csv", 5)):
@@ -121,3 +164,97 @@ def test_clean_removes_a_forecaster_and_its_runs_and_nothing_else(place, capsys,
     assert {str(path) for path in kept} <= {"schema", "cache/written.json"} | {
         str(path) for path in kept if path.suffix == ".lock"
     }
+
+
+# --- the runs of a series, and what is in service
+
+
+@pytest.fixture
+def served(place, fitted, frame):
+    """The forecaster of all tests as that of `own.csv`, with its runs."""
+    frame.to_csv("own.csv")
+    shutil.copytree(fitted.folder, "build/own")
+    fitted.save("build/own/forecasters/own")
+    return fitted
+
+
+def test_every_model_can_be_had_by_its_run(served, capsys):
+    table = commands._with_runs(served)
+    assert table["run"].to_dict() == {
+        f"* {name}" if name == served.chosen_ else name: id for name, id in served.runs_.items()
+    }
+    assert served.id_ in call(capsys, "list")
+    call(capsys, "forecast", table.loc["MLP distilled", "run"], "own.csv")
+
+
+def test_a_run_reads_a_file_as_it_is_told_to(served, frame, capsys):
+    id = served.runs_["Naive"]
+    frame.drop(frame.index[300:303]).to_csv("own.csv")
+    assert "--missing interpolate" in refused(capsys, "forecast", id, "own.csv")
+    call(capsys, "forecast", id, "own.csv", "--missing", "interpolate", "--nonnegative", "--integer")
+    found = pd.read_csv("forecast.csv", index_col=0)
+    assert ((found >= 0) & (found == found.round())).all(axis=None)
+    assert "has no bands: --level is for the forecaster" in refused(capsys, "forecast", id, "own.csv", "--level", 80)
+
+
+@pytest.mark.parametrize("what", ["own.csv", "own"])
+@pytest.mark.parametrize("target", ["own.csv", "link.onnx"])
+def test_export_does_not_replace_the_file_that_it_was_made_of(what, target, served, place, capsys):
+    (place / "build/own/forecasters/own/source").write_text(str(place / "own.csv"))
+    (place / "link.onnx").symlink_to("own.csv")
+    before = (place / "own.csv").read_bytes()
+    assert "it is the input" in refused(capsys, "export", what, "--onnx", target, "--force")
+    assert (place / "own.csv").read_bytes() == before
+
+
+def test_a_forecaster_that_is_replaced_is_named(served, place):
+    kept = place / "build/own/forecasters/own"
+    assert commands._replaced(kept, served) == ""
+    other = copy.copy(served)
+    other.horizon_ = 5
+    words = f"replaces the forecaster of own that was there (8 steps, {served.chosen_}, of 400 rows to "
+    assert commands._replaced(kept, other).startswith(words)
+    other = copy.copy(served)
+    other.seed = 3
+    assert commands._replaced(kept, other).startswith(words)
+    (kept / "forecaster.json").write_text("{")
+    assert commands._replaced(kept, other) == ""
+
+
+def test_clean_removes_the_runs_of_earlier_fits(served, place, capsys):
+    store = place / "build/own"
+    state = json.loads((store / "forecasters/own/forecaster.json").read_text())
+    state["runs_"] = {served.chosen_: served.id_}  # the others are of earlier fits
+    (store / "forecasters/own/forecaster.json").write_text(json.dumps(state))
+    row = json.loads((store / f"runs/{served.id_}.json").read_text())
+    row["config"]["dataset"] = "elsewhere/series/other.csv"
+    (store / "runs/0123456789abcdef.json").write_text(json.dumps(row))
+    assert f"own: removed, and {len(served.runs_)} runs" in call(capsys, "clean", "own")
+    left = {path.name for folder in ("runs", "cache", "series") for path in (store / folder).rglob("*")}
+    assert left <= {"0123456789abcdef.json", "written.json"}
+
+
+def test_a_damaged_forecaster_is_listed_and_removed(served, place, capsys):
+    for name in ("bad", "worse"):
+        served.save(place / "build/own/forecasters" / name)
+        damaged = place / "build/own/forecasters" / name / "forecaster.json"
+        damaged.write_text("{" if name == "bad" else '{"runs_": {"x": "*"}, "given": []}')
+    printed = call(capsys, "list")
+    assert f"{served.id_}" in printed
+    assert "bad: build/own/forecasters/bad/forecaster.json is damaged" in printed
+    assert "`tdlib clean worse` removes it" in printed
+    assert "bad: removed, and 0 runs" in call(capsys, "clean", "bad")
+    assert "worse: removed, and 0 runs" in call(capsys, "clean", "--all")
+    assert not list((place / "build/own/forecasters").iterdir())
+
+
+def test_a_band_without_an_end_is_an_empty_cell(served, place, capsys):
+    path = place / "build/own/forecasters/own/forecaster.json"
+    state = json.loads(path.read_text())
+    state["widths"]["95"] = [[None, None]] * 8
+    path.write_text(json.dumps(state))
+    call(capsys, "forecast", "own.csv")
+    assert "inf" not in (place / "forecast.csv").read_text()
+    found = pd.read_csv("forecast.csv")
+    assert found["load-hi-95"].isna().all()
+    assert found["load-hi-80"].notna().all()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tdlib.service import export
+from tdlib.service import Forecaster, export
 
 pytest.importorskip("onnxruntime")
 NEEDED = ("numpy", "numpy.libs", "onnxruntime", "onnxruntime.libs")  # of the script, by its own words
@@ -42,38 +42,106 @@ def test_the_card_says_what_it_is_and_how_good(exported, fitted):
     assert f"{fitted.scores_.loc[fitted.chosen_, ('test', 'MSE')]:.4g}" in card
 
 
-@pytest.mark.parametrize("dated", [True, False])
-def test_the_script_forecasts_in_an_environment_without_torch(exported, fitted, frame, tmp_path, dated):
-    packages = tmp_path / "packages"
-    packages.mkdir()
+@pytest.fixture(scope="module")
+def script(exported, tmp_path_factory):
+    """Calls the script in an environment without torch: `script("my.csv")`."""
+    packages = tmp_path_factory.mktemp("packages")
     site = Path(find_spec("numpy").submodule_search_locations[0]).parent
     for name in NEEDED:
         if (site / name).exists():
             (packages / name).symlink_to(site / name)
-    columns = frame[["wind", "load"]].assign(note="text")  # another order, and a column that it does not know
-    columns.to_csv(tmp_path / "own.csv", index=dated)
-    script = export.files(exported)[2]
-    assert len(script.read_text().splitlines()) <= 45
 
-    def run(code: list[str]) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-S", *code]
+    def call(*words: object, code: str = "") -> subprocess.CompletedProcess:
+        command = [sys.executable, "-S", *(["-c", code] if code else [export.files(exported)[2]]), *map(str, words)]
         return subprocess.run(command, env={"PYTHONPATH": str(packages)}, capture_output=True, text=True, timeout=120)
 
-    assert "No module named 'torch'" in run(["-c", "import torch"]).stderr
-    done = run([str(script), str(tmp_path / "own.csv")])
+    assert "No module named 'torch'" in call(code="import torch").stderr
+    return call
+
+
+def forms(frame: pd.DataFrame) -> dict[str, bytes]:
+    """One series as people write it: files that `distill` reads as the same."""
+    apart = {"sep": ";", "decimal": ","}
+    long = frame.melt(ignore_index=False, var_name="unique_id", value_name="y").rename_axis("ds").reset_index()
+    other = frame[["wind", "load"]].assign(note="text")  # another order, and a column that it does not know
+    return {
+        "other": other.to_csv().encode(),
+        "numbered": other.to_csv(index=False).encode(),
+        "german": other.to_csv(**apart).encode("utf-8-sig"),
+        "cp1252": other.assign(note="kühl").to_csv(**apart).encode("cp1252"),
+        "excel": other.to_csv(sep="\t").encode("utf-16"),
+        "windows": other.to_csv(sep="|").replace("\n", "\r\n").encode(),
+        "long": long.to_csv(index=False).encode(),
+        "long, german": long.rename(columns=str.upper).to_csv(index=False, **apart).encode(),
+    }
+
+
+@pytest.mark.parametrize("form", forms(pd.DataFrame({"load": [1.5], "wind": [2.5]})))
+def test_the_script_forecasts_what_the_forecaster_does(form, script, fitted, frame, tmp_path):
+    (tmp_path / "own.csv").write_bytes(forms(frame)[form])
+    done = script(tmp_path / "own.csv")
     assert done.returncode == 0, done.stderr
     found = pd.read_csv(io.StringIO(done.stdout), index_col="step")
     expected = fitted.predict()
     np.testing.assert_allclose(found[expected.columns], expected, atol=1e-4)
-    frame[:20].to_csv(tmp_path / "short.csv")
-    assert "has 20 rows, and the model reads 48" in run([str(script), str(tmp_path / "short.csv")]).stderr
-    frame[["load"]].to_csv(tmp_path / "half.csv")
-    assert "has no column wind" in run([str(script), str(tmp_path / "half.csv")]).stderr
 
 
-def test_int8_is_smaller_or_the_same_and_says_so(fitted, tmp_path):
-    export.write(fitted, tmp_path / "small.onnx", int8=True)
-    assert "8-bit integers" in (tmp_path / "small.md").read_text()
+def changed(frame: pd.DataFrame, cell: str, **how) -> str:
+    """A file with this cell in place of the last number of column load."""
+    lines = frame.to_csv(**how).splitlines()
+    cells = lines[-1].split(how.get("sep", ","))
+    return "\n".join([*lines[:-1], how.get("sep", ",").join([cells[0], cell, *cells[2:]])])
+
+
+def test_the_script_ends_with_one_sentence(script, frame, tmp_path):
+    long = frame.melt(ignore_index=False, var_name="unique_id", value_name="y").rename_axis("ds").reset_index()
+    path, apart = tmp_path / "own.csv", {"sep": ";", "decimal": ","}
+    far = frame.copy()
+    far.iloc[-1] = 1e300
+    for text, words in (
+        ("", "own.csv is empty"),
+        (frame[:20].to_csv(), "has 20 rows of load, and the model reads 48"),
+        (frame[["load"]].to_csv(), "has no column wind"),
+        (changed(frame, "calm"), "own.csv: column load, row 400 is not a number: 'calm'"),
+        (changed(frame, ""), "own.csv: column load, row 400 is not a number: ''"),
+        (changed(frame, "inf"), "own.csv: column load, row 400 is not a number: 'inf'"),
+        (changed(frame, "1,5"), "own.csv: row 400 has 4 values, and the header has 3"),
+        (changed(frame, "1.234", **apart), "own.csv: column load, row 400 is not a number: '1.234'"),
+        (long[:-1].to_csv(index=False), "of wind is of "),
+        (long[:400].to_csv(index=False), "has 0 rows of wind, and the model reads 48"),
+        (far.to_csv(), "far from those that the model has learned from"),
+    ):
+        path.write_text(text)
+        done = script(path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert words in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert script(tmp_path / "none.csv").stderr == f"cannot read {tmp_path}/none.csv: No such file or directory\n"
+    takes = "own_predict.py takes one file: python own_predict.py my.csv > my_forecast.csv\n"
+    assert script().stderr == takes
+
+
+def test_the_script_is_short(exported):
+    assert len(export.files(exported)[2].read_text().splitlines()) <= 100
+
+
+def test_int8_says_what_it_costs_on_test(fitted, tmp_path):
+    cost = export.int8_cost(fitted)
+    assert cost.mse == pytest.approx(fitted.scores_.loc[fitted.chosen_, ("test", "MSE")], rel=1e-4)
+    export.write(fitted, tmp_path / "small.onnx", int8=True, cost=cost)
+    assert f"8-bit integers, test MSE {cost.cost} |" in (tmp_path / "small.md").read_text()
+
+
+def test_int8_of_a_forecaster_without_its_rows_says_that_nothing_was_measured(fitted, tmp_path):
+    fitted.save(tmp_path / "kept")
+    export.write(Forecaster.load(tmp_path / "kept"), tmp_path / "small.onnx", int8=True)
+    assert "8-bit integers, whose cost was not measured |" in (tmp_path / "small.md").read_text()
+
+
+def test_a_card_does_not_take_the_place_of_the_onnx_file(fitted, tmp_path):
+    with pytest.raises(ValueError, match=r"model\.md is the name of the model card: end that .* in \.onnx$"):
+        export.write(fitted, tmp_path / "model.md")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is(fitted, tmp_path):

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import tdlib
-from tdlib import data, forecast
+from tdlib import data, forecast, train
 from tdlib.config import RunConfig
 from tdlib.run import trained
-from tdlib.service import Forecaster, final
+from tdlib.service import Forecaster, final, report
 from tdlib.store import Store
 from tdlib.windows import split, whole
 
@@ -48,6 +48,24 @@ def test_training_on_all_rows_gives_the_same_bits_again_and_follows_the_series(n
     backwards = data.Series(frame.to_numpy()[::-1].copy(), frame.index, ("load", "wind"), "own.csv", "")
     other = final.train(config, fitted.store_, backwards)[0].state_dict()
     assert not first or any(not torch.equal(value, other[key]) for key, value in first.items())
+
+
+def test_a_training_on_all_rows_keeps_its_last_epoch(fitted, frame, monkeypatch):
+    """Whatever the errors on the last fifth of these rows are: it has learned from them."""
+
+    class Rows(Store):
+        def read(self, id, config=None):
+            return super().read(id) | {"epochs": [{"epoch": epoch, "val_mse": 1 / epoch} for epoch in (1, 2, 3)]}
+
+    series = data.Series(frame.to_numpy(), frame.index, ("load", "wind"), "own.csv", "")
+    config, found = fitted.configs_["MLP"], []
+    for rising in (False, True):
+        if rising:
+            errors = iter((1.0, 2.0, 3.0))
+            monkeypatch.setattr(train, "window_errors", lambda *_: torch.full((2,), next(errors)))  # noqa: B023
+        found.append(final.train(config, Rows(fitted.folder), series)[0].state_dict())
+    for name, value in found[0].items():
+        assert torch.equal(value, found[1][name])
 
 
 def test_ridge_on_all_rows_is_the_ridge_of_its_lambda(fitted, frame):
@@ -108,7 +126,7 @@ def test_a_forecaster_is_kept_and_read_again(fitted, tmp_path):
     assert files == sorted([f"{fitted.id_}.safetensors", "forecaster.json", "history.csv"])
     json.loads((tmp_path / "kept/forecaster.json").read_text(), parse_constant=pytest.fail)
     again = Forecaster.load(tmp_path / "kept")
-    pd.testing.assert_frame_equal(again.predict(), fitted.predict(), check_freq=False, rtol=1e-5)
+    pd.testing.assert_frame_equal(again.predict(), fitted.predict(), check_freq=False, atol=1e-5)
     pd.testing.assert_frame_equal(again.scores_, fitted.scores_)
     assert (again.verdict_, again.coverage_, again.rows_) == (fitted.verdict_, fitted.coverage_, fitted.rows_)
     with pytest.raises(ValueError, match="keeps no rows"):
@@ -139,13 +157,97 @@ def test_a_backtest_that_trains_again_knows_only_the_rows_before_its_origin(fitt
     few = Forecaster.__new__(Forecaster)
     few.__dict__ = fitted.__dict__ | {"configs_": {name: fitted.configs_[name] for name in ("Ridge", "DLinear")}}
     lines = few.backtest(1, retrain=True)
-    changed = frame.copy()
-    changed.iloc[-8:] += 100  # what comes after the origin
-    others = few.backtest(1, frame=changed, retrain=True)
-    few.table_ = frame
-    moved = (others["MAE, own units"] - lines["MAE, own units"]).to_numpy()
-    assert (moved > 90).all()  # the forecasts are the same: only the truth has moved
     assert not np.allclose(lines["MSE"], few.backtest(1)["MSE"])
+    later, changed = longer(frame), longer(frame)
+    changed.iloc[-8:] += 100  # what comes after the origin
+    lines, others = (
+        few.backtest(1, frame=rows, retrain=True)["MAE, own units"].to_numpy() for rows in (later, changed)
+    )
+    assert (others - lines > 90).all()  # the forecasts are the same: only the truth has moved
+
+
+def longer(frame: pd.DataFrame) -> pd.DataFrame:
+    """With eight rows more."""
+    later = frame.index[-1] + pd.to_timedelta(np.arange(1, 9), unit="h")
+    return pd.concat([frame, frame[:8].set_axis(later)])
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_backtest_is_of_the_rows_of_fit_and_later_ones(loaded, fitted, frame, tmp_path):
+    made = Forecaster.__new__(Forecaster)
+    made.__dict__ = dict(fitted.__dict__)
+    if loaded:
+        fitted.save(tmp_path)
+        made = Forecaster.load(tmp_path, store=fitted.folder)
+    made.configs_ = {"Naive": made.configs_["Naive"]}
+    other = frame.copy()
+    other.iloc[-20, 1] += 1
+    earlier = frame.set_axis(frame.index - pd.Timedelta(hours=1))
+    for rows in (frame[:-1], frame[8:], longer(frame)[8:], earlier, other, frame.reset_index(drop=True)):
+        with pytest.raises(
+            ValueError, match=r"^backtest needs the 400 rows of fit, from 2020-01-01 00:00:00 to 2020-01-17"
+        ):
+            made.backtest(1, frame=rows)
+    assert len(made.backtest(1, frame=longer(frame))) == 1
+    abroad = longer(frame).tz_localize("Asia/Tokyo")
+    made.rows_ = [400, str(abroad.index[0]), str(abroad.index[399])]
+    assert len(made.backtest(1, frame=abroad.tz_convert("UTC"))) == 1  # at one time
+
+
+def test_rows_that_are_numbered_are_known_again(fitted, frame):
+    made = Forecaster.__new__(Forecaster)
+    made.__dict__ = fitted.__dict__ | {"rows_": [400, "0", "399"], "step_": ""}
+    made.configs_ = {"Naive": made.configs_["Naive"]}
+    assert len(made.backtest(1, frame=frame.reset_index(drop=True))) == 1
+    with pytest.raises(ValueError, match="400 rows of fit, from 0 to 399"):
+        made.backtest(1, frame=frame)
+
+
+# --- the step of the time stamps
+
+
+@pytest.mark.parametrize("lookback", [1, 2, 4])
+def test_weekdays_with_holidays_go_on_as_weekdays_however_few_are_read(lookback, tmp_path):
+    weekdays = pd.bdate_range("2023-01-02", periods=221, name="day").delete([40, 219])  # a holiday before the last row
+    frame = pd.DataFrame({"x": np.sin(np.arange(219))}, weekdays)
+    made = Forecaster(lookback, 2, epochs=1, teacher="ridge", student="rlinear").fit(frame)
+    expected = pd.bdate_range(weekdays[-1], periods=3, name="day")[1:]
+    assert "2 weekdays, such as 2023-02-27, have no row and count as holidays" in made.remarks_
+    made.save(tmp_path)
+    again = Forecaster.load(tmp_path)
+    for found in (made.predict(), again.predict(), again.predict(frame), made.predict(frame.tail(max(lookback, 3)))):
+        assert found.index.equals(expected)
+    assert not again.history_.index.equals(expected[:0])
+    report.html(made, ["tdlib distill x.csv"])
+
+
+def test_a_folder_that_does_not_say_the_step_is_read(fitted, frame, tmp_path):
+    fitted.save(tmp_path)
+    path = tmp_path / "forecaster.json"
+    state = json.loads(path.read_text())
+    assert state.pop("step_") == "h"
+    path.write_text(json.dumps(state))
+    assert Forecaster.load(tmp_path).predict().index.equals(fitted.predict().index)
+    path.write_text(json.dumps(state | {"step_": "fortnight"}))
+    with pytest.raises(ValueError, match=r"forecaster\.json is damaged: Invalid frequency"):
+        Forecaster.load(tmp_path)
+
+
+def test_time_stamps_of_another_step_are_refused(fitted, frame):
+    days = frame.set_axis(pd.date_range("2020-01-01", periods=400))
+    with pytest.raises(ValueError, match="the run has learned from steps of 1 hour, and these are of 1 day"):
+        fitted.predict(days)
+
+
+@pytest.mark.parametrize("damage", ["", "when,load,wind\n", "load\n1\n", "load,wind\n1,two\n", "load,wind\n1,inf\n"])
+def test_a_damaged_history_is_named(damage, fitted, tmp_path):
+    fitted.save(tmp_path)
+    (tmp_path / "history.csv").write_text(damage)
+    with pytest.raises(ValueError, match=r"history\.csv is damaged|0 rows are too few"):
+        Forecaster.load(tmp_path).predict()
+
+
+# --- what was trained before
 
 
 def test_the_same_fit_again_trains_nothing(fitted, frame):
@@ -186,21 +288,47 @@ def test_a_series_without_noise_is_forecast_as_it_goes_on(values):
     assert np.isfinite(made.scores_["test", "MSE"]).all()
 
 
-def test_a_model_that_diverges_is_left_out_and_named(frame, monkeypatch):
+def test_models_that_diverge_are_left_out_and_named(frame, monkeypatch):
     from tdlib.service import plan
 
     make = plan.make
 
     def wild(*arguments, **given):
         made = make(*arguments, **given)
-        run = made.runs["DLinear"]
-        made.runs["DLinear"] = RunConfig.from_dict(run.to_dict() | {"learning_rate": 1e30})
+        for name in ("DLinear", "MLP"):
+            made.runs[name] = RunConfig.from_dict(made.runs[name].to_dict() | {"learning_rate": 1e30})
         return made
 
     monkeypatch.setattr(plan, "make", wild)
     made = Forecaster(24, 4, epochs=2, teacher="ridge").fit(frame)
-    assert "DLinear" not in made.scores_.index
-    assert any("DLinear is left out: training stopped" in remark for remark in made.remarks_)
+    assert not {"DLinear", "MLP"} & set(made.scores_.index)
+    for name in ("DLinear", "MLP"):
+        assert any(remark.startswith(f"{name} is left out: training stopped") for remark in made.remarks_)
+    assert "MLP distilled against" in made.verdict_.words
+
+
+def test_a_verdict_rests_on_blocks_of_whole_windows(fitted):
+    """Of 73 test windows, each of 48 + 8 steps, there are not two that share no row."""
+    assert "(too few windows for an interval)" in fitted.verdict_.words
+
+
+def test_a_store_that_was_moved_goes_on(frame, tmp_path):
+    small = {"lookback": 24, "horizon": 4, "epochs": 1, "teacher": "dlinear", "student": "rlinear"}
+    first = Forecaster(**small, folder=tmp_path / "old").fit(frame, "own")
+    first.save(tmp_path / "kept")
+    (tmp_path / "old").rename(tmp_path / "new")
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "new/runs").iterdir()}
+    moved = Forecaster(**small, folder=tmp_path / "new").fit(frame, "own")
+    assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / "new/runs").iterdir()}  # nothing is trained
+    pd.testing.assert_frame_equal(moved.predict(), first.predict())
+    assert moved.id_ in report.html(moved, ["tdlib distill own.csv"])
+    again = Forecaster.load(tmp_path / "kept", store=tmp_path / "new")
+    for retrain in (False, True):
+        found = again.backtest(1, frame=frame, retrain=retrain)
+        pd.testing.assert_frame_equal(found, moved.backtest(1, retrain=retrain))
+    next((tmp_path / "new/runs").glob(f"{moved.runs_['DLinear']}.json")).unlink()
+    with pytest.raises(ValueError, match=f"has no run {moved.runs_['DLinear']} any more"):
+        moved.backtest(1, retrain=True)
 
 
 def test_the_store_is_read_without_the_folder_of_fit(fitted, tmp_path):
@@ -209,3 +337,79 @@ def test_the_store_is_read_without_the_folder_of_fit(fitted, tmp_path):
     assert Forecaster.load(tmp_path, store=fitted.folder).configs_ == fitted.configs_
     with pytest.raises(ValueError, match="has no run"):
         Forecaster.load(tmp_path, store=tmp_path)
+
+
+# --- what little a series allows is said
+
+SMALL = {"epochs": 1, "teacher": "ridge", "student": "rlinear"}
+
+
+def test_a_period_beyond_the_lookback_stays_the_period(frame):
+    wave = np.sin(2 * np.pi * np.arange(400) / 24)[:, None] + 0.1 * frame.to_numpy()
+    series = pd.DataFrame(wave, frame.index, frame.columns)
+    made = Forecaster(10, 5, **SMALL).fit(series)
+    assert made.period_ == 24
+    assert "found from the series: period 24" in made.remarks_
+    short = "the look-back of 10 steps is shorter than the period of 24, so that skill is over the naive forecast"
+    assert sum(remark.startswith(short) for remark in made.remarks_) == 1
+    assert "Seasonal naive" not in made.scores_.index
+    assert "than the naive forecast" in made.verdict_.words
+    assert made.scores_.loc["Naive", ("test", "skill")] == 0
+    scaled = split(data.Series(wave, frame.index, ("load", "wind"), "own.csv", ""), 10, 5).train.values.numpy()
+    change = np.abs(scaled[:, 24:] - scaled[:, :-24]).mean(1)
+    mase = (np.abs(made.residuals_["Naive"].test).mean((0, 1)) / change).mean()
+    assert made.scores_.loc["Naive", ("test", "MASE")] == pytest.approx(mase)
+    assert "the MSE of Naive that a model saves" in " ".join(report.html(made, []).split())
+
+
+def test_a_period_that_the_training_rows_do_not_hold_is_refused(frame):
+    for period in (280, 99999):
+        words = f"a period of {period} steps is too long: of 400 rows the models learn from 280"
+        with pytest.raises(ValueError, match=words):
+            Forecaster(24, 4, period=period).fit(frame)
+    assert Forecaster(1, 1, **SMALL).fit(frame[:30]).period_ == 1  # of the calendar's 24 rows there are 21
+
+
+def test_one_row_is_said_to_be_too_few(frame):
+    with pytest.raises(ValueError, match="has 1 rows, too few"):
+        Forecaster().fit(frame[:1])
+
+
+def test_a_series_that_stands_still_is_said_to():
+    made = Forecaster(8, 2, **SMALL).fit(pd.DataFrame({"x": np.full(80, 5.0)}))
+    assert "the training rows all hold the same values: there is nothing to learn from them" in made.remarks_
+    assert "inf" not in made.verdict_.words
+
+
+def test_a_channel_is_not_overwritten_by_a_band(frame):
+    with pytest.raises(ValueError, match="the column 'load-lo-80' is called as a band"):
+        Forecaster(24, 4, **SMALL).fit(frame.rename(columns={"wind": "load-lo-80"}))
+
+
+def test_one_level_is_a_number(fitted):
+    assert Forecaster(level=80).level == (80,)
+    assert list(fitted.predict(level=95).columns[:3]) == ["load", "load-lo-95", "load-hi-95"]
+    for bad in ("80", 80j):
+        with pytest.raises(ValueError, match="level must be a percentage, or several of them"):
+            Forecaster(level=bad)
+    with pytest.raises(ValueError, match=r"compute must be a tdlib\.compute\.Compute.*, got 'cuda'"):
+        Forecaster(compute="cuda")
+
+
+def test_a_last_training_that_diverges_leaves_the_weights_before_it(frame, monkeypatch, tmp_path):
+    def wild(*_):
+        raise train.Diverged("training stopped: the loss is nan")
+
+    monkeypatch.setattr(final, "train", wild)
+    made = Forecaster(24, 4, **SMALL).fit(frame)
+    words = "keeps its weights of the training rows: on all rows, training stopped: the loss is nan"
+    assert made.remarks_[-1] == f"{made.chosen_} {words}"
+    honest = trained(made.id_, made.store_)[0].state_dict()
+    assert all(torch.equal(value, honest[name]) for name, value in made.model_.state_dict().items())
+    made.save(tmp_path)
+    assert Forecaster.load(tmp_path).whole_ is False
+    assert "trained on the training rows" in report.html(made, [])
+    made.configs_ = {"Ridge": made.configs_["Ridge"]}
+    with pytest.warns(UserWarning, match="Ridge keeps its weights of the training rows at an origin"):
+        again = made.backtest(1, retrain=True)
+    pd.testing.assert_frame_equal(again, made.backtest(1))

@@ -15,17 +15,54 @@ def long(**series) -> pd.DataFrame:
 
 
 def test_a_long_frame_becomes_a_column_a_series_in_order_of_appearance():
-    table = frames.wide(long(b=[1.0, 2, 3], a=[4.0, 5, 6]))
+    table, remarks = frames.wide(long(b=[1.0, 2, 3], a=[4.0, 5, 6]))
     assert list(table.columns) == ["b", "a"]
     assert table.index.equals(DAYS)
     np.testing.assert_array_equal(table, [[1, 4], [2, 5], [3, 6]])
+    assert remarks == ("its long form holds 2 series, which become columns",)
+
+
+@pytest.mark.parametrize("form", ["{0.day}.{0.month}.{0.year}", "{0:%d/%m/%Y}", "{0:%Y-%m-%d}", "period"])
+def test_the_dates_of_a_long_frame_may_be_text_or_periods_and_go_on_in_time(form):
+    days = pd.date_range("2020-01-01", periods=40, name="ds")
+    stamps = days.to_period("D") if form == "period" else [form.format(day) for day in days]  # 1.1., 10.1., 11.1., ...
+    frame = pd.DataFrame({"unique_id": "a", "ds": stamps, "y": np.arange(40.0)})
+    table = frames.wide(frame).values
+    assert table.index.equals(days)
+    assert table["a"].tolist() == list(range(40))
 
 
 def test_a_wide_frame_keeps_stamps_and_values_and_names_become_text():
-    table = frames.wide(pd.DataFrame({0: [1, 2, 3], "x": [True, False, True]}, DAYS))
+    table = frames.wide(pd.DataFrame({0: [1, 2, 3], "x": [True, False, True]}, DAYS)).values
     assert list(table.columns) == ["0", "x"]
     assert table.to_numpy().dtype == np.float64
-    assert isinstance(frames.wide(pd.DataFrame({"x": [1.0, 2]}, ["a", "b"])).index, pd.RangeIndex)
+    assert isinstance(frames.wide(pd.DataFrame({"x": [1.0, 2]}, [7, 5])).values.index, pd.RangeIndex)
+
+
+@pytest.mark.parametrize(("periods", "step"), [("M", "MS"), ("Q", "QS-JAN"), ("D", "D"), ("h", "h")])
+def test_periods_are_the_stamps_at_which_they_begin(periods, step):
+    index = pd.period_range("2020-01-01", periods=30, freq=periods, name="when")
+    table = frames.wide(pd.DataFrame({"x": np.arange(30.0)}, index)).values
+    assert (table.index.freqstr, table.index.name) == (step, "when")
+    assert table.index.equals(index.to_timestamp())
+
+
+def test_few_weekdays_with_a_holiday_are_even_where_their_step_is_known():
+    index = pd.DatetimeIndex(["2024-03-28", "2024-04-02", "2024-04-03", "2024-04-04"])  # Easter is left out
+    frame = pd.DataFrame({"x": np.arange(4.0)}, index)
+    with pytest.raises(ValueError, match="missing"):
+        frames.wide(frame)
+    assert frames.wide(frame, pd.offsets.BusinessDay()).values.index.equals(index)
+    far = frame.set_axis(index.where(index > index[0], pd.Timestamp("2024-03-22")))
+    for other, step in ((frame, pd.offsets.Day()), (far, pd.offsets.BusinessDay())):
+        with pytest.raises(ValueError, match="missing"):
+            frames.wide(other, step)
+
+
+def test_what_was_made_of_a_frame_is_said():
+    weekdays = pd.bdate_range("2020-01-01", periods=100).delete([30, 61])
+    _, remarks = frames.wide(pd.DataFrame({"x": np.arange(98.0)}, weekdays))
+    assert remarks == ("2 weekdays, such as 2020-02-12, have no row and count as holidays",)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +75,21 @@ def test_a_wide_frame_keeps_stamps_and_values_and_names_become_text():
         (pd.DataFrame({"x": [1.0, np.nan, np.inf]}), "2 missing or infinite values, the first in column 'x', row 2"),
         (pd.DataFrame([[1, 2]], columns=["x", "x"]), "two columns are called 'x'"),
         (pd.DataFrame({"x": [1, 2, 3]}, DAYS[::-1]), "must rise"),
-        (pd.concat([long(a=[1.0, 2, 3]), long(a=[1.0, 2, 3])[:1]]), "series 'a' has two values at 2024-01-01"),
-        (pd.concat([long(a=[1.0, 2, 3]), long(b=[1.0, 2, 3])[1:]]), "series 'b' has 2 rows from 2024-01-02"),
+        (
+            pd.concat([long(a=[1.0, 2, 3]), long(a=[1.0, 2, 3])[:1]]),
+            "series 'a' has 2024-01-01 00:00:00 twice, .* row 4",
+        ),
+        (
+            pd.concat([long(a=[1.0, 2, 3]), long(b=[1.0, 2, 3])[1:]]),
+            "series 'b' begins at 2024-01-02 00:00:00, and 'a'",
+        ),
+        (long(a=[1.0, 2, 3]).assign(promo=1), "the frame is in long form with the further columns 'promo'; no model"),
+        (long(a=[1.0, 2, 3]).assign(unique_id=["a", None, "a"]), "the frame: row 2 has no unique_id"),
+        (pd.DataFrame({"x": [1.0, 2]}, ["2024-01-01", "b"]), r"holds neither .*, but '2024-01-01': .*pd\.to_datetime"),
+        (
+            pd.DataFrame({"x": [1.0]}, pd.MultiIndex.from_tuples([(1, 2)])),
+            "neither time stamps nor numbers, but",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_frame_is_one_sentence(frame, words):
@@ -49,7 +99,7 @@ def test_what_is_wrong_with_a_frame_is_one_sentence(frame, words):
 
 def test_stamps_of_a_zone_are_those_of_utc_and_gaps_are_refused():
     local = pd.date_range("2024-03-30", periods=72, freq="h", tz="Europe/Berlin")  # an hour is left out in it
-    table = frames.wide(pd.DataFrame({"x": np.arange(72.0)}, local))
+    table = frames.wide(pd.DataFrame({"x": np.arange(72.0)}, local)).values
     assert str(table.index.tz) == "UTC"
     assert table.index.freq == pd.offsets.Hour()
     with pytest.raises(ValueError, match="the frame: 2 rows are missing"):
@@ -62,3 +112,17 @@ def test_forecasts_of_a_long_frame_are_long_and_those_of_names_alike_are_kept_ap
     found = frames.stacked(made, ["a", "a-lo"], (80,))
     assert list(found.columns) == ["unique_id", "ds", "tdlib", "tdlib-lo-80", "tdlib-hi-80"]
     assert found.drop(columns="ds").to_numpy().tolist() == [["a", 1, 0, 2], ["a-lo", 5, 4, 6]]
+
+
+def test_text_that_may_be_dates_belongs_into_the_index():
+    frame = pd.DataFrame({"date": ["2024-01-01", "2024-01-02"], "x": [1.0, 2.0]})
+    with pytest.raises(ValueError, match="column 'date' holds no numbers") as fault:
+        frames.wide(frame)
+    code = str(fault.value).split("index, ")[1].split(" if ")[0]
+    assert isinstance(eval(code, {"frame": frame, "pd": pd}).index, pd.DatetimeIndex)
+
+
+def test_a_channel_that_is_called_as_a_band_is_refused():
+    frames.check_names(["load", "load-lo-80"], (95,))
+    with pytest.raises(ValueError, match="the column 'load-lo-80' is called as a band of 'load' will be"):
+        frames.check_names(["load", "load-lo-80"], (80, 95))

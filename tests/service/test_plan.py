@@ -1,6 +1,7 @@
 """Plans: period, horizon and look-back found from a series; epochs within the time; what does not fit is named."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -37,6 +38,19 @@ def test_a_lookback_is_a_few_periods_with_the_least_validation_error():
     assert found == min(tried, key=tried.get)
 
 
+def test_ridge_and_its_look_back_are_chosen_by_what_suits_few_rows():
+    time = np.arange(144)[:, None]
+    noise = 0.02 * np.random.default_rng(0).standard_normal((144, 1))
+    values = np.sin(2 * np.pi * time / 12) + 0.5 * np.cos(4 * np.pi * time / 12) + 3 * time / 144 + noise
+    series = data.Series(values, None, ("a",), "own.csv", "")
+    assert plan._ridge_error(series, 24, 3) < 0.01  # where lambda is 100 at least, .1
+    made = plan.make(series, "own.csv", 24, 3, 12, seconds=1, epochs=1, teacher="ridge")
+    for name in ("Ridge", "Phase ridge"):
+        assert made.runs[name].settings["relative"]
+    assert made.runs["MLP distilled"].teacher_config == made.runs["Ridge"]
+    assert plan.make(series, "own.csv", 24, 3, 12, seconds=1, epochs=1).runs["Phase ridge"].settings["period"] == 12
+
+
 def test_a_plan_has_baselines_members_and_both_students_with_the_epochs_that_were_asked_for():
     made = plan.make(SERIES, *SHAPE, seconds=1, epochs=2)
     names = ["iTransformer", "Ridge", "Phase ridge", "SparseTSF", "CycleNet", "Naive", "Seasonal naive", "DLinear"]
@@ -59,6 +73,23 @@ def test_more_time_is_more_epochs_and_too_little_leaves_models_out(monkeypatch):
     assert 40 <= total <= 100
 
 
+def test_a_student_without_time_keeps_its_seed_and_its_settings(monkeypatch):
+    monkeypatch.setattr(plan, "_seconds_of_an_epoch", lambda *_: 100.0)
+    made = plan.make(SERIES, *SHAPE[:3], 12, seconds=1, seed=7, student="fits")
+    for name in ("FITS", "FITS distilled"):
+        run = made.runs[name]
+        assert (run.epochs, run.seed, run.settings["period"]) == (plan.FEWEST_EPOCHS, 7, 12)
+    assert set(made.runs) & {"DLinear", "CycleNet", "iTransformer"} == set()
+
+
+@pytest.mark.parametrize(("period", "fits"), [(12, 12), (1, 24)])
+def test_a_student_has_the_period_unless_it_cannot(period, fits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.csv").write_text("a\n1\n2\n")
+    made = plan.make(SERIES, "own.csv", 48, 12, period, seconds=1, epochs=1, student="fits", teacher="seasonal_naive")
+    assert [made.runs[name].settings["period"] for name in ("FITS", "Seasonal naive")] == [fits, period]
+
+
 def test_one_teacher_alone_teaches_by_the_published_recipe():
     made = plan.make(SERIES, *SHAPE, seconds=1, epochs=1, teacher="dlinear", student="rlinear")
     distilled = made.runs["RLinear distilled"]
@@ -70,7 +101,7 @@ def test_one_teacher_alone_teaches_by_the_published_recipe():
 
 def test_the_faster_of_one_thread_and_all_is_taken(monkeypatch):
     seconds = {1: 2.0, 4: 1.0}
-    monkeypatch.setattr(plan.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(plan, "cores", lambda: 4)  # of more that others use
     monkeypatch.setattr(plan, "_seconds_of_an_epoch", lambda _, __, compute: seconds[compute.threads])
     assert plan.fastest(SERIES, 48, 12).threads == 4
     seconds[4] = 3.0
@@ -80,11 +111,43 @@ def test_the_faster_of_one_thread_and_all_is_taken(monkeypatch):
 def test_a_plan_that_was_made_first_stays_for_the_same_rows_and_wishes(tmp_path):
     path = tmp_path / "own.csv"
     path.write_text("a\n1\n")
-    first, second = (plan.make(SERIES, *SHAPE, seconds=1, epochs=epochs, teacher="dlinear") for epochs in (1, 2))
-    assert plan.kept(path, {"seed": 1}, lambda: first) == first
-    assert plan.kept(path, {"seed": 1}, lambda: pytest.fail("measured again")) == first
-    assert plan.kept(path, {"seed": 2}, lambda: second) == second
+    shape = (str(path), *SHAPE[1:])
+    first, second = (plan.make(SERIES, *shape, seconds=1, epochs=epochs, teacher="dlinear") for epochs in (1, 2))
+
+    def kept(asked: dict, make: Callable) -> plan.Plan:
+        return plan.kept(path, asked, make)._replace(ids={})
+
+    assert kept({"seed": 1}, lambda: first) == first
+    assert kept({"seed": 1}, lambda: pytest.fail("measured again")) == first
+    assert kept({"seed": 2}, lambda: second) == second
     path.write_text("a\n2\n")
-    assert plan.kept(path, {"seed": 2}, lambda: first) == first
+    assert kept({"seed": 2}, lambda: first) == first
     (tmp_path / "own.plan.json").write_text("{")
-    assert plan.kept(path, {"seed": 2}, lambda: second) == second
+    assert kept({"seed": 2}, lambda: second) == second
+
+
+def test_a_plan_that_was_moved_is_of_the_rows_where_they_lie_now(tmp_path):
+    path = tmp_path / "old" / "own.csv"
+    path.parent.mkdir()
+    path.write_text("a\n1\n")
+    made = plan.kept(path, {}, lambda: plan.make(SERIES, str(path), *SHAPE[1:], seconds=1, epochs=1))
+    assert made.ids == {name: run.id for name, run in made.runs.items()}
+    path.parent.rename(tmp_path / "new")
+    moved = plan.kept(tmp_path / "new" / "own.csv", {}, lambda: pytest.fail("measured again"))
+    assert moved.ids == made.ids
+    assert {run.dataset for run in moved.runs.values()} == {str(tmp_path / "new" / "own.csv")}
+    assert set(moved.runs["MLP distilled"].teacher_configs.values()) <= set(moved.runs.values())
+    assert moved.runs["MLP"].id != made.ids["MLP"]
+
+
+def test_a_seasonal_naive_forecast_is_of_the_period_or_not_there():
+    shape = ("own.csv", 10, 5)
+    for period, there in ((10, True), (24, False)):
+        made = plan.make(SERIES, *shape, period, teacher="ridge", student="rlinear", epochs=1, seconds=1)
+        assert ("Seasonal naive" in made.runs) == there
+        assert {"Naive", "Ridge", "RLinear"} <= set(made.runs)
+
+
+def test_a_row_is_too_few_and_is_counted():
+    with pytest.raises(ValueError, match="has 1 rows, too few for look-back 1 and horizon 1"):
+        plan.find_lookback(data.synthetic(rows=1, channels=1), 1, 1)

@@ -72,6 +72,15 @@ def test_without_a_distilled_student_it_says_so():
     assert "There is no distilled student" in judged(Seasonal_naive=errors(1, 1), MLP=errors(0.5, 0.5)).words
 
 
+def test_a_plain_student_that_was_left_out_is_not_spoken_of():
+    found = judged(Seasonal_naive=errors(1, 1), Ridge=errors(0.5, 0.5, 1), MLP_distilled=errors(0.4, 0.4, 2))
+    assert "without a teacher" not in found.words
+    assert (
+        "Against MLP without a teacher"
+        in judged(Seasonal_naive=errors(1, 1), MLP=errors(0.5, 0.5, 1), MLP_distilled=errors(0.4, 0.4, 2)).words
+    )
+
+
 def test_the_interval_of_a_difference_needs_two_blocks():
     first, second = errors(1, 1, 1).test, errors(1, 0.5, 2).test
     share, interval = score.difference(first, second, block=8)
@@ -86,3 +95,41 @@ def test_models_without_an_error_are_level():
     assert score.difference(none.test, none.test, block=8)[0] == 0
     assert score.difference(some.test, none.test, block=8)[0] == np.inf
     assert judged(Seasonal_naive=none, MLP=none, MLP_distilled=none).chosen == "Seasonal naive"
+
+
+def test_skill_is_over_what_the_lookback_holds():
+    assert score.baseline(24, 24) == "Seasonal naive"
+    assert score.baseline(24, 23) == "Naive"
+    found = {"Naive": errors(1, 1), "MLP": errors(0.5, 0.5)}
+    scores = score.table(found, SPLITS, 24, "Naive")
+    assert scores.loc["MLP", ("val", "skill")] == pytest.approx(0.5)
+    words = score.verdict(scores, found, "MLP distilled", "MLP", 8, "Naive").words
+    assert "less than the naive forecast" in words
+    assert "seasonal" not in words
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 validation window:"), (9, "9 validation windows:"), (10, "")])
+def test_a_choice_that_rests_on_few_windows_says_so(count, said):
+    words = judged(Seasonal_naive=errors(1, 1, count=count), MLP=errors(0.5, 0.5, count=count)).words
+    assert ("little more than chance" in words) == bool(said)
+    assert said in words
+
+
+def test_a_series_without_error_has_no_percentages():
+    none = score.Residuals(np.zeros((40, 4, 2)), np.zeros((40, 4, 2)))
+    few = errors(1e-9, 1e-9, count=40)
+    for plain in (none, few):
+        found = judged(Seasonal_naive=none, MLP=plain, MLP_distilled=few)
+        assert "nothing that distillation could gain: Seasonal naive does without, and has no error" in found.words
+        assert not {"inf", "nan", "+inf%", "+nan%"} & set(found.words.replace("(", " ").replace(",", " ").split())
+        assert not found.distillation_helps
+
+
+@pytest.mark.parametrize(("least", "said"), [(0.49999, False), (0.499, True)])
+def test_a_difference_that_would_be_printed_as_none_is_left_out(least, said):
+    first, second = (
+        score.Residuals(np.full((40, 4, 2), val**0.5), np.full((40, 4, 2), test**0.5))
+        for val, test in ((0.4, 0.5), (0.5, least))
+    )
+    words = judged(Seasonal_naive=errors(1, 1, count=40), Ridge=first, MLP=second).words
+    assert ("On test MLP errs less" in words) == said
