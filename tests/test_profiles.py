@@ -437,7 +437,7 @@ def test_a_patient_student_learns_from_members_of_its_seed_or_of_the_teachers_th
     assert run.teacher_config == profile.config("ETTh2", 336, "itransformer", seed=2022)
     weather = profile.patient_student("Weather", 96, 2021)
     assert list(weather.teacher_configs) == ["ridge", "phase_ridge", "sparsetsf", "cyclenet"]
-    assert weather.teacher_configs["ridge"].settings == {"per_channel": True}
+    assert weather.teacher_configs["ridge"].settings["per_channel"] is True
     assert (weather.epochs, weather.learning_rate, weather.weighting) == (20, 3e-3, "held out")
 
 

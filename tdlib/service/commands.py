@@ -9,6 +9,7 @@ STORE/runs, STORE/cache     every model that was trained on the way
 import argparse
 import contextlib
 import json
+import os  # whose questions about a path too long for a name are answered with no
 import re
 import shlex
 import shutil
@@ -140,7 +141,7 @@ def folder(store: Path, csv: Path) -> Path:
 def _check_source(store: Path, csv: Path) -> None:
     """ValueError where the forecaster of this name is of another CSV that is still there: that was not moved."""
     kept, here = folder(store, csv) / SOURCE, csv.resolve()
-    source = Path(kept.read_text()) if kept.is_file() else here
+    source = Path(kept.read_text()) if os.path.isfile(kept) else here
     other = here.is_file() and source.is_file() and not source.samefile(here)
     words = f"{store} has the forecaster {csv.stem} of {source}, and {here} is another file"
     clean = f"tdlib clean {shlex.quote(csv.stem)}{_elsewhere(store)}"
@@ -150,7 +151,7 @@ def _check_source(store: Path, csv: Path) -> None:
 def _load(store: Path, csv: Path) -> Forecaster:
     place = folder(store, csv)
     _check_source(store, csv)
-    there = (place / STATE).is_file()
+    there = os.path.isfile(place / STATE)
     require(there, f"{store} has no forecaster for {csv}: `tdlib distill {shlex.quote(str(csv))}` makes one")
     return Forecaster.load(place, store=store)
 
@@ -194,7 +195,7 @@ def export_(options: argparse.Namespace) -> None:
     """An ONNX file: of a CSV's forecaster with its card and script, or of the run of an id."""
     record, target = options.store / RECORD, options.onnx
     check_output(target, record, inputs=[options.what], force=options.force)
-    if options.what.suffix or folder(options.store, options.what).exists():
+    if options.what.suffix or os.path.exists(folder(options.store, options.what)):
         made = _load(options.store, options.what)
         files = export.files(target)
         for file in files:
@@ -221,7 +222,7 @@ def export_(options: argparse.Namespace) -> None:
 def _inputs(store: Path, csv: Path) -> list[Path]:
     """What a forecaster was made of, which nothing may replace; a CSV may be named without its ending."""
     kept = folder(store, csv) / SOURCE
-    return [csv, *([Path(kept.read_text())] if kept.is_file() else [])]
+    return [csv, *([Path(kept.read_text())] if os.path.isfile(kept) else [])]
 
 
 def list_(options: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from tdlib.report.roles import COLOURS, DASHES, LOOK
 
+MOST_DOTS = 2.3e6  # of a picture: one of many settings is tall
 SCREEN_DPI = 110  # at which a page shows a figure; the file has more dots, for sharp screens and print
 plt.style.use(LOOK)
 
@@ -69,8 +70,10 @@ def save(figure: Figure, name: str, folder: str | Path, *, words: str = "") -> I
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})
-    figure.savefig(picture := io.BytesIO(), format="png")
+    width, height = figure.get_size_inches()
+    dots = min(plt.rcParams["savefig.dpi"], (MOST_DOTS / (width * height)) ** 0.5)  # an inch
+    figure.savefig(picture := io.BytesIO(), format="png", dpi=dots)
     PIL.Image.open(picture).convert("RGB").quantize(256).save(folder / f"{name}.png", optimize=True)  # a third as large
-    width, words = round(figure.get_figwidth() * SCREEN_DPI), words or describe(figure)
+    words = words or describe(figure)
     plt.close(figure)
-    return Image(folder / f"{name}.png", width=width, alt=words)
+    return Image(folder / f"{name}.png", width=round(width * SCREEN_DPI), alt=words)
