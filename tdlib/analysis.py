@@ -202,6 +202,11 @@ def wins(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     return pd.DataFrame(lines).set_index(["dataset", "horizon", "teacher", "system"])
 
 
+def other_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of one system, each with the next one's id in place of its own: a null; none where there is one run."""
+    return runs.assign(id=np.roll(runs["id"], 1))[: len(runs) if len(runs) > 1 else 0]
+
+
 def keeps(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     """Of the windows that the plain MLP wins against a teacher, the share that another system wins, too; as `wins`.
 
@@ -215,7 +220,7 @@ def keeps(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
         plain = mlps[(mlps[_SETTING] == students[_SETTING].iloc[0]).all(axis=1)]
         if place["system"] == models.title("mlp"):
             place["system"] += ", another seed"
-            students = students.assign(id=np.roll(students["id"], 1))[: len(students) if len(students) > 1 else 0]
+            students = other_seeds(students)
         found = _trios(plain, students, teacher) if len(plain) and len(students) else []
         if len(found):
             mlp, student, against = np.moveaxis(_errors(store, found[["plain", "student", "against"]]), 1, 0)

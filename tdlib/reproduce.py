@@ -51,7 +51,8 @@ def _take(profile: Profile, store: Store, committed: Store) -> int:
 
 
 def _same(run: RunConfig, store: Store, committed: Store) -> bool:
-    row = committed.read(run.id, run.to_dict())
-    if store.read(run.id, run.to_dict()) is None and row is not None:
+    there, row = store.read(run.id, run.to_dict()), committed.read(run.id, run.to_dict())
+    if there is None and row is not None:
         store.copy(run.id, committed)
-    return row is not None and store.read(run.id)["row_sha256"] == row["row_sha256"]
+        there = store.read(run.id)
+    return row is not None and there["row_sha256"] == row["row_sha256"]

@@ -70,8 +70,8 @@ def split(series: Series, lookback: int, horizon: int, device: torch.device | st
     check_shape(lookback, horizon)
     rows = len(series.values)
     if not _long_enough(series.name, rows, lookback, horizon):
-        few = f"{series.name} has {rows} rows, too few for look-back {lookback} and horizon {horizon}"
         needed = _rows_needed(series.name, rows, lookback, horizon)
+        few = _too_few(series, lookback, horizon)
         raise ValueError(f"{few}: each segment must hold a window, which takes {needed} rows")
     train_end, val_end, test_end = borders(series.name, rows)
     scaled, *scaling = _scaled(series.values, train_end, device)
@@ -105,7 +105,7 @@ def whole(series: Series, lookback: int, horizon: int, device: torch.device | st
     """
     check_shape(lookback, horizon)
     rows = len(series.values)
-    few = f"{series.name} has {rows} rows, too few for look-back {lookback} and horizon {horizon}"
+    few = _too_few(series, lookback, horizon)
     require(rows >= lookback + horizon, f"{few}: a window takes {lookback + horizon} rows")
     scaled, *scaling = _scaled(series.values, rows, device)
     first = max(0, min(int(0.8 * rows), rows - horizon) - lookback)
@@ -129,6 +129,10 @@ def check_shape(lookback: int, horizon: int) -> None:
     got = f"got {lookback} and {horizon}"
     require(min(lookback, horizon) >= 1, f"look-back and horizon must be at least 1, {got}")
     require(max(lookback, horizon) <= LONGEST, f"look-back and horizon must be at most {LONGEST:,} steps, {got}")
+
+
+def _too_few(series: Series, lookback: int, horizon: int) -> str:
+    return f"{series.name} has {len(series.values)} rows, too few for look-back {lookback} and horizon {horizon}"
 
 
 def _rows_needed(name: str, rows: int, lookback: int, horizon: int) -> int:

@@ -95,7 +95,7 @@ CLAIMS = [
     _against_baseline("ridge"),
     _against_baseline("phase_ridge"),
     Claim(
-        "baseline by validation",
+        analysis.CHOSEN,
         "The distilled MLP beats the baseline that validation chooses",
         f"difference {BEST} to the baseline that is best on validation, {OVER}",
         statistics.strongest,
@@ -236,7 +236,7 @@ CLAIMS = [
         lambda evidence: evidence.difference(evidence.patient, evidence.distilled()),
     ),
     Claim(
-        "patient, baseline by validation",
+        f"patient, {analysis.CHOSEN}",
         "A patient student of a committee beats the baseline that validation chooses",
         f"difference to the baseline that is best on validation, {OVER}; page 12",
         lambda evidence: evidence.difference(evidence.patient, analysis.strongest(evidence.main)),

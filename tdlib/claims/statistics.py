@@ -61,8 +61,8 @@ def kept(evidence: Evidence) -> Estimate:
 
 
 def other_seeds(plain: pd.DataFrame, here: pd.DataFrame) -> list[pd.DataFrame]:
-    """The plain MLP in the place of its next seed; none where there is one seed."""
-    return [plain.assign(id=np.roll(plain["id"], 1))] if len(plain) > 1 else []
+    """The plain MLP in the place of its next seed."""
+    return [analysis.other_seeds(plain)]
 
 
 def all_nulls(plain: pd.DataFrame, here: pd.DataFrame) -> list[pd.DataFrame]:

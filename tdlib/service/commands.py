@@ -193,13 +193,13 @@ def backtest_(options: argparse.Namespace) -> None:
 
 def export_(options: argparse.Namespace) -> None:
     """An ONNX file: of a CSV's forecaster with its card and script, or of the run of an id."""
-    record, target = options.store / RECORD, options.onnx
-    check_output(target, record, inputs=[options.what], force=options.force)
+    record, target, inputs = options.store / RECORD, options.onnx, _inputs(options.store, options.what)
+    check_output(target, record, inputs=inputs, force=options.force)
     if options.what.suffix or os.path.exists(folder(options.store, options.what)):
         made = _load(options.store, options.what)
         files = export.files(target)
-        for file in files:
-            check_output(file, record, inputs=_inputs(options.store, options.what), force=options.force)
+        for file in files[1:]:
+            check_output(file, record, inputs=inputs, force=options.force)
         cost = export.int8_cost(made) if options.int8 else None
         difference = export.write(made, target, int8=options.int8, cost=cost)
         for file in files:
