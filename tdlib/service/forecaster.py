@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tdlib import calendar, csvfile, data, forecast, models, panel
+from tdlib import calendar, csvfile, data, forecast, models
 from tdlib.checks import one_of, require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
+from tdlib.csvfile import panel
 from tdlib.files import check_place, write_atomically
 from tdlib.run import train_once, trained
 from tdlib.service import backtest, final, frames, intervals, plan, score

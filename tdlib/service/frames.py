@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from pandas.tseries import offsets
 
-from tdlib import calendar, data, gaps, panel
-from tdlib.cells import short
+from tdlib import calendar, data
 from tdlib.checks import require
-from tdlib.csvfile import Frame
+from tdlib.csvfile import Frame, gaps, panel
+from tdlib.csvfile.cells import short
 
 MODEL = "tdlib"  # what forecasts in long form are called, as in statsforecast's frames a model's name
 

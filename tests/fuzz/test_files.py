@@ -12,8 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fuzz.test_input import QUICK, clear
-from tdlib import cells, csvfile
-from tdlib.csvfile import Reading, parse
+from tdlib import csvfile
+from tdlib.csvfile import Reading, cells, parse
 
 STEPS = ["s", "15min", "h", "D", "B", "W-SUN", "MS", "ME", "QS", "QE", "YS", pd.DateOffset(months=1)]
 DAYS = ["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%y", "%d %b %Y", "%B %d %Y", "%Y/%m/%d"]

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tdlib import cells, gaps, panel, stamps
-from tdlib.cells import content, listed, short
 from tdlib.checks import one_of, require
+from tdlib.csvfile import cells, gaps, panel, stamps
+from tdlib.csvfile.cells import content, listed, short
 from tdlib.files import write_atomically
 
 __all__ = ["Frame", "Reading", "add_options", "content", "given", "parse", "read_frame", "write_canonical"]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
-from tdlib.cells import short
+from tdlib.csvfile.cells import short
 
 LAYOUTS = {
     "Y": ("%Y",),

@@ -1,4 +1,4 @@
-"""Which column of a table holds time stamps, by its name, its place and its cells; `tdlib.dates` reads text.
+"""Which column of a table holds time stamps, by its name, its place and its cells; `tdlib.csvfile.dates` reads text.
 
 Numbers may be unix time, dates such as 20200131, years, the days that Excel counts, or only count the rows.
 """
@@ -8,9 +8,9 @@ import re
 import numpy as np
 import pandas as pd
 
-from tdlib import dates
-from tdlib.cells import listed, short
 from tdlib.checks import require
+from tdlib.csvfile import dates
+from tdlib.csvfile.cells import listed, short
 
 # names, in lower case, under which a first column of rising whole numbers is no measurement
 DATES = ("date", "datetime", "date_time", "timestamp", "time_stamp", "day", "month", "year", "ds", "datum", "jahr")

@@ -8,9 +8,9 @@ import pandas as pd
 from pandas.tseries import offsets
 
 from tdlib import calendar
-from tdlib.cells import short
 from tdlib.checks import require
-from tdlib.stamps import ZONE
+from tdlib.csvfile.cells import short
+from tdlib.csvfile.stamps import ZONE
 
 HOLIDAYS = 0.06  # of all weekdays, and as many in a row as below: where an exchange is closed, nothing is missing
 CLOSED = 4

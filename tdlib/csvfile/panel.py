@@ -5,9 +5,9 @@ Shapes: T rows, C series.
 
 import pandas as pd
 
-from tdlib import dates, stamps
-from tdlib.cells import short
 from tdlib.checks import require
+from tdlib.csvfile import dates, stamps
+from tdlib.csvfile.cells import short
 
 LONG = ("unique_id", "ds", "y")
 
