@@ -16,7 +16,7 @@ import pandas as pd
 
 from tdlib.checks import one_of, require
 from tdlib.csvfile import cells, gaps, panel, stamps
-from tdlib.csvfile.cells import content, listed, short
+from tdlib.csvfile.cells import content, counted, listed, short
 from tdlib.files import write_atomically
 
 __all__ = ["Frame", "Reading", "add_options", "content", "given", "parse", "read_frame", "write_canonical"]
@@ -140,7 +140,7 @@ def _sentinels(frame: pd.DataFrame) -> list[str]:
             value, rows = values[end], counts[end]
             nines = set(f"{abs(value):.12g}".replace(".", "")) == {"9"} and (value >= 999 or value <= -99)
             if (nines or value in SENTINELS) and abs(value - rest[end]) > FAR * (rest[-1] - rest[0]):
-                found = f"column {short(name)} has {value:.12g} in {rows} row{'s' if rows > 1 else ''}"
+                found = f"column {short(name)} has {value:.12g} in {counted(rows, 'row')}"
                 remarks.append(f"{found}, far from its other values: if it stands for a missing one, leave it empty")
     return remarks
 

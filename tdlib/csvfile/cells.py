@@ -68,6 +68,11 @@ def short(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:60]}…{text[-10:]}"
 
 
+def counted(count: int, what: str) -> str:
+    """3 rows, 1 row."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def listed(names: pd.Index) -> str:
     """Names of columns in a sentence, the first ten of many."""
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""

@@ -9,7 +9,7 @@ from pandas.tseries import offsets
 
 from tdlib import calendar
 from tdlib.checks import require
-from tdlib.csvfile.cells import short
+from tdlib.csvfile.cells import counted, short
 from tdlib.csvfile.stamps import ZONE
 
 HOLIDAYS = 0.06  # of all weekdays, and as many in a row as below: where an exchange is closed, nothing is missing
@@ -66,9 +66,9 @@ def evened(frame: pd.DataFrame, path: object, *, interpolate: bool, longest: int
         raise ValueError(f"{path} {_count(missing)}; {fills}")
     _check_runs(missing, path, longest)
     if lacking:
-        remarks.append(f"{lacking} missing rows are interpolated, and make {len(frame)} rows")
+        remarks.append(f"{counted(lacking, 'missing row')} interpolated, which makes {len(frame)} rows")
     if cells := int(missing.to_numpy().sum()) - lacking * len(frame.columns):
-        remarks.append(f"{cells} missing values are interpolated")
+        remarks.append(f"{counted(cells, 'missing value')} interpolated")
     return frame.interpolate("time" if dated else "linear"), remarks
 
 
@@ -141,7 +141,7 @@ def _gaps(absent: pd.DatetimeIndex, index: pd.DatetimeIndex, step: offsets.BaseO
     """Where rows are missing, and what fills them."""
     after = index.searchsorted(absent)  # of each missing one the rows before it
     first, gaps = int(after[0]), len(set(after))
-    count = "1 row is missing" if len(absent) == 1 else f"{len(absent)} rows are missing"
+    count = f"{counted(len(absent), 'row')} {'is' if len(absent) == 1 else 'are'} missing"
     several = f" in {gaps} gaps, the first" if gaps > 1 else ""
     fills = f"--missing interpolate fills them, and in pandas frame.asfreq({calendar.code(step)}).interpolate()"
     alone = (after == first).sum() == 1 and isinstance(step, offsets.Tick) and index.tz is None

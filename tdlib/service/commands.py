@@ -21,6 +21,7 @@ import pandas as pd
 from tdlib import csvfile
 from tdlib.checks import require
 from tdlib.compute import Compute
+from tdlib.csvfile.cells import counted
 from tdlib.deploy import onnx as deploy
 from tdlib.files import check_output, note_written, remove_unfinished, write_atomically
 from tdlib.forecast import forecast_csv
@@ -52,8 +53,7 @@ def distill(options: argparse.Namespace, program: str) -> None:
     replaced = _replaced(place, made)
     made.save(place)
     write_atomically((place / SOURCE, str(options.csv.resolve()).encode()))
-    channels = "one channel" if frame.shape[1] == 1 else f"{frame.shape[1]} channels"
-    print(f"{len(frame)} rows, {channels}; " + "; ".join(made.remarks_))
+    print(f"{counted(len(frame), 'row')}, {counted(frame.shape[1], 'channel')}; " + "; ".join(made.remarks_))
     if replaced:
         print(replaced)
     print(f"\n{_with_runs(made).to_string(float_format=DIGITS)}\n")

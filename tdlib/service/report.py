@@ -20,6 +20,7 @@ import pandas as pd
 import tdlib
 from tdlib import calendar, data, forecast, models
 from tdlib.checks import require, require_extra
+from tdlib.csvfile.cells import counted
 from tdlib.files import check_place, write_atomically
 from tdlib.report.roles import COLOURS, DASHES
 from tdlib.service import figures, intervals, plan, score
@@ -91,7 +92,7 @@ def html(made: "Forecaster", commands: list[str]) -> str:
     sections = [part(seen) for part in parts]
     sections.append(Section("commands", "To do it again", [_counted(commands)], code="\n".join(commands)))
     about = f"{len(seen.values):,} rows, {_stamp(seen.index, 0)} to {_stamp(seen.index, -1)}"
-    about += f"; {_some(len(made.channels_), 'channel')}; {made.lookback_} steps read, {made.horizon_} forecast"
+    about += f"; {counted(len(made.channels_), 'channel')}; {made.lookback_} steps read, {made.horizon_} forecast"
     return template.render(name=made.name_, about=about, sections=sections, version=tdlib.__version__)
 
 
@@ -139,7 +140,7 @@ class _Seen:
     def too_few(self) -> list[str]:
         """A sentence on the levels that have none."""
         none = [f"{level:g}%" for level in self.made.widths_ if level not in self.finite]
-        count = _some(self.made.windows_["validation"], "validation window")
+        count = counted(self.made.windows_["validation"], "validation window")
         return [f"There is no finite band of {', '.join(none)}: {count} are too few for it."] if none else []
 
     def panel(self, window: int, channel: int, names: list[str], title: str) -> Panel:
@@ -172,11 +173,11 @@ def _verdict(seen: _Seen) -> Section:
     if len(table) and table["low"].notna().all():
         worse, better = int((table["low"] > 1).sum()), int((table["high"] < 1).sum())
         words.append(
-            f"Beyond chance, by 95% intervals over blocks of {_some(block, 'test window')}, {worse} of the "
+            f"Beyond chance, by 95% intervals over blocks of {counted(block, 'test window')}, {worse} of the "
             f"{len(table)} others are worse than {chosen}, {better} better, {len(table) - worse - better} neither."
         )
     elif len(table):
-        words.append(f"{_some(made.windows_['test'], 'test window')} are too few to tell differences from chance.")
+        words.append(f"Too little to tell differences from chance: {counted(made.windows_['test'], 'test window')}.")
     picture = figures.ratios(table, chosen) if len(table) else None
     return Section("verdict", f"Use {chosen}", words, picture)
 
@@ -201,10 +202,10 @@ def _models(seen: _Seen) -> Section:
     agree = both["val"].corr(both["test"], method="spearman") if len(both) > 2 else math.nan
     counts = f"{made.windows_['test']:,} test windows and {made.windows_['validation']:,} validation windows"
     words = [
-        f"Means over {counts}, which overlap, over {_some(made.horizon_, 'step')} and "
-        f"{_some(len(made.channels_), 'channel')}. MSE and MAE are in deviations of the training rows; MASE is the MAE "
-        f"over what the training rows change by in a period; skill is the share of the MSE of {made.baseline_} that a "
-        "model saves."
+        f"Means over {counts}, which overlap, over {counted(made.horizon_, 'step')} "
+        f"and {counted(len(made.channels_), 'channel')}. MSE and MAE are in deviations of the training rows; MASE is "
+        f"the MAE over what the training rows change by in a period; skill is the share of the MSE of {made.baseline_} "
+        "that a model saves."
     ]
     if not math.isnan(agree):
         words.append(f"Validation and test rank the {len(both)} models with a correlation of {agree:.2f} (Spearman).")
@@ -260,7 +261,7 @@ def _forecast(seen: _Seen) -> Section:
         known = seen.values[-before:, place]
         panels.append(Panel(seen.titles[place], stamps, known, before, [(seen.lines[made.chosen_], ahead)], bands))
     rows = "all rows" if made.whole_ else "the training rows"
-    by = f"{_some(made.horizon_, 'step')} by {made.chosen_}, trained on {rows}"
+    by = f"{counted(made.horizon_, 'step')} by {made.chosen_}, trained on {rows}"
     words = [f"{by}{_rest(len(made.channels_), DRAWN)}."]
     for level in levels:
         width = made.widths_[level]
@@ -301,8 +302,8 @@ def _errors(seen: _Seen) -> Section:
     if len(names) > 1:
         below = channels[names[0]] < channels[names[1]]
         words.append(
-            f"It lies below that of {names[1]} at {int((own < naive).sum())} of {_some(len(own), 'step')} and on "
-            f"{int(below.sum())} of {_some(len(channels), 'channel')}."
+            f"It lies below that of {names[1]} at {int((own < naive).sum())} of {counted(len(own), 'step')} and on "
+            f"{int(below.sum())} of {counted(len(channels), 'channel')}."
         )
     if len(channels) > 1:
         largest = channels[names[0]].idxmax()
@@ -335,9 +336,10 @@ def _coverage(seen: _Seen) -> Section:
         for level, share in shares.items()
     ]
     words += seen.too_few
+    count = counted(seen.made.windows_["validation"], "validation window")
     words.append(
-        f"A band is as wide as the errors of {_some(seen.made.windows_['validation'], 'validation window')} say, which "
-        "overlap: where the series changes after them, its level is not kept."
+        f"A band is as wide as the errors of {count} say, which overlap: where the series changes after them, its "
+        "level is not kept."
     )
     return Section("coverage", "Do the bands hold?", words, figures.coverage(shares) if shares else None)
 
@@ -378,7 +380,7 @@ def _worst(seen: _Seen) -> Section:
     overlap = np.unique(np.concatenate([_around(window, made.horizon_, len(seen.by_window)) for window in places]))
     share = seen.by_window[overlap].sum() / rest
     words = [
-        f"The {_some(len(places), 'test window')} of largest error, no two of which overlap, each on its worst "
+        f"The {counted(len(places), 'test window')} of largest error, no two of which overlap, each on its worst "
         f"channel. The {len(overlap):,} of {len(seen.by_window):,} windows that overlap with one of them hold "
         f"{share:.0%} of all squared error on test."
     ]
@@ -396,7 +398,7 @@ def _checks(seen: _Seen) -> Section:
     far = {name: (part.mean(0) - splits.mean) / splits.deviation for name, part in segments.items()}
     table = pd.DataFrame(far, index=made.channels_)
     place = int(np.abs(far["test"]).argmax())
-    many = f"{int((table['test'].abs() > 1).sum())} of {_some(len(table), 'channel')}{_rest(len(table), LISTED)}"
+    many = f"{int((table['test'].abs() > 1).sum())} of {counted(len(table), 'channel')}{_rest(len(table), LISTED)}"
     words = [
         f"From training to test rows the mean moves most on {made.channels_[place]}, by {far['test'][place]:+.2f} "
         f"deviations; it moves by more than one on {many}."
@@ -432,28 +434,25 @@ def _settings(seen: _Seen) -> Section:
     }
     row = kept[made.chosen_]
     words = [
-        f"{made.chosen_} is run {row['id']}, trained in {_seconds(row['seconds'])}; all {len(kept)} runs took "
+        f"{made.chosen_} was trained in {_seconds(row['seconds'])}; all {counted(len(kept), 'run')} took "
         f"{_seconds(sum(row['seconds'] for row in kept.values()))}. The settings are those of tdlib.config.RunConfig."
     ]
     if models.closed_form(made.configs_[made.chosen_].model):
         words.append("It is fitted in closed form: settings of training by epochs do not apply to it.")
     where = ", ".join(f"{name} {value}" for name, value in row["provenance"].items() if value is not None)
     table = Table(f"Settings of {made.chosen_} ({where}).", ["setting", "value"], rows)
-    return Section("settings", "Settings", words, figures.training(logs, seen.lines) if logs else None, [table])
+    runs = [[name, kept[name]["id"], _seconds(kept[name]["seconds"])] for name in made.runs_]
+    ids = Table("The run of each model, as its store names it.", ["model", "run", "trained in"], runs)
+    return Section("settings", "Settings", words, figures.training(logs, seen.lines) if logs else None, [ids, table])
 
 
 def _counted(commands: list[str]) -> str:
-    return f"{_some(len(commands), 'command')}, to be called from the folder that this page was made from."
-
-
-def _some(count: int, what: str) -> str:
-    """3 channels, 1 channel."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    return f"{counted(len(commands), 'command')}, to be called from the folder that this page was made from."
 
 
 def _rest(channels: int, shown: int) -> str:
     """What is said of the channels that a figure leaves out."""
-    return f" ({_some(channels - shown, 'more channel')} not drawn)" if channels > shown else ""
+    return f" ({counted(channels - shown, 'more channel')} not drawn)" if channels > shown else ""
 
 
 def _number(value: float) -> str:

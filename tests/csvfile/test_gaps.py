@@ -47,7 +47,7 @@ def test_missing_rows_are_interpolated_in_time_and_counted():
     assert frame["a"].tolist() == pytest.approx(range(40))
     assert list(frame.index) == list(HOURS)
     assert (frame.index.freq, frame.index.name) == (HOURS.freq, "date")
-    assert remarks == ("4 missing rows are interpolated, and make 40 rows",)
+    assert remarks == ("4 missing rows interpolated, which makes 40 rows",)
 
 
 def test_missing_values_are_interpolated_and_counted_apart_from_rows():
@@ -57,10 +57,10 @@ def test_missing_values_are_interpolated_and_counted_apart_from_rows():
     assert "has 3 missing values, the first in column 'a', row 6; --missing interpolate fills them" in refused(file)
     frame, remarks = parse(file, "own.csv", FILL)
     assert frame["a"].tolist() == pytest.approx(range(40))
-    assert remarks == ("3 missing values are interpolated",)
+    assert remarks == ("3 missing values interpolated",)
     rows = pd.read_csv(io.BytesIO(file)).drop(index=[30])
     frame, remarks = parse(rows.to_csv(index=False).encode(), "own.csv", FILL)
-    assert remarks == ("1 missing rows are interpolated, and make 40 rows", "3 missing values are interpolated")
+    assert remarks == ("1 missing row interpolated, which makes 40 rows", "3 missing values interpolated")
 
 
 def test_rows_without_dates_are_interpolated_by_their_number():
