@@ -51,6 +51,14 @@ def test_a_page_is_short_enough_to_read(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_committed_page_shows_every_table_whole(name):
+    """What a frame is too long for, pandas leaves out of its middle."""
+    for cell in code_cells(name):
+        for output in cell.outputs:
+            assert "<td>...</td>" not in output.get("data", {}).get("text/html", ""), cell.source
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_committed_page_is_executed_without_an_error_and_names_no_folder_of_a_machine(name):
     for cell in code_cells(name):
         assert cell.execution_count is not None

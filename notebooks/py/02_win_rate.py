@@ -76,12 +76,16 @@ plots.save(plots.intervals(shown, label="win rate of the plain MLP [%]", referen
 # ## Does the distilled student keep what the MLP was good at?
 # The null: what a student keeps that never saw the teacher, a baseline or the plain MLP of another seed. What these
 # keep, windows that are easy for any student, says nothing about teaching. The figure shows the distilled student and,
-# of those without a teacher, the one that keeps most; the table has all of them.
+# of those without a teacher, the one that keeps most; the table has all of them, and
+# `results/tables/02_win_keep.csv` their intervals.
 
 # %%
 published = tables.published("../results/published.csv", table="win keep (T5)")
 print("published, mean of the 8 data sets, ModernTCN:", published["value"].iloc[0])
 tables.save(keeps.reset_index(), "02_win_keep", f"{results}/tables", digits=1)
+flat = keeps.reset_index()
+flat["system"] = flat["system"].mask(flat["system"].str.contains(" from "), "distilled")
+tables.grid(flat, "estimate", ["dataset", "horizon", "teacher"], "system", digits=1)
 
 # %%
 taught = keeps.index.get_level_values("system").str.contains(" from ")

@@ -2,7 +2,7 @@
 # # Is the distilled student the best of them?
 # The main table: every teacher, the plain MLP, the MLP distilled from each teacher, and the opponents that the
 # paper leaves out: the last value, the last period, and linear maps, some of them fitted in closed form within
-# seconds. Means over seeds, with their deviation, and the published figures beside ours.
+# seconds. Means over seeds, every run as a dot, and the published figures beside ours.
 #
 # **After this page you can** read a main table with its spread, say why a gain over the plain MLP is not yet a good
 # forecaster, and choose a baseline without looking at the test segment.
@@ -27,15 +27,19 @@ runs = rows.read(configs, profile, "main", store=store, train_missing=train_miss
 
 # %% [markdown]
 # ## The table
-# Errors in scaled units; `KL` is the distance of the period distributions from the truth (page 04);
-# `deviation of MSE` is over the seeds, empty where there is one. A map in closed form has no seed. Where products were
-# in half precision, to save hours, it is said: `benchmarks/precision.py` measures what that does to an error.
+# Errors in scaled units, means over seeds; of every line the least is bold, the next in italics.
+# `results/tables/05_main.csv` adds validation errors, deviations over seeds, weights and the distance of the period
+# distributions from the truth (page 04). Where products were in half precision, to save hours, it is said:
+# `benchmarks/precision.py` measures what that does to an error.
 
 # %%
-main = tables.by_system(runs)
+tables.save(tables.by_system(runs).reset_index(), "05_main", f"{results}/tables", digits=4)
+for name, column in {"MSE": "test_mse", "MAE": "test_mae"}.items():
+    errors = tables.by_setting(runs, column)
+    tables.save(errors.reset_index(), f"05_{name.lower()}", f"{results}/tables")
+    display(Markdown(f"**{name}**\n\n{tables.marked(errors)}"))
 half = runs[runs["precision"] == "bfloat16"].drop_duplicates(["setting", "system"])
 print("trained with matrix products in bfloat16:", "; ".join(half["system"] + ", " + half["setting"]) or "none")
-tables.save(main.reset_index(), "05_main", f"{results}/tables", digits=4)
 
 # %% [markdown]
 # ## Every run as a dot
@@ -66,21 +70,21 @@ plots.save(plots.radar(long, colours=colours), "05_radar", figures)
 
 # %% [markdown]
 # ## What distillation changes
-# The MSE of the distilled student relative to four opponents in percent; negative is better. `low` and `high`:
-# 95% intervals over teachers, seeds and blocks of look-back + horizon windows. `blocks` says how many of these a
-# test segment holds: fewer than four of hourly data, which is little; below two a setting has no interval of its own.
-# "all": means over settings, drawn together, those short ones among them. `improvement`: the share of runs that are
-# better than their partners. Settings with one seed add no spread of seeds to an interval; how many they are is said.
+# The MSE of the distilled student relative to four opponents in percent, means over settings; negative is better. `low`
+# and `high`: 95% intervals over teachers, seeds and blocks of look-back + horizon windows. A test segment holds fewer
+# than four such blocks of hourly data, which is little; below two a setting has no interval of its own, but is among
+# those that are drawn together here. Settings with one seed add no spread of seeds to an interval; how many they are
+# is said. `results/tables/05_changes.csv` has every setting with its blocks.
 
 # %%
 changes = analysis.comparisons(runs, Store(store))
 settings = changes.groupby(["system", "against"], sort=False)["dataset"].size() - 1
 short = changes[changes["dataset"] == "all"].set_index(["system", "against"])[["difference", "low", "high", "win rate"]]
-tables.save(short.assign(settings=settings).reset_index(), "05_all", f"{results}/tables", digits=1)
+tables.save(changes, "05_changes", f"{results}/tables", digits=1)
 single = students[students["part"] == "distilled"].groupby(["system", "setting"])["seed"].nunique().eq(1)
 for system, alone in single.groupby("system"):
     print(f"{system}: one seed in {alone.sum()} of {len(alone)} settings")
-tables.save(changes, "05_changes", f"{results}/tables", digits=1)
+tables.save(short.assign(settings=settings).reset_index(), "05_all", f"{results}/tables", digits=1)
 
 # %%
 label = "MSE against the opponent, mean over settings [%]"

@@ -22,7 +22,7 @@ import contextlib
 import itertools
 
 import pandas as pd
-from IPython.display import display
+from IPython.display import Markdown, display
 
 from tdlib import analysis, models, patient, profiles, rows
 from tdlib.report import plots, tables, words
@@ -46,14 +46,16 @@ def suggested(datasets: pd.Index) -> pd.Index:
 # %% [markdown]
 # ## Whom to listen to
 # Several ways of weighing the same members (`tdlib.committee`). *Held out* takes, for each run, the one with the least
-# error on blocks of validation that it was not fitted to. Means over seeds of the committee's own MSE: on those
-# blocks, on all of validation, and on test.
+# error on blocks of validation that it was not fitted to. The committee's own test MSE, means over seeds, the least of
+# a line in bold; then, over all settings, how far each is above the best on those blocks, on all of validation, and on
+# test. `results/tables/12_weightings.csv` has all three for every setting.
 
 # %%
 weighted = patient.weightings(recipe, Store(store))
 errors = ["held out", "validation", "test"]
 shown = weighted.groupby(["setting", "weighting"], sort=False)[errors].mean()
 tables.save(shown.reset_index(), "12_weightings", f"{results}/tables", digits=4)
+Markdown(tables.marked(shown["test"].unstack("weighting", sort=False), digits=4))
 
 # %%
 relative = weighted[errors] / weighted.groupby(["setting", "seed"])[errors].transform("min")
@@ -78,14 +80,15 @@ tables.save(table.rename_axis(columns=None).reset_index(), "12_members", f"{resu
 # This was tried because the test errors of the weights from validation had been read on ETTh1 and ETTh2, and were
 # poor: there it may flatter. On the other data sets nothing had been looked at; the two are counted apart below.
 #
-# Means over seeds: each member's MSE, and its weight. In the figure a dot is a setting, in percent of the mean of its
-# members: where the order is that of test, dots lie along the line.
+# The weight of each member, means over seeds; their MSE is in `results/tables/12_unseen.csv`. In the figure a dot is a
+# setting, in percent of the mean of its members: where the order is that of test, dots lie along the line.
 
 # %%
 known = patient.members(halves, Store(store))
 kinds = ["validation", "halves", "test"]
 table = known.groupby(["setting", "member"], sort=False)[[*kinds, "weight"]].mean()
-display(tables.save(table.reset_index(), "12_unseen", f"{results}/tables"))
+tables.save(table.reset_index(), "12_unseen", f"{results}/tables")
+display(tables.grid(known, "weight", "setting", "member", digits=2))
 apart = 100 * (table[kinds] / table.groupby("setting", sort=False)[kinds].transform("mean") - 1)
 if len(apart):
     display(plots.save(plots.chance.evidence(apart.reset_index()), "12_unseen", figures))
@@ -211,10 +214,11 @@ short["its settings"] = counted[everywhere]
 tables.save(short.reset_index(), "12_all", f"{results}/tables", digits=1)
 
 # %% [markdown]
-# Setting by setting.
+# Setting by setting, for the MLP; `results/tables/12_against.csv` has the others, and their intervals.
 
 # %%
 tables.save(compared.drop(columns="lookback"), "12_against", f"{results}/tables", digits=2)
+tables.grid(against, "difference", ["dataset", "horizon"], "against", digits=1)
 
 # %% [markdown]
 # ## The field

@@ -24,6 +24,37 @@ def by_system(runs: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def by_setting(runs: pd.DataFrame, value: str) -> pd.DataFrame:
+    """A column of `runs` as the field prints it: a line a data set and horizon, a column a system, means over seeds.
+
+    After the four horizons of a data set comes their mean, of the systems that have all four; NaN where nothing is.
+    """
+    table = runs.pivot_table(index=["dataset", "horizon"], columns="system", values=value, sort=False)
+    lines = []
+    for dataset, own in table.groupby(level="dataset", sort=False):
+        mean = own.mean(skipna=False).to_frame((dataset, "mean")).T
+        lines += [own, mean] if len(own) == 4 else [own]
+    return pd.concat(lines).rename_axis(index=table.index.names, columns=None)
+
+
+def marked(table: pd.DataFrame, *, digits: int = 3) -> str:
+    """A table of numbers as Markdown: the least of every line in bold, the next in italics; equal ones alike."""
+    ranks = table.round(digits).rank(axis=1, method="dense")
+    marks = ranks.map(lambda rank: {1: "**", 2: "*"}.get(rank, ""))
+    text = marks + _text(table, digits) + marks
+    align = ["left"] * table.index.nlevels + ["right"] * len(table.columns)
+    return text.reset_index().to_markdown(index=False, disable_numparse=True, colalign=align)
+
+
+def grid(lines: pd.DataFrame, value: str, index: str | list[str], columns: str, *, digits: int = 3) -> pd.DataFrame:
+    """A long table made wide, to be read: means of `value` as text, a line for each of `index`, empty where none is."""
+    return _text(lines.pivot_table(value, index, columns, sort=False).rename_axis(columns=None), digits)
+
+
+def _text(table: pd.DataFrame, digits: int) -> pd.DataFrame:
+    return table.map(lambda x: "" if np.isnan(x) else f"{x:.{digits}f}")
+
+
 def published(path: str | Path, **chosen: str | int) -> pd.DataFrame:
     """Published figures, chosen by column: `published(path, dataset="ETTh1", metric="MSE")`."""
     table = pd.read_csv(path, dtype={"horizon": str})

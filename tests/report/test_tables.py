@@ -42,6 +42,28 @@ def test_by_system_is_the_mean_and_deviation_over_seeds():
     assert np.isnan(table.loc[("ETTh1", 96, "MLP from iTransformer"), "deviation of MSE"])
 
 
+def test_a_setting_is_a_line_and_four_horizons_have_a_mean_of_the_systems_that_have_all():
+    four = runs(horizon=[1, 2, 3, 4, 1, 2, 1], model=["mlp"] * 4 + ["ridge"] * 2 + ["mlp"], seed=[1] * 6 + [2])
+    two = runs(horizon=[1, 2], model="mlp", dataset="ETTh2")
+    errors = [0.2, 0.3, 0.4, 0.5, 0.15, 0.3, 0.4, 0.6, 0.7]
+    table = tables.by_setting(pd.concat([four, two]).assign(test_mse=errors), "test_mse")
+    assert list(table.index) == [*(("ETTh1", step) for step in (1, 2, 3, 4, "mean")), ("ETTh2", 1), ("ETTh2", 2)]
+    assert table["MLP"].tolist() == pytest.approx([0.3, 0.3, 0.4, 0.5, 0.375, 0.6, 0.7])
+    assert table["Ridge"].dropna().to_dict() == {("ETTh1", 1): 0.15, ("ETTh1", 2): 0.3}
+    first, second, third, *_ = tables.marked(table, digits=2).splitlines()[2:]
+    assert [cell.strip() for cell in first.split("|")[1:-1]] == ["ETTh1", "1", "*0.30*", "**0.15**"]
+    assert [cell.strip() for cell in second.split("|")[1:-1]] == ["ETTh1", "2", "**0.30**", "**0.30**"]
+    assert [cell.strip() for cell in third.split("|")[1:-1]] == ["ETTh1", "3", "**0.40**", ""]
+
+
+def test_a_grid_is_a_long_table_made_wide_in_the_order_of_its_lines():
+    lines = pd.DataFrame({"place": ["b", "b", "b", "a"], "who": ["y", "x", "x", "x"], "much": [1, 2, 3, 4.0]})
+    assert tables.grid(lines, "much", "place", "who", digits=1).to_dict("index") == {
+        "b": {"y": "1.0", "x": "2.5"},
+        "a": {"y": "", "x": "4.0"},
+    }
+
+
 def test_the_validation_error_stands_beside_the_test_error_where_it_is_known():
     table = tables.by_system(MAIN.assign(val_mse=MAIN["test_mse"] + 1))
     assert table.loc[("ETTh1", 96, "MLP"), "validation MSE"] == pytest.approx(1.4)
