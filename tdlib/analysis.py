@@ -69,10 +69,13 @@ def pairs(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     return found.dropna(subset="theirs")
 
 
-def compare(ours: pd.DataFrame, theirs: pd.DataFrame, store: Store, quantity: str = "errors") -> pd.DataFrame:
+def compare(
+    ours: pd.DataFrame, theirs: pd.DataFrame, store: Store, quantity: str | tuple[str, str] = "errors"
+) -> pd.DataFrame:
     """How much better or worse one system is than another: a line for each setting that both have, and one for all.
 
-    `quantity` is the array of a row that is compared, one value a window: by default the MSE.
+    `quantity` is the array of a row that is compared, one value a window, or those of our row and of theirs: by
+    default the MSE.
     `difference`: of its mean, in percent, negative where ours is better; `win rate`: share of windows, ties count half;
     `improvement`: share of runs that are better than their partners, ties half (Agarwal et al., NeurIPS 2021).
     `low`, `high`: 95% intervals of `bootstrap.draws`, NaN where the test segment holds fewer than two blocks of
@@ -100,6 +103,12 @@ def compare(ours: pd.DataFrame, theirs: pd.DataFrame, store: Store, quantity: st
     total = _compared_line(np.mean(estimates, 0), np.mean(drawn, 0), max(line["blocks"] for line in lines))
     counts = {"runs": sum(line["runs"] for line in lines), "blocks": sum(line["blocks"] for line in lines)}
     return pd.DataFrame([*lines, everything | total | counts]).set_index(["dataset", "horizon"])
+
+
+def against_committee(students: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """`compare` of students with the committees that taught them, whose window errors the students' rows keep."""
+    have = students[np.array(["committee_errors" in store.arrays(id) for id in students["id"]], dtype=bool)]
+    return compare(have, have, store, ("errors", "committee_errors"))
 
 
 def comparisons(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
@@ -256,9 +265,11 @@ def _against_teachers(runs: pd.DataFrame, systems: pd.DataFrame) -> Iterator[tup
                     yield {"dataset": place["dataset"], "horizon": place["horizon"]} | names, teacher, students
 
 
-def _errors(store: Store, ids: pd.DataFrame, quantity: str = "errors") -> np.ndarray:
-    """The errors of runs side by side: [pairs, columns, N]."""
-    return np.stack([_checked(*(store.arrays(id)[quantity] for id in line)) for line in ids.to_numpy()])
+def _errors(store: Store, ids: pd.DataFrame, quantity: str | tuple[str, ...] = "errors") -> np.ndarray:
+    """The errors of runs side by side: [pairs, columns, N]; a `quantity` for all columns, or one for each."""
+    names = [quantity] * ids.shape[1] if isinstance(quantity, str) else quantity
+    read = [[store.arrays(id)[name] for id, name in zip(line, names, strict=True)] for line in ids.to_numpy()]
+    return np.stack([_checked(*line) for line in read])
 
 
 def kept(means: np.ndarray, column: int = 0) -> np.ndarray:

@@ -74,11 +74,14 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
             history = fit(model, objective, splits, **training(config), compute=compute)
         seconds = time.perf_counter() - started
         result = evaluate(model, splits.test)
-        several = {}
+        several, arrays = {}, result.arrays
         if config.co_teachers:
             members = _members(config.teacher_configs.values(), store, compute)
             test = committee.error_moments(members, splits.test)
             several = {"committee": _committee(config, objective.teacher.moments, len(splits.val), test)}
+            if how := several["committee"]["weightings"].get(config.weighting):  # an adaptive one has no fixed weights
+                own = committee.errors(test, np.array(how["weights"]))
+                arrays = arrays | {"committee_errors": own.astype(arrays["errors"].dtype)}
         model.cpu()
     store.write_weights(id, model.state_dict(), describe(config, series, splits))
     shutil.rmtree(store.outputs(id), ignore_errors=True)  # they belonged to earlier weights
@@ -98,7 +101,7 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
         "seconds": round(seconds, 1),
         "provenance": provenance() | compute.describe() | ({"weights": model.fingerprint} if pretrained else {}),
     } | several
-    store.write(row, result.arrays)
+    store.write(row, arrays)
 
 
 def describe(config: RunConfig, series: data.Series, splits: Splits) -> dict:

@@ -34,8 +34,8 @@ AXES = {
     "sample_y": "SHC",
     "sample_prediction": "SHC",
 }
-# rows of before 2026-11-26 lack these
-LATER = {"correlation": "CC", "correlation_true": "CC", "correlation_errors": "N"}
+# rows of before 2026-11-26 lack the first three; the last is that of students of a committee
+LATER = {"correlation": "CC", "correlation_true": "CC", "correlation_errors": "N", "committee_errors": "N"}
 
 
 class Config(Struct):
@@ -150,7 +150,7 @@ def load_arrays(blob: bytes) -> dict[str, np.ndarray]:
 
 
 def check_arrays(arrays: dict[str, np.ndarray]) -> None:
-    """ValueError unless these are the arrays of an `evaluate.Evaluation`: finite numbers, of shapes that agree."""
+    """ValueError unless these are the arrays of a row (`evaluate.Evaluation`): finite numbers, of shapes that agree."""
     lengths: dict[str, int] = {}
     for name, axes in (AXES | {name: axes for name, axes in LATER.items() if name in arrays}).items():
         require(name in arrays, f"{name} is missing")

@@ -247,6 +247,21 @@ def test_every_distilled_student_is_compared_with_plain_teacher_and_the_baseline
         analysis.comparisons(runs[runs["part"] != "distilled"], store)
 
 
+def test_a_student_is_compared_with_the_committee_whose_errors_its_own_row_holds(filled, tmp_path):
+    runs, store = filled[0], Store(tmp_path / "copy")
+    students = runs[(runs["teacher"] == "itransformer") & (runs["model"] == "mlp")]
+    for id in students["id"]:
+        store.copy(id, filled[1])
+    with pytest.raises(rows.Missing, match="no pair of runs to compare is in the store"):
+        analysis.against_committee(students, store)
+    for id in students["id"].iloc[:1]:
+        arrays = store.arrays(id)
+        store.add_arrays(id, arrays | {"committee_errors": 2 * arrays["errors"]})
+    line = analysis.against_committee(students, store).loc[("toy", 1)]
+    assert line["difference"] == pytest.approx(-50)
+    assert (line["runs"], line["win rate"]) == (1, 100)
+
+
 def test_nothing_to_compare_is_said(filled):
     with pytest.raises(ValueError, match="no pair of runs to compare is in the store"):
         compared(filled, {"seed": 3, "teacher": "itransformer"}, PLAIN)

@@ -70,6 +70,8 @@ def test_the_row_has_the_members_and_what_each_weighting_makes_of_them(store):
     held = {how: found["held_out_mse"] for how, found in kept["weightings"].items() if how != "held out"}
     chosen = kept["weightings"][min(held, key=held.get)]
     assert kept["weightings"]["held out"]["weights"] == chosen["weights"]
+    own = committee.errors(test, np.array(chosen["weights"]))
+    assert store.arrays(student().id)["committee_errors"] == pytest.approx(own)
     logged = [row["epochs"][-1][f"weight_{name}"] for name in kept["members"]]
     assert logged == pytest.approx(chosen["weights"], abs=1e-6)
 

@@ -146,6 +146,9 @@ def test_every_committed_row_and_its_arrays_are_whole():
     for id in store.ids():  # a warning is an error here
         row, arrays = store.read(id), store.arrays(id)
         assert arrays["errors"].mean(dtype=np.float64) == pytest.approx(row["metrics"]["test_mse"], rel=1e-5)
+        if "committee_errors" in arrays:
+            found = row["committee"]["weightings"][row["config"]["weighting"]]["test_mse"]
+            assert arrays["committee_errors"].mean(dtype=np.float64) == pytest.approx(found, rel=1e-4)
 
 
 # --- arrays
@@ -195,6 +198,7 @@ def test_arrays_that_are_well_formed_and_wrong_are_refused_in_one_sentence(name,
 
 def test_rows_of_before_correlations_were_kept_are_whole_and_later_ones_are_checked(store):
     later = {"correlation": np.eye(2), "correlation_true": np.eye(2), "correlation_errors": np.ones(3)}
+    later["committee_errors"] = np.ones(3)
     assert set(later) == set(schema.LATER)
     for arrays in (small.arrays(), small.arrays() | later):
         store.write(small.row(ID), arrays)

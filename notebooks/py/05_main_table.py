@@ -107,7 +107,8 @@ plots.save(plots.several_intervals(each, label=label, reference=0, colours=shade
 # ## The fair protocol: as many trials for each
 # The published settings were searched for the distilled student; the plain one trains at the same rate. Here both get
 # the same number of trials, rates times weight decays against rates times pattern weights, at the first horizon and
-# seed; what is best on validation is kept for all horizons and seeds.
+# seed; what is best on validation is kept for all horizons and seeds. Where that is the end of a range, as is printed,
+# the best may lie beyond it.
 
 # %%
 tried = [config for entry in profiles.load(profile) for config in entry.trials()]
@@ -121,6 +122,13 @@ if fair:
     columns = ["dataset", "system", "learning_rate", "weight_decay", "alpha"]
     kept = again[columns].drop_duplicates().reset_index(drop=True)
     display(tables.save(kept, "05_chosen", f"{results}/tables", digits=4))
+    chosen, tried = (part.set_index(["dataset", "system"]) for part in (kept, rows.with_systems(found)))
+    for name in columns[2:]:
+        span = tried[name].groupby(level=[0, 1]).agg(["min", "max"]).loc[chosen.index]
+        for end in span:
+            at = chosen.index[(chosen[name] == span[end]) & (span["min"] < span["max"]) & (chosen[name] > 0)]
+            if len(at):
+                print(f"{name} is the {end} that was tried:", "; ".join(map(", ".join, at)))
 
 # %%
 if fair:

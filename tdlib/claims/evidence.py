@@ -107,14 +107,19 @@ class Evidence:
 
     def difference(self, ours: pd.DataFrame, theirs: pd.DataFrame) -> Estimate:
         """`analysis.compare` over all settings: difference in MSE, in percent."""
-        found = analysis.compare(ours, theirs, self.store)
-        return dataclasses.replace(
-            self._pooled(found, ("difference", "low", "high")), negative=int((found["difference"].iloc[:-1] < 0).sum())
-        )
+        return self._difference(analysis.compare(ours, theirs, self.store))
+
+    def against_committee(self, students: pd.DataFrame) -> Estimate:
+        """The same, of students and the committees that taught them."""
+        return self._difference(analysis.against_committee(students, self.store))
 
     def win_rate(self, ours: pd.DataFrame, theirs: pd.DataFrame) -> Estimate:
         """Share of windows in percent, ties half."""
         return self._pooled(analysis.compare(ours, theirs, self.store), ("win rate", "win low", "win high"))
+
+    def _difference(self, found: pd.DataFrame) -> Estimate:
+        negative = int((found["difference"].iloc[:-1] < 0).sum())
+        return dataclasses.replace(self._pooled(found, ("difference", "low", "high")), negative=negative)
 
     def _pooled(self, found: pd.DataFrame, columns: tuple[str, ...]) -> Estimate:
         line = found.loc[("all", "all")]

@@ -248,6 +248,12 @@ CLAIMS = [
         lambda evidence: evidence.difference(evidence.patient, evidence.model("ridge")),
     ),
     Claim(
+        "patient, committee",
+        "A patient student beats the committee that taught it",
+        f"difference between the two, {OVER}; page 12",
+        lambda evidence: evidence.against_committee(evidence.patient),
+    ),
+    Claim(
         "patient, halves",
         "It is better if its committee is weighed on halves of training, too, and not on validation alone",
         f"difference between the two, {OVER}; page 12",
