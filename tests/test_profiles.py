@@ -220,6 +220,17 @@ def test_plain_and_distilled_student_get_the_same_number_of_trials(name):
             assert len(plain) == (16 if dataset.startswith("ETTh") else 6)
 
 
+def test_runs_aside_from_the_trials_are_plain_and_choose_nothing():
+    profile = Profile("laptop")
+    aside, trials = profile.aside(), profile.trials()
+    assert {run.dataset for run in aside} == {"ETTh1", "ETTh2", "ETTm1", "ETTm2"}
+    assert all(run.teacher is None and run.model == "mlp" and run.horizon == 96 for run in aside)
+    assert not set(aside) & set(trials)
+    assert profile.runs("trials") == trials + aside
+    errors = pd.DataFrame([{"id": run.id, "val_mse": 1.0 if run in trials else 0.5} for run in trials + aside])
+    assert not set(profile.fair(errors)) & set(aside)
+
+
 def test_fair_runs_take_what_validation_chose_and_say_nothing_of_trials_that_are_not_all_there():
     profile = Profile("smoke")
     tried = profile.trials()

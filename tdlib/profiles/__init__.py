@@ -1,7 +1,8 @@
 """Profiles: which runs a study is made of. Each is one TOML file beside this one.
 
     main         two teachers, the plain student, the student distilled from each teacher, baselines
-    trials       rates with weight decays for the plain student, rates with pattern weights for the distilled one
+    trials       rates with weight decays for the plain student, rates with pattern weights for the distilled one;
+                 and some of the plain one aside, which choose nothing
     fair         both students again, each with what its trials chose on validation, as many trials for each
     ablation     one distilled student with parts of its loss left out, alone, or changed
     versatility  more teachers, other students, other sizes and norms of the student, other distillations
@@ -141,13 +142,9 @@ class Profile:
 
     def _trials(self, dataset: str) -> dict[str | None, list[RunConfig]]:
         """By teacher, None for the plain student."""
-        table = self.table["trials"] | self.table["datasets"][dataset].get("trials", {})
+        table = self._tried(dataset)
         horizon, seed, rates = self.horizons[0], self.seeds(dataset)[0], table["learning_rates"]
-        plain = [
-            self.config(dataset, horizon, "mlp", seed=seed, learning_rate=rate, weight_decay=decay)
-            for rate in rates
-            for decay in table["weight_decays"]
-        ]
+        plain = [self._plain_trial(dataset, *pair) for pair in itertools.product(rates, table["weight_decays"])]
         return {None: plain} | {
             teacher: [
                 self.student(dataset, horizon, teacher, seed, learning_rate=rate, alpha=weight, beta=weight)
@@ -156,6 +153,18 @@ class Profile:
             ]
             for teacher in table["teachers"]
         }
+
+    def _tried(self, dataset: str) -> dict:
+        return self.table["trials"] | self.table["datasets"][dataset].get("trials", {})
+
+    def _plain_trial(self, dataset: str, rate: float, decay: float) -> RunConfig:
+        place = (dataset, self.horizons[0], "mlp")
+        return self.config(*place, seed=self.seeds(dataset)[0], learning_rate=rate, weight_decay=decay)
+
+    def aside(self) -> list[RunConfig]:
+        """Plain students beside the trials, which choose nothing: was the best of those only the end of a range?"""
+        pairs = [(dataset, pair) for dataset in self.datasets for pair in self._tried(dataset).get("aside", ())]
+        return [self._plain_trial(dataset, *pair) for dataset, pair in pairs]
 
     def fair(self, trials: pd.DataFrame) -> list[RunConfig]:
         """Both students with the settings of their best trial on validation, every horizon and seed.
@@ -410,7 +419,7 @@ class Profile:
         """All runs of `PARTS`, each once; only those of some parts where any are named, which may be `APART`."""
         found = {
             "main": self.main,
-            "trials": self.trials,
+            "trials": lambda: self.trials() + self.aside(),
             "ablation": self.ablation,
             "versatility": lambda: [run for entries in self.versatility().values() for _, run in entries],
             "lookback": self.lookback,
