@@ -152,7 +152,8 @@ if fair and len(further):
 if fair:
     both = pd.concat([again, runs[runs["model"] != "mlp"]])
     fairly = analysis.comparisons(both, Store(store))
-    display(tables.save(fairly, "05_fair", f"{results}/tables", digits=1))
+    tables.save(fairly, "05_fair", f"{results}/tables", digits=1)
+    display(tables.grid(fairly, "difference", ["system", "dataset", "horizon"], "against", digits=1))
 
 # %% [markdown]
 # ## Ours beside published
