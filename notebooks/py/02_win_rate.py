@@ -83,12 +83,12 @@ plots.save(plots.intervals(shown, label="win rate of the plain MLP [%]", referen
 published = tables.published("../results/published.csv", table="win keep (T5)")
 print("published, mean of the 8 data sets, ModernTCN:", published["value"].iloc[0])
 tables.save(keeps.reset_index(), "02_win_keep", f"{results}/tables", digits=1)
+taught = keeps.index.get_level_values("system").str.contains(" from ")
 flat = keeps.reset_index()
-flat["system"] = flat["system"].mask(flat["system"].str.contains(" from "), "distilled")
+flat["system"] = flat["system"].mask(taught, "distilled")
 tables.grid(flat, "estimate", ["dataset", "horizon", "teacher"], "system", digits=1)
 
 # %%
-taught = keeps.index.get_level_values("system").str.contains(" from ")
 best = keeps[~taught]["estimate"].groupby(["dataset", "horizon", "teacher"], sort=False).idxmax()
 few = {"distilled": keeps[taught], "best without a teacher": keeps[keeps.index.isin(best)]}
 pairs = pd.concat({kind: lines.droplevel("system") for kind, lines in few.items()}, names=["kind"]).reset_index()

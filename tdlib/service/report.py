@@ -90,7 +90,8 @@ def html(made: "Forecaster", commands: list[str]) -> str:
     seen = _Seen(made)
     parts = (_verdict, _models, _series, _forecast, _baselines, _errors, _coverage, _worst, _checks, _settings)
     sections = [part(seen) for part in parts]
-    sections.append(Section("commands", "To do it again", [_counted(commands)], code="\n".join(commands)))
+    again = f"{counted(len(commands), 'command')}, to be called from the folder that this page was made from."
+    sections.append(Section("commands", "To do it again", [again], code="\n".join(commands)))
     about = f"{len(seen.values):,} rows, {_stamp(seen.index, 0)} to {_stamp(seen.index, -1)}"
     about += f"; {counted(len(made.channels_), 'channel')}; {made.lookback_} steps read, {made.horizon_} forecast"
     return template.render(name=made.name_, about=about, sections=sections, version=tdlib.__version__)
@@ -444,10 +445,6 @@ def _settings(seen: _Seen) -> Section:
     runs = [[name, kept[name]["id"], _seconds(kept[name]["seconds"])] for name in made.runs_]
     ids = Table("The run of each model, as its store names it.", ["model", "run", "trained in"], runs)
     return Section("settings", "Settings", words, figures.training(logs, seen.lines) if logs else None, [ids, table])
-
-
-def _counted(commands: list[str]) -> str:
-    return f"{counted(len(commands), 'command')}, to be called from the folder that this page was made from."
 
 
 def _rest(channels: int, shown: int) -> str:
