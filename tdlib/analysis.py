@@ -17,6 +17,7 @@ from tdlib.rows import missing
 from tdlib.store import Store
 
 CHOSEN = "baseline by validation"  # what `strongest` finds, as an opponent
+DECAYED = "plain, with decay"
 
 
 def win_rate(student_errors: ArrayLike, teacher_errors: ArrayLike) -> float:
@@ -112,11 +113,14 @@ def against_committee(students: pd.DataFrame, store: Store) -> pd.DataFrame:
 
 
 def comparisons(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
-    """`compare` for every distilled MLP `against` the plain one, its teacher, `strongest`'s choice and Ridge."""
-    found = []
-    for name, ours in runs[(runs["model"] == "mlp") & (runs["part"] == "distilled")].groupby("system", sort=False):
-        plain = runs[(runs["model"] == "mlp") & (runs["part"] == "plain")]
-        opponents = {"plain": plain, "its teacher": runs[runs["model"] == ours["teacher"].iloc[0]]}
+    """`compare` for every distilled MLP `against` the others: the plain one, without and with decay, its teacher, ...
+
+    ... `strongest`'s choice and Ridge; those of them that are there.
+    """
+    found, mlps = [], runs[runs["model"] == "mlp"]
+    for name, ours in mlps[mlps["part"] == "distilled"].groupby("system", sort=False):
+        opponents = {"plain": mlps[mlps["part"] == "plain"], DECAYED: mlps[mlps["part"] == "decayed"]}
+        opponents |= {"its teacher": runs[runs["model"] == ours["teacher"].iloc[0]]}
         opponents |= {CHOSEN: strongest(runs), models.title("ridge"): runs[runs["model"] == "ridge"]}
         for against, theirs in opponents.items():
             if _common(ours, theirs):

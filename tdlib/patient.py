@@ -13,7 +13,7 @@ import math
 import pandas as pd
 
 from tdlib.checks import require
-from tdlib.config import RunConfig, by_model
+from tdlib.config import DECAY, RunConfig, by_model
 from tdlib.distill import TERMS
 from tdlib.store import Store
 
@@ -31,6 +31,7 @@ RECIPE = {
     "weighting": "held out",
 }
 ALONE = {"co_teachers": {}, "weighting": "mean"}
+UNTAUGHT = ALONE | {"teacher": None, "teacher_options": {}, "alpha": 0.0, "terms": TERMS}
 PIECES = {  # a variant's name -> what it changes in the recipe
     "recipe": {},
     "w/o average of weights": {"weight_average": 0.0},
@@ -44,10 +45,12 @@ PIECES = {  # a variant's name -> what it changes in the recipe
     "mean of these two": {"weighting": "half"},
     "weighed on halves": {"weighed_on": "halves"},
     "width 64": {"settings": {"width": 64}},
+    "with weight decay": {"weight_decay": DECAY},
     "one linear layer": {"model": "rlinear", "settings": {}},
     "one linear layer, halves": {"model": "rlinear", "settings": {}, "weighed_on": "halves"},
     "first teacher alone": ALONE,
-    "no teacher": ALONE | {"teacher": None, "teacher_options": {}, "alpha": 0.0, "terms": TERMS},
+    "no teacher": UNTAUGHT,
+    "no teacher, with weight decay": UNTAUGHT | {"weight_decay": DECAY},
 }
 
 

@@ -41,25 +41,27 @@ def missing(runs: pd.DataFrame, what: str) -> Missing:
     return Missing(f"{what} is in the store; train what is missing with {commands}")
 
 
-def system(model: str, teacher: str | None = None) -> str:
-    """What a table calls a run: its model, and whom it learned from."""
-    return f"{models.title(model)} from {models.title(teacher)}" if teacher else models.title(model)
+def system(model: str, teacher: str | None = None, decay: float = 0.0) -> str:
+    """What a table calls a run: its model, whom it learned from, and the weight decay that it was trained with."""
+    whom = f" from {models.title(teacher)}" if teacher else ""
+    return models.title(model) + whom + (f", decay {decay:g}" if decay else "")
 
 
-def with_systems(runs: pd.DataFrame) -> pd.DataFrame:
+def with_systems(runs: pd.DataFrame, *, by_decay: bool = True) -> pd.DataFrame:
     """The runs with what tables and figures call them.
 
-    `system`: the model and whom it learned from; `part`: "teacher", "plain" (baselines, too) or "distilled";
-    `setting`: the data set and horizon in words; `teacher_seed`: the seed of the teacher it learned from,
-    else its own.
+    `system`: see there; `part`: "teacher", "plain" (baselines, too), "decayed" (plain, with weight decay) or
+    "distilled"; `setting`: the data set and horizon in words; `teacher_seed`: the seed of the teacher it learned
+    from, else its own. Not `by_decay`, where weight decay is a setting that is chosen and makes no other system.
     """
     taught = runs["teacher"].notna()
+    decay = runs.get("weight_decay", pd.Series(0.0, runs.index)) * by_decay
     names = [
-        system(model, teacher if known else None)
-        for model, teacher, known in zip(runs["model"], runs["teacher"], taught, strict=True)
+        system(model, teacher if known else None, shrinks)
+        for model, teacher, known, shrinks in zip(runs["model"], runs["teacher"], taught, decay, strict=True)
     ]
     teachers = runs["model"].map(models.role) == "teacher"
-    part = taught.map({True: "distilled", False: "plain"}).mask(teachers, "teacher")
+    part = pd.Series("plain", runs.index).mask(decay > 0, "decayed").mask(taught, "distilled").mask(teachers, "teacher")
     setting = runs["dataset"] + ", " + runs["horizon"].astype(str) + " steps"
     options = runs.get("teacher_options", [{}] * len(runs))
     seeds = [

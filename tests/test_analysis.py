@@ -241,6 +241,11 @@ def test_every_distilled_student_is_compared_with_plain_teacher_and_the_baseline
     line = analysis.compare(ours, theirs, store).loc[("toy", 1)]
     assert lines.loc[("MLP from ModernTCN", "its teacher"), "difference"] == line["difference"]
     assert lines.loc[("MLP from iTransformer", "plain"), "runs"] == 2
+    decayed = runs[(runs["model"] == "mlp") & (runs["part"] == "plain")].assign(part="decayed", system="MLP, decay 1")
+    beside = analysis.comparisons(pd.concat([runs, decayed]), store)
+    beside = beside[beside["dataset"] == "toy"].set_index(["system", "against"]).loc["MLP from iTransformer"]
+    assert beside["opponent"].to_dict() == opponents | {analysis.DECAYED: "MLP, decay 1"}
+    assert beside.loc[analysis.DECAYED, "difference"] == beside.loc["plain", "difference"]
     some = analysis.comparisons(runs[runs["part"] != "teacher"], store)
     assert "its teacher" not in set(some["against"])
     with pytest.raises(ValueError, match="no distilled MLP with another system beside it is in the store"):

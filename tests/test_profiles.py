@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 
 import pandas as pd
 import pytest
@@ -110,7 +111,9 @@ def test_the_number_of_runs_and_each_is_there_once(name, main, ablation):
     # the full method is in both, where its students learn from the first teacher
     shared = sum(variant == "full" for variant in runs_of(name, "ablation").values())
     shared -= sum(run.teacher_config.seed != 2021 for run in runs_of(name, "main") if in_ablation(name, run))
-    assert len(runs_of(name, "runs", "main", "ablation")) == main + ablation - shared
+    decayed = runs_of(name, "decayed")
+    assert len(decayed) == len(set(decayed) - set(runs_of(name, "main")))
+    assert len(runs_of(name, "runs", "main", "ablation")) == main + len(decayed) + ablation - shared
     assert set(runs) == {run for part in PARTS for run in runs_of(name, "runs", part)}
     assert len(runs) == len(set(runs))
     named = runs if len(runs) < 1000 else runs[::29]
@@ -165,6 +168,27 @@ def test_the_teacher_of_every_student_is_a_run_of_the_profile(name):
     for run in students if len(runs) < 1000 else students[::29]:
         assert set(run.teacher_configs.values()) <= runs
     assert set(Profile(name).teachers) <= {run.teacher for run in students}
+
+
+@every_profile
+def test_every_plain_student_of_the_main_table_is_there_with_weight_decay_too(name):
+    plain = [run for run in runs_of(name, "main") if run.model == "mlp" and not run.teacher]
+    decayed = runs_of(name, "decayed")
+    assert [changed(*pair) for pair in zip(plain, decayed, strict=True)] == [{"weight_decay"}] * len(plain)
+    assert {run.weight_decay for run in decayed} == {1.0}
+
+
+@every_profile
+def test_the_last_question_of_the_controls_is_with_and_without_a_teacher_and_decay(name):
+    profile = Profile(name)
+    found = [(run.dataset, run.horizon, run.seed, kind) for kind, run in profile.controls()["decay"]]
+    table = profile.table["controls"]
+    kinds = ("plain", "distilled", "plain, decay", "distilled, decay")
+    places = itertools.product(table["datasets"], profile.horizons, table["seeds"], kinds)
+    assert sorted(found) == sorted(places)
+    known = set(runs_of(name, "main")) | set(runs_of(name, "decayed"))
+    for kind, run in profile.controls()["decay"]:
+        assert (kind == "distilled, decay") or run in known
 
 
 @every_profile
@@ -406,7 +430,8 @@ def test_the_full_method_of_the_ablation_is_the_main_tables_student_of_the_first
 def test_the_references_of_an_ablation_are_plain_runs_of_the_main_table(name):
     profile = Profile(name)
     references = profile.ablation_references()
-    assert set(references) <= set(runs_of(name, "main"))
+    assert set(references) <= set(runs_of(name, "main")) | set(runs_of(name, "decayed"))
+    assert len([run for run in references if run.weight_decay]) * 2 == len([r for r in references if r.model == "mlp"])
     assert not any(run.distilled for run in references)
     seeds, settings = set(), set()
     for run in references:

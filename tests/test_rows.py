@@ -30,6 +30,7 @@ RUNS = rows.with_systems(
 def test_a_system_is_a_model_and_whom_it_learned_from():
     assert rows.system("mlp") == models.title("mlp") == "MLP"
     assert rows.system("tsmixer", "timesnet") == "TSMixer from TimesNet"
+    assert rows.system("mlp", decay=0.5) == "MLP, decay 0.5"
     with pytest.raises(ValueError, match="unknown model 'nothing'"):
         rows.system("nothing")
 
@@ -47,6 +48,19 @@ def test_a_column_says_who_teaches_and_who_is_distilled():
         "Seasonal naive": "plain",
     }
     assert set(RUNS["setting"]) == {"toy, 96 steps"}
+
+
+def test_weight_decay_makes_another_system_unless_it_is_a_setting_that_is_chosen():
+    decays = RUNS["model"].map({"mlp": 1.0, "itransformer": 0.1}).fillna(0.0)
+    runs = rows.with_systems(RUNS.assign(weight_decay=decays))
+    names = dict(zip(runs["system"], runs["part"], strict=True))
+    assert names["MLP, decay 1"] == "decayed"
+    assert names["MLP from iTransformer, decay 1"] == "distilled"
+    assert names["iTransformer, decay 0.1"] == "teacher"
+    assert names["DLinear"] == "plain"
+    chosen = rows.with_systems(runs, by_decay=False)
+    pd.testing.assert_frame_equal(chosen.drop(columns="weight_decay"), RUNS)
+    assert (chosen["weight_decay"] == decays).all()
 
 
 def test_select_names_what_is_there():

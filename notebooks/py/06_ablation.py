@@ -30,7 +30,7 @@ runs = runs.assign(variant=runs["id"].map(names)).rename(columns=tables.METRICS)
 
 # %% [markdown]
 # ## One part at a time
-# Beside them, without any distillation: the plain MLP and the teacher.
+# Beside them, without any distillation: the plain MLP, without and with weight decay, and the teacher.
 
 # %%
 references = [run for entry in profiles.load(profile) for run in entry.ablation_references()]
@@ -40,7 +40,8 @@ lines = lines.reindex(columns=runs["setting"].unique())
 
 # %% [markdown]
 # **Predict first:** each of the five parts is left out once. Without which one will the student be worst? And can it
-# do without the truth, taught by the teacher alone, and still beat the plain MLP (the dashed or dotted blue line)?
+# do without the truth, taught by the teacher alone, and still beat the plain MLP (the dark blue line), and the one that
+# was told nothing but to keep its weights small (the light blue line)?
 
 # %%
 colours = plots.colours(beside)

@@ -35,7 +35,8 @@ print("data set and horizon:", wanted[0].dataset, wanted[0].horizon)
 
 # %% [markdown]
 # ## Several teachers, one student
-# Orange: the teacher. Blue: the plain MLP of the student's seeds. Green: the MLP that learned from this teacher.
+# Orange: the teacher. Blue: the plain MLP of the student's seeds, light blue with weight decay. Green: the MLP that
+# learned from this teacher.
 #
 # **Predict first:** which will lie further apart, the teachers or the students that learned from them? And will the
 # best student be that of the best teacher?
@@ -126,7 +127,7 @@ for what, table in {
     "sizes and norms": variants,
     "scale, shift": affine,
 }.items():
-    for other in ("plain", "teacher"):
+    for other in ("plain", "decayed", "teacher"):
         if f"gain over {other} %" in table:
             print(words.spread(-table[f"gain over {other} %"], f"{what}: distilled against {other}, MSE"))
 

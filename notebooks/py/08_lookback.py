@@ -1,7 +1,8 @@
 # %% [markdown]
 # # How far back must the student look?
 # The paper looks back 720 steps. A longer look-back shows more periods and asks for more weights. Does
-# distillation help at short ones too, where the student cannot see what its teacher could not see either?
+# distillation help at short ones too, where the student cannot see what its teacher could not see either? And what
+# is left of that help where the plain student trains with weight decay?
 #
 # **After this page you can** say what a longer look-back buys and costs, and why "longer is better" may hold for one
 # model and not for another.
@@ -27,7 +28,8 @@ runs = rows.read(wanted, profile, "lookback", store=store, train_missing=train_m
 # Bands are one deviation over seeds.
 #
 # **Predict first:** whose error will fall most when the look-back grows, and whose may rise: the linear layer's, the
-# plain MLP's, the distilled one's or the teacher's?
+# plain MLP's, the distilled one's or the teacher's? And will weight decay, which keeps a plain MLP's weights small, do
+# more at short look-backs or at long ones?
 
 # %%
 curves = runs.rename(columns=tables.METRICS)
@@ -36,21 +38,23 @@ plots.save(figure, "08_lookback", figures)
 
 # %% [markdown]
 # ## In numbers
-# `gain` is the distilled student's MSE against the plain one's, in percent; negative is better.
+# The last columns are the distilled student's MSE against that of the plain one, without and with weight decay, in
+# percent; negative is better.
 
 # %%
 places = ["horizon", "lookback"]
 table = curves.pivot_table(index=places, columns="system", values="MSE", sort=False)
 mlp = curves[curves["model"] == "mlp"].pivot_table(index=places, columns="part", values="MSE")
-mlp = mlp.reindex(columns=["plain", "distilled"])
-table["gain [%]"] = 100 * (mlp["distilled"] / mlp["plain"] - 1)
+mlp = mlp.reindex(columns=["plain", "decayed", "distilled"])
+gains = {f"against {other} [%]": 100 * (mlp["distilled"] / mlp[other] - 1) for other in ("plain", "decayed")}
+table = table.assign(**gains)
 tables.save(table.reset_index(), "08_lookback", f"{results}/tables")
 
 # %%
 for system in runs.loc[runs["part"] != "distilled", "system"].unique():
     change = 100 * (mlp["distilled"] / table[system] - 1)
     print(words.spread(change, f"distilled against {system} by horizon and look-back, MSE"))
-for horizon, lines in table.drop(columns="gain [%]").groupby("horizon"):
+for horizon, lines in table.drop(columns=list(gains)).groupby("horizon"):
     for system, found in lines.droplevel("horizon").items():
         if (known := found.dropna()).any():
             print(f"{horizon} steps, {system}: lowest at look-back {known.idxmin()}, highest at {known.idxmax()}.")

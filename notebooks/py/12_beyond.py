@@ -149,7 +149,7 @@ few = runs.groupby("setting").filter(lambda group: group["variant"].nunique() > 
 pieces = few if len(few) else runs
 order = pieces["variant"].map(list(patient.PIECES).index)
 pieces = pieces.assign(order=order).sort_values(["dataset", "order", "seed"])
-untaught = {"no teacher": plots.COLOURS["plain"]}
+untaught = {"no teacher": plots.COLOURS["plain"], "no teacher, with weight decay": plots.COLOURS["decayed"]}
 figure = plots.points(pieces, x="test_mse", y="variant", label="test MSE", colours=untaught)
 plots.save(figure, "12_pieces", figures)
 
@@ -170,11 +170,13 @@ tables.save(both.reset_index(), "12_validation", f"{results}/tables")
 
 # %%
 places = {(run.dataset, run.horizon) for run in variants}
-others = [run for entry in profiles.load(profile) for run in entry.main() if (run.dataset, run.horizon) in places]
+others = [run for entry in profiles.load(profile) for run in entry.main() + entry.decayed()]
+others = [run for run in others if (run.dataset, run.horizon) in places]
 main = rows.read(others, profile, "main", store=store, train_missing=train_missing)
 taught = {run.model for entry in variants for run in entry.teacher_configs.values()}
 opponents = {models.title(name): main[main["model"] == name] for name in sorted(taught)}
-published = main[main["model"] == "mlp"]
+published = main[(main["model"] == "mlp") & (main["part"] != "decayed")]
+opponents |= dict(list(main[main["part"] == "decayed"].groupby("system")))
 opponents |= {f"{name} (published recipe)": group for name, group in published.groupby("system")}
 
 # %%

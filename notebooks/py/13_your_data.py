@@ -1,9 +1,9 @@
 # %% [markdown]
 # # What does it do for a series of your own?
-# One command, `python -m tdlib distill my.csv`, reads a file, trains baselines, a teacher (or a committee), a plain and
-# a distilled student, says which to use, and leaves a small forecaster in service. This page does the same in Python,
-# from a CSV that it writes itself, to a forecast on a machine without torch. Everything here is trained when the page
-# is run: three channels, 100 days of hourly weather, a few epochs.
+# One command, `python -m tdlib distill my.csv`, reads a file, trains baselines, a teacher (or a committee), a student
+# without it (also with weight decay) and one with it, says which to use, and leaves a small forecaster in service. This
+# page does the same in Python, from a CSV that it writes itself, to a forecast on a machine without torch. Everything
+# here is trained when the page is run: three channels, 100 days of hourly weather, a few epochs.
 #
 # **After this page you can** fit a `Forecaster` to a CSV, read its verdict and say what it rests on, judge whether its
 # bands hold what they promise, and take the model away as one file.

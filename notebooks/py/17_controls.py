@@ -15,6 +15,8 @@ results = "../results"
 train_missing = False
 
 # %%
+import itertools
+
 import pandas as pd
 import torch
 
@@ -137,6 +139,23 @@ plots.save(figure, "17_targets", figures)
 instead = judged(targets, "nothing")
 tables.save(instead.reset_index(), "17_targets", f"{results}/tables", digits=1)
 
+# %% [markdown]
+# ## A teacher, or small weights?
+# A weight decay of 1, at the published rate, shrinks every weight by a hundredth with every step: the other cure for a
+# student that learns noise by heart. Four students of the published kind: plain and distilled, without it and with it.
+# If each cure works on its own, are the two together better than either?
+
+# %%
+cures = of("decay")
+four = {"plain": plots.COLOURS["plain"], "plain, decay": plots.COLOURS["decayed"]}
+figure = plots.points(cures, x="test_mse", y="name", label="test MSE", colours=four)
+plots.save(figure, "17_decay", figures)
+
+# %%
+cured = judged(cures, "plain")
+tables.save(cured.reset_index(), "17_decay", f"{results}/tables", digits=1)
+tables.grid(cured.reset_index(), "test [%]", ["dataset", "horizon"], "name", digits=1)
+
 # %%
 print(words.looked_at(runs))
 print(words.spread(both["test [%]"].drop(seeing["name"].iloc[0], level="name"), "with foresight against without, MSE"))
@@ -147,6 +166,10 @@ for teacher in ("committee", "none"):
     print(words.spread(100 * (sides["MLP"] / sides["RLinear"] - 1), f"MLP against RLinear, teacher: {teacher}, MSE"))
 for name, group in instead["test [%]"].drop("nothing", level="name").groupby(level="name", sort=False):
     print(words.spread(group.droplevel("name"), f"target {name} against nothing, MSE"))
+errors = cures.pivot_table(index=["dataset", "horizon"], columns="name", values="test_mse", sort=False)
+errors = errors.reindex(columns=cures["name"].unique())
+for ours, theirs in itertools.combinations(errors, 2):
+    print(words.spread(100 * (errors[theirs] / errors[ours] - 1), f"{theirs} against {ours}, MSE"))
 
 # %% [markdown]
 # ## What we see

@@ -57,8 +57,9 @@ class Evidence:
         chosen = [run for entry in self.profiles for run in entry.fair(tried)] if len(tried) else []
         wanted = [run for entry in self.profiles for run in [*entry.runs(), *entry.ablation_references()]]
         self.runs = rows.read([*wanted, *chosen], profile, store=store, train_missing=train_missing)
-        self.fair = self._of(chosen)
+        self.fair = rows.with_systems(self._of(chosen), by_decay=False)
         self.main = self._of(run for entry in self.profiles for run in entry.main())
+        self.decayed = self._of(run for entry in self.profiles for run in entry.decayed())
         patients = {run: name for entry in self.profiles for run, name in entry.patient().items()}
         students = [
             self._of(run for run, name in patients.items() if name == variant).assign(system=title)
@@ -168,8 +169,7 @@ class Evidence:
         """
         runs = self.main[self.main["dataset"].isin(PAPER) & self.main["horizon"].isin(HORIZONS)]
         means = runs.groupby(["dataset", "system", "horizon"])[["val_mse", "test_mse"]].mean()
-        whole = means.groupby(["dataset", "system"]).agg(["mean", "count"])
-        whole = whole[whole["test_mse", "count"] == len(HORIZONS)].xs("mean", axis=1, level=1).reset_index()
+        whole = means.groupby(["dataset", "system"]).agg(tables.over_horizons).dropna().reset_index()
         taught = whole["system"].isin(runs.loc[runs["part"] == "distilled", "system"])
         ours = whole[taught].sort_values("val_mse").drop_duplicates("dataset").set_index("dataset")["test_mse"]
         theirs = whole[~taught].groupby("dataset")["test_mse"].min().reindex(ours.index)

@@ -15,12 +15,12 @@ def variant(evidence: Evidence, name: str) -> pd.DataFrame:
     return rows.select(evidence.ablation, variant=name)
 
 
-def target(name: str) -> Callable[[Evidence], Estimate | None]:
-    """The student with `name` as a target beside the truth, against the one with the truth alone; from two runs on."""
+def control(question: str, ours: str, theirs: str) -> Callable[[Evidence], Estimate | None]:
+    """One student of a question of page 17 against another; from two runs on."""
 
     def test(evidence: Evidence) -> Estimate | None:
-        found = evidence.controls("targets")
-        tested = evidence.difference(rows.select(found, name=name), rows.select(found, name="nothing"))
+        found = evidence.controls(question)
+        tested = evidence.difference(rows.select(found, name=ours), rows.select(found, name=theirs))
         return tested if tested.runs > 1 else None
 
     return test
@@ -134,19 +134,19 @@ def nearer(ours: pd.Series, theirs: pd.Series) -> float:
     return 100 * (ours["test_period_kl"] / theirs["test_period_kl"] - 1)
 
 
-def each(question: str, fewest: int, *names: str) -> Callable[[Evidence], Estimate | None]:
-    """The worst of the differences that distillation makes, by teacher or student of page 07."""
+def each(question: str, fewest: int, *names: str, against: str = "plain") -> Callable[[Evidence], Estimate | None]:
+    """The worst of the differences to the plain or decayed student, by teacher or student of page 07."""
 
     def test(evidence: Evidence) -> Estimate | None:
         runs = evidence.versatility(question)
         groups = [group for name, group in runs.groupby("name", sort=False) if not names or name in names]
-        pairs = [(group[group["part"] == "distilled"], group[group["part"] == "plain"]) for group in groups]
+        pairs = [(group[group["part"] == "distilled"], group[group["part"] == against]) for group in groups]
         return evidence.worst(pairs, fewest)
 
     return test
 
 
-def each_lookback(evidence: Evidence) -> Estimate | None:
+def each_lookback(evidence: Evidence, against: str = "plain") -> Estimate | None:
     mlps = evidence.lookback[evidence.lookback["model"] == "mlp"]
-    pairs = [(mlp[mlp["part"] == "distilled"], mlp[mlp["part"] == "plain"]) for _, mlp in mlps.groupby(SETTING)]
+    pairs = [(mlp[mlp["part"] == "distilled"], mlp[mlp["part"] == against]) for _, mlp in mlps.groupby(SETTING)]
     return evidence.worst(pairs, 2) if mlps["lookback"].nunique() > 1 else None

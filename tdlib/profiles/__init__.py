@@ -1,6 +1,7 @@
 """Profiles: which runs a study is made of. Each is one TOML file beside this one.
 
-    main         two teachers, the plain student, the student distilled from each teacher, baselines
+    main         two teachers, the plain student, the student distilled from each teacher, baselines; and the plain
+                 student once more, with weight decay
     trials       rates with weight decays for the plain student, rates with pattern weights for the distilled one;
                  and some of the plain one aside, which choose nothing
     fair         both students again, each with what its trials chose on validation, as many trials for each
@@ -19,6 +20,7 @@ Which runs are "fair" is known once the trials are in a store: `Profile.fair` ta
 Several profiles are read as one when their names are joined by "+".
 """
 
+import dataclasses
 import functools
 import itertools
 import tomllib
@@ -29,7 +31,7 @@ import pandas as pd
 
 from tdlib import channels, models, patient, rivals, study
 from tdlib.checks import one_of
-from tdlib.config import RunConfig
+from tdlib.config import DECAY, RunConfig
 from tdlib.distill import TERMS
 from tdlib.store import Store
 
@@ -121,6 +123,10 @@ class Profile:
                     runs += [build(model, seed=seed) for model in self.table["baselines"]]
         return list(dict.fromkeys(runs))  # a baseline in closed form is the same with every seed
 
+    def decayed(self) -> list[RunConfig]:
+        """The plain students of the main table once more, with weight decay: one number changed, everywhere alike."""
+        return [_decayed(run) for run in self.main() if run.model == "mlp" and not run.teacher]
+
     def seeds(self, dataset: str) -> list[int]:
         """The students' seeds on a data set."""
         return self.table["datasets"][dataset].get("seeds", self.table["seeds"])
@@ -198,7 +204,7 @@ class Profile:
         }
 
     def ablation_references(self) -> list[RunConfig]:
-        """What an ablation is read against: the plain student and the teacher, without any distillation."""
+        """What an ablation is read against: the plain student, without and with decay, and the teacher."""
         table = self.table["ablation"]
         return [
             run
@@ -206,6 +212,7 @@ class Profile:
             for horizon in table["horizons"]
             for run in [
                 *(self.config(dataset, horizon, "mlp", seed=seed) for seed in table["seeds"]),
+                *(self.config(dataset, horizon, "mlp", seed=seed, weight_decay=DECAY) for seed in table["seeds"]),
                 self.config(dataset, horizon, table["teacher"]),
             ]
         ]
@@ -231,10 +238,11 @@ class Profile:
             several = {"co_teacher": other, **RIVALS["forecasts only (Hinton)"]} if "weighting" in changes else {}
             return [build("mlp", teacher, seed=seed, **several, **changes) for seed in seeds]
 
+        decayed = [build("mlp", seed=seed, weight_decay=DECAY) for seed in seeds]
         sizes = {f"width {width}": {"width": width} for width in table["widths"]}
         sizes |= {f"{layers} layers": {"layers": layers} for layers in table["layers"]}
         runs = {
-            "teachers": {name: [build(name), *pairs(name)] for name in table["teachers"]},
+            "teachers": {name: [build(name), *pairs(name), *decayed] for name in table["teachers"]},
             "students": {name: pairs(table["students_teacher"], name) for name in table["students"]},
             "sizes": {name: pairs(teacher, seeds=seeds[:1], settings=size) for name, size in sizes.items()},
             "norms": {
@@ -257,15 +265,21 @@ class Profile:
         }
 
     def lookback(self) -> list[RunConfig]:
-        """The runs of page 08: teacher, plain and distilled student, and a linear layer, at each look-back."""
+        """The runs of page 08, at each look-back: teacher, plain student (with decay, too), distilled, linear layer."""
         table = self.table["lookback_study"]
         dataset, teacher = self.datasets[0], table["teacher"]
+        students = [("mlp", None, 0.0), ("mlp", None, DECAY), ("mlp", teacher, 0.0), ("nlinear", None, 0.0)]
         return [
-            self.config(dataset, horizon, model, source, lookback=lookback, **seed)
-            for horizon in table["horizons"]
-            for lookback in table["lookbacks"]
-            for model, source in [(teacher, None), ("mlp", None), ("mlp", teacher), ("nlinear", None)]
-            for seed in ([{}] if model == teacher else [{"seed": seed} for seed in table["seeds"]])
+            run
+            for horizon, lookback in itertools.product(table["horizons"], table["lookbacks"])
+            for run in [
+                self.config(dataset, horizon, teacher, lookback=lookback),
+                *(
+                    self.config(dataset, horizon, *pair, lookback=lookback, seed=seed, weight_decay=decay)
+                    for *pair, decay in students
+                    for seed in table["seeds"]
+                ),
+            ]
         ]
 
     def sensitivity(self) -> dict[str, list[RunConfig]]:
@@ -364,7 +378,15 @@ class Profile:
             ]
             for question, variants in recipe.items()
         }
-        return runs | {"targets": [entry for place in places for entry in self._targets(*place)]}
+        runs |= {"targets": [entry for place in places for entry in self._targets(*place)]}
+        everywhere = itertools.product(table["datasets"], self.horizons, table["seeds"])
+        return runs | {"decay": [entry for place in everywhere for entry in self._decay(*place)]}
+
+    def _decay(self, dataset: str, horizon: int, seed: int) -> list[tuple[str, RunConfig]]:
+        """The plain and the distilled MLP of a seed, as published and with weight decay."""
+        taught = self.student(dataset, horizon, self.teachers[0], seed)
+        runs = {"plain": self.config(dataset, horizon, "mlp", seed=seed), "distilled": taught}
+        return [*runs.items(), *((f"{name}, decay", _decayed(run)) for name, run in runs.items())]
 
     def _targets(self, dataset: str, horizon: int, seed: int) -> list[tuple[str, RunConfig]]:
         """The MLP of a seed with several targets beside the truth, at the weights of the first teacher."""
@@ -418,7 +440,7 @@ class Profile:
     def runs(self, *parts: str) -> list[RunConfig]:
         """All runs of `PARTS`, each once; only those of some parts where any are named, which may be `APART`."""
         found = {
-            "main": self.main,
+            "main": lambda: self.main() + self.decayed(),
             "trials": lambda: self.trials() + self.aside(),
             "ablation": self.ablation,
             "versatility": lambda: [run for entries in self.versatility().values() for _, run in entries],
@@ -437,6 +459,10 @@ class Profile:
         """What a reproduction trains itself: the parts and seeds that `[reproduce]` names, else all."""
         table = self.table.get("reproduce", {})
         return [run for run in self.runs(*table.get("parts", ())) if run.seed in table.get("seeds", [run.seed])]
+
+
+def _decayed(run: RunConfig) -> RunConfig:
+    return dataclasses.replace(run, weight_decay=DECAY)
 
 
 def load(name: str) -> list[Profile]:

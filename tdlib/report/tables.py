@@ -24,6 +24,11 @@ def by_system(runs: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def over_horizons(values: pd.Series) -> float:
+    """The mean of a measure over the four horizons of the field; NaN where one of them is not there."""
+    return float(values.mean(skipna=False)) if len(values) == 4 else float("nan")
+
+
 def by_setting(runs: pd.DataFrame, value: str) -> pd.DataFrame:
     """A column of `runs` as the field prints it: a line a data set and horizon, a column a system, means over seeds.
 
@@ -32,8 +37,7 @@ def by_setting(runs: pd.DataFrame, value: str) -> pd.DataFrame:
     table = runs.pivot_table(index=["dataset", "horizon"], columns="system", values=value, sort=False)
     lines = []
     for dataset, own in table.groupby(level="dataset", sort=False):
-        mean = own.mean(skipna=False).to_frame((dataset, "mean")).T
-        lines += [own, mean] if len(own) == 4 else [own]
+        lines += [own, own.agg(over_horizons).to_frame((dataset, "mean")).T.dropna(how="all")]
     return pd.concat(lines).rename_axis(index=table.index.names, columns=None)
 
 
@@ -83,14 +87,16 @@ def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3)
 def beside_published(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     """Our MSE and MAE, means over seeds, beside published ones of the same data set, look-back, horizon and system.
 
-    Published means over the four horizons are compared once all four are among ours.
+    Published means over the four horizons are compared once all four are among ours. No published student has the
+    weight decay of ours.
     """
     setting, names = ["dataset", "lookback", "horizon"], ["model", "teacher", "system"]
+    runs = runs[runs["part"] != "decayed"]
     teacher = runs["teacher"].map(models.title, na_action="ignore").fillna("none").astype(object)
     ours = runs.assign(model=runs["model"].map(models.title), teacher=teacher)
     ours = ours.rename(columns=METRICS).groupby([*setting, *names], sort=False)[["MSE", "MAE"]].mean().reset_index()
-    across = ours.groupby(["dataset", "lookback", *names], sort=False)
-    means = across[["MSE", "MAE"]].mean()[across.size() == 4].reset_index()
+    across = ours.groupby(["dataset", "lookback", *names], sort=False)[["MSE", "MAE"]]
+    means = across.agg(over_horizons).dropna().reset_index()
     ours = pd.concat([ours.astype({"horizon": str}), means.assign(horizon="mean")])
     ours = ours.melt([*setting, *names], ["MSE", "MAE"], var_name="metric", value_name="ours")
     theirs = published(path).rename(columns={"value": "published"})
@@ -116,22 +122,20 @@ def peers(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     ].mean()
     both = pd.concat([theirs, ours.astype({"horizon": str})])
     groups = both.groupby(["system", "lookback", "source", "confidence", "dataset"], sort=False)
-    lines = groups.apply(_over_horizons, include_groups=False).dropna().unstack("dataset")
+    lines = groups.apply(_published_mean, include_groups=False).dropna().unstack("dataset")
     return lines.sort_values(list(lines.columns)).reset_index().rename_axis(columns=None)
 
 
-def _over_horizons(lines: pd.DataFrame) -> float:
+def _published_mean(lines: pd.DataFrame) -> float:
     values = lines.set_index("horizon")["MSE"]
-    if "mean" in values:
-        return float(values["mean"])
-    return float(values.mean()) if len(values) == 4 else float("nan")
+    return float(values["mean"]) if "mean" in values else over_horizons(values)
 
 
 def absent(wanted: list[RunConfig], runs: pd.DataFrame) -> pd.DataFrame:
     """The runs that are not in the store, by data set and system: at which horizons, and how many."""
-    lines = [
-        (run.dataset, system(run.model, run.teacher), run.horizon) for run in wanted if run.id not in set(runs["id"])
-    ]
+    names = [system(run.model, run.teacher, run.weight_decay) for run in wanted]
+    there = set(runs["id"])
+    lines = [(run.dataset, name, run.horizon) for run, name in zip(wanted, names, strict=True) if run.id not in there]
     table = pd.DataFrame(lines, columns=["dataset", "system", "horizon"])
     groups = table.groupby(["dataset", "system"], sort=False)["horizon"]
     horizons = groups.agg(lambda found: ", ".join(map(str, dict.fromkeys(found))))
@@ -193,15 +197,15 @@ def named(entries: list[tuple[str, RunConfig]], runs: pd.DataFrame) -> pd.DataFr
 def side_by_side(runs: pd.DataFrame) -> pd.DataFrame:
     """One line a name (see `named`): MSE of `teacher`, `plain` and `distilled` student, and the gains in percent.
 
-    A gain is positive where the distilled student is better, as the paper counts them; `on validation` is the gain over
-    the plain student there, and `disagree` marks where the two segments do. Means over seeds: `seeds` is how many the
-    students have, `deviation` the students' deviation over them; the plain ones are those of the distilled ones' seeds.
-    What is not there is NaN.
+    Beside the plain student that with weight decay, `decayed`, where any name has one. A gain is positive where the
+    distilled student is better, as the paper counts them; `on validation` is the gain over the plain student there, and
+    `disagree` marks where the two segments do. Means over seeds: `seeds` is how many the students have, `deviation` the
+    students' deviation over them; the plain ones are those of the distilled ones' seeds. What is not there is NaN.
     """
     taught = runs[runs["part"] == "distilled"].groupby("name")["seed"].agg(set)
     paired = [seed in taught.get(name, {seed}) for name, seed in zip(runs["name"], runs["seed"], strict=True)]
-    runs = runs[(runs["part"] != "plain") | np.array(paired)]
-    parts = ["teacher", "plain", "distilled"] if (runs["part"] == "teacher").any() else ["plain", "distilled"]
+    runs = runs[~runs["part"].isin(["plain", "decayed"]) | np.array(paired)]
+    parts = [*(part for part in ("teacher", "decayed") if (runs["part"] == part).any()), "plain", "distilled"]
 
     def cells(value: str, how: str = "mean") -> pd.DataFrame:
         grid = runs.pivot_table(index="name", columns="part", values=value, aggfunc=how, sort=False, dropna=False)

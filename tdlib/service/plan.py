@@ -18,12 +18,13 @@ import torch
 
 from tdlib import models, patient
 from tdlib.compute import Compute
-from tdlib.config import RunConfig
+from tdlib.config import DECAY, RunConfig
 from tdlib.config import period as period_of
 from tdlib.data import Series
 from tdlib.distill import TERMS
 from tdlib.files import write_atomically
 from tdlib.models.ridge import Ridge
+from tdlib.rows import system
 from tdlib.run import build
 from tdlib.sweep.executors import cores
 from tdlib.train import Supervised, train_epoch, window_errors
@@ -33,14 +34,17 @@ PART = 0.42  # of the time that is given, for the honest training; the final one
 DISTILLED = " distilled"  # behind the student's name
 LONGEST_LOOKBACK = 720  # the study's own
 SHARES = {  # of the time for training: the teacher takes most of it, the student must get enough
-    "itransformer": 0.4,
+    "itransformer": 0.35,
     "distilled": 0.25,
-    "plain": 0.15,
+    "plain": 0.1,
+    "decayed": 0.1,
     "cyclenet": 0.08,
     "sparsetsf": 0.06,
     "dlinear": 0.06,
 }
-EPOCHS = {"itransformer": 10, "distilled": 20, "plain": 30, "cyclenet": 30, "sparsetsf": 30, "dlinear": 30}
+EPOCHS = {"itransformer": 10, "distilled": 20} | dict.fromkeys(
+    ("plain", "decayed", "cyclenet", "sparsetsf", "dlinear"), 30
+)
 FEWEST_EPOCHS = 3  # a model that would get fewer is left out; a student gets these all the same
 BASELINES = ("naive", "seasonal_naive", "ridge", "phase_ridge", "dlinear")
 PERIODIC = ("seasonal_naive", "phase_ridge", "sparsetsf", "cyclenet", "fits")
@@ -141,7 +145,9 @@ def make(
     epochs: int | None = None,
     compute: Compute = Compute(),
 ) -> Plan:
-    """Baselines, the teacher or the committee, plain and distilled student, with epochs that fit into `seconds`.
+    """Baselines, the teacher or the committee, and students, with epochs that fit into `seconds`.
+
+    The student is there without a teacher, the same with weight decay, and distilled.
 
     `dataset` is the path of `series`. With `epochs` every model that learns by gradient gets that many, however long
     it takes.
@@ -181,8 +187,9 @@ def make(
         if name not in members and (found := options(name)) is not None:
             runs[models.title(name)] = RunConfig(*shape, name, **found)
     title, scales = models.title(student), min(3, horizon.bit_length() - 1)
-    taught, plain = (options(student, role) for role in ("distilled", "plain"))
+    taught, plain, decayed = (options(student, role) for role in ("distilled", "plain", "decayed"))
     runs[title] = RunConfig(*shape, student, **plain)
+    runs[system(student, decay=DECAY)] = RunConfig(*shape, student, weight_decay=DECAY, **decayed)
     if teacher == "committee":
         runs[f"{title}{DISTILLED}"] = patient.student(*shape, model=student, members=members, scales=scales, **taught)
     elif members:
@@ -218,6 +225,8 @@ def kept(path: Path, asked: dict, make: Callable[[], Plan]) -> Plan:
 def _role(name: str, run: RunConfig, student: str) -> str:
     if name == student:
         return "plain"
+    if run.weight_decay:
+        return "decayed"
     return "distilled" if run.teacher else run.model
 
 

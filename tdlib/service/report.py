@@ -116,7 +116,8 @@ class _Seen:
     def _line(self, name: str) -> Line:
         config = self.made.configs_[name]
         role = "distilled" if config.distilled else models.role(config.model)
-        role = "plain" if name == models.title(self.made.student) else role
+        if config.model == self.made.student and not config.distilled:
+            role = "decayed" if config.weight_decay else "plain"
         role = role if role in COLOURS else "linear"
         if role == "linear" and name == self.made.chosen_:
             return Line(name, figures.BASELINE, "-")

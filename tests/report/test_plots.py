@@ -29,7 +29,10 @@ def test_a_colour_stands_for_what_a_system_is_and_not_for_its_name():
     assert shades["iTransformer"] == shades["FEDformer"] == plots.COLOURS["teacher"]
     assert shades["MLP from iTransformer"] == shades["FITS from ModernTCN"] == plots.COLOURS["distilled"]
     assert shades["DLinear"] == shades["TSMixer"] == plots.COLOURS["linear"]
-    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS) == 5
+    decayed = rows.with_systems(RUNS[RUNS["model"].isin(["mlp", "itransformer"])].assign(weight_decay=1.0))
+    assert plots.colours(decayed)["MLP, decay 1"] == plots.COLOURS["decayed"]
+    assert plots.colours(decayed)["MLP from iTransformer, decay 1"] == plots.COLOURS["distilled"]
+    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS) == 6
     assert set(shades) == {"truth", *RUNS["system"]}
 
 

@@ -1,5 +1,6 @@
 """Tables: what is written, what is computed, and that the README shows the committed ones."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -76,6 +77,8 @@ def test_runs_that_are_not_there_are_named_by_data_set_and_system():
     table = tables.absent(wanted, there)
     assert table.values.tolist() == [["ETTh1", "MLP", "96, 192", 3], ["ETTh1", "MLP from ModernTCN", "96", 1]]
     assert tables.absent(wanted[:1], there).empty
+    decayed = [dataclasses.replace(run, weight_decay=1.0) for run in wanted[:1]]
+    assert tables.absent(decayed, there)["system"].tolist() == ["MLP, decay 1"]
 
 
 def test_peers_are_means_over_four_horizons_ours_beside_published(tmp_path):
@@ -122,6 +125,11 @@ def test_a_published_mean_is_compared_once_all_four_horizons_are_there():
     assert line["ours"] == pytest.approx(0.41)
     assert line["published"] == pytest.approx(0.429)
     assert tables.beside_published(four[four["horizon"] != 192], PUBLISHED).query("horizon == 'mean'").empty
+
+
+def test_no_published_figure_is_of_a_student_with_weight_decay():
+    four = {"horizon": [96, 192, 336, 720] * 2, "weight_decay": [0.0] * 4 + [1.0] * 4, "test_mse": 0.5}
+    assert set(tables.beside_published(runs(model="dlinear", **four), PUBLISHED)["system"]) == {"DLinear"}
 
 
 def test_two_stores_are_compared_where_both_have_rows():
@@ -228,6 +236,22 @@ def test_side_by_side_the_plain_student_is_that_of_the_distilled_ones_seeds():
         )
     )
     assert table.loc["A", ["plain", "gain over plain %", "seeds"]].tolist() == pytest.approx([0.4, 25, 1])
+
+
+def test_side_by_side_the_student_with_decay_is_another_opponent():
+    found = runs(
+        name="A",
+        model="mlp",
+        teacher=[None, None, None, "itransformer"],
+        weight_decay=[0.0, 1.0, 1.0, 0.0],
+        seed=[1, 1, 2, 1],
+        val_mse=0.5,
+        test_mse=[0.4, 0.2, 0.9, 0.3],
+    )
+    table = tables.side_by_side(found)
+    columns = ["decayed", "plain", "distilled", "gain over plain %", "gain over decayed %"]
+    assert table.columns.tolist()[:5] == columns
+    assert table.loc["A", columns].tolist() == pytest.approx([0.2, 0.4, 0.3, 25, -50])
 
 
 @pytest.mark.parametrize("gone", ["teacher", "plain", "distilled"])

@@ -63,7 +63,7 @@ def test_what_distill_prints_can_be_called_as_it_stands(place, capsys, frame):
     assert "it's my data" in call(capsys, "list")
     again = call(capsys, "distill", "./it's my data.csv", *SMALL)  # one series: nothing is trained again
     assert again.split("Use ")[0].replace("./", "") != ""
-    assert len(list((place / "build/own/runs").glob("*.json"))) == 7
+    assert len(list((place / "build/own/runs").glob("*.json"))) == 8
 
 
 def test_export_writes_three_files_and_its_own_again(place, capsys):

@@ -54,7 +54,9 @@ def test_ridge_and_its_look_back_are_chosen_by_what_suits_few_rows():
 def test_a_plan_has_baselines_members_and_both_students_with_the_epochs_that_were_asked_for():
     made = plan.make(SERIES, *SHAPE, seconds=1, epochs=2)
     names = ["iTransformer", "Ridge", "Phase ridge", "SparseTSF", "CycleNet", "Naive", "Seasonal naive", "DLinear"]
-    assert list(made.runs) == [*names, "MLP", "MLP distilled"]
+    assert list(made.runs) == [*names, "MLP", "MLP, decay 1", "MLP distilled"]
+    plain, decayed = made.runs["MLP"], made.runs["MLP, decay 1"]
+    assert (plain.weight_decay, dataclasses.replace(plain, weight_decay=1.0)) == (0.0, decayed)
     assert made.remarks == []
     distilled = made.runs["MLP distilled"]
     assert set(distilled.teacher_configs.values()) == {made.runs[name] for name in names[:5]}
@@ -66,7 +68,7 @@ def test_more_time_is_more_epochs_and_too_little_leaves_models_out(monkeypatch):
     short, long = (plan.make(SERIES, *SHAPE, seconds=seconds) for seconds in (20, 100))
     assert "iTransformer" not in short.runs
     assert short.remarks == ["iTransformer is left out: 20 s of training are too few for it"]
-    assert long.runs["iTransformer"].epochs == 5  # 0.4 of 100 s at 8 s
+    assert long.runs["iTransformer"].epochs == 4  # 0.35 of 100 s at 8 s
     for name, run in short.runs.items():
         assert run.epochs <= long.runs[name].epochs
     total = sum(long.seconds.values())

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from tdlib.report.plots.style import COLOURS, legend_beside, role
 
-MARKERS = {"truth": "P", "teacher": "s", "plain": "o", "distilled": "D", "linear": "^"}
-NAMES = {"linear": "baseline"}  # what a legend calls a role, where it is not its name
+MARKERS = {"truth": "P", "teacher": "s", "plain": "o", "decayed": "v", "distilled": "D", "linear": "^"}
+NAMES = {"linear": "baseline", "decayed": "plain, with decay"}  # what a legend calls a role, where it is not its name
 ACROSS = 4  # panels side by side, so that their titles do not touch
 
 
@@ -67,7 +67,7 @@ def several_intervals(
         own = table.xs(system, level=1)
         heights = [-rows.index(name) - (place + 1) / (len(systems) + 1) for name in own.index]
         axis.hlines(heights, own["low"], own["high"], color=shade, linewidth=2)
-        axis.plot(own["estimate"], heights, "Dos^"[place % 4], color=shade, markersize=4.5, label=system)
+        axis.plot(own["estimate"], heights, "Dos^v"[place % 5], color=shade, markersize=4.5, label=system)
     axis.axvline(reference, color="#777777", linestyle=":")
     axis.set_yticks(-np.arange(len(rows)) - 0.5, rows)
     axis.set(xlabel=label, ylim=(-len(rows), 0))
@@ -120,13 +120,14 @@ def panel_grid(
 
 
 def dumbbells(table: pd.DataFrame, *, label: str) -> Figure:
-    """A row a name: where `teacher`, `plain` and `distilled` student stand, as far as they are there."""
+    """A row a name: where `teacher`, `plain`, `decayed` and `distilled` student stand, as far as they are there."""
     figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.28 * len(table)))
     places = np.arange(len(table))[::-1]
     axis.hlines(places, table["distilled"], table["plain"], color="#999999", linewidth=1)
-    for column in ("teacher", "plain", "distilled"):
+    for column in ("teacher", "plain", "decayed", "distilled"):
         if column in table:
-            axis.plot(table[column], places, MARKERS[column], color=COLOURS[column], label=column)
+            style = {"color": COLOURS[column], "label": NAMES.get(column, column)}
+            axis.plot(table[column], places, MARKERS[column], **style)
     axis.set_yticks(places, table.index)
     axis.set(xlabel=label, ylim=(-0.6, len(table) - 0.4))
     legend_beside(axis)
@@ -223,7 +224,7 @@ def points(
                 axis.text(0.5, place, absent, fontsize="x-small", color="#777777", **middle)
             axis.plot(chosen[x].mean(), place, "|", color="black", markersize=13, label="mean" if place == 0 else None)
         references = lines[setting].items() if lines is not None else ()
-        for (system, value), style in zip(references, ("--", ":"), strict=False):
+        for (system, value), style in zip(references, ("--", ":", "-."), strict=False):
             axis.axvline(value, color=colours[system], linestyle=style, label=system)
         axis.set_title(setting.replace(" steps", ""), fontsize="small")
         axis.set_xlabel(label)
