@@ -122,6 +122,7 @@ def test_a_difference_is_what_the_rows_say(evidence):
     assert line(evidence, "any teacher")["settings"] == 8
     assert line(evidence, "any student")["settings"] == 3
     assert line(evidence, "any look-back")["settings"] == 2
+    assert line(evidence, "patient, decayed")["value"] == pytest.approx(100 * (0.6 / 0.75 - 1), abs=0.5)
     assert line(evidence, "plain, decayed")["value"] == pytest.approx(100 * (0.7 / 0.75 - 1), abs=0.5)
     for name in ("any teacher, decayed", "any look-back, decayed"):
         assert line(evidence, name)["value"] == pytest.approx(100 * (0.7 / 0.75 - 1), abs=0.5)

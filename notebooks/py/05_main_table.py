@@ -124,11 +124,11 @@ if fair:
     columns = ["dataset", "system", "learning_rate", "weight_decay", "alpha"]
     kept = again[columns].drop_duplicates().reset_index(drop=True)
     display(tables.save(kept, "05_chosen", f"{results}/tables", digits=4))
-    chosen, tried = (part.set_index(["dataset", "system"]) for part in (kept, found))
+    taken, tried = (part.set_index(["dataset", "system"]) for part in (kept, found))
     for name in columns[2:]:
-        span = tried[name].groupby(level=[0, 1]).agg(["min", "max"]).loc[chosen.index]
+        span = tried[name].groupby(level=[0, 1]).agg(["min", "max"]).loc[taken.index]
         for end in span:
-            at = chosen.index[(chosen[name] == span[end]) & (span["min"] < span["max"]) & (chosen[name] > 0)]
+            at = taken.index[(taken[name] == span[end]) & (span["min"] < span["max"]) & (taken[name] > 0)]
             if len(at):
                 print(f"{name} is the {end} that was tried:", "; ".join(map(", ".join, at)))
 

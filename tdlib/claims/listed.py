@@ -269,6 +269,12 @@ CLAIMS = [
         lambda evidence: evidence.difference(evidence.patient, evidence.distilled()),
     ),
     Claim(
+        "patient, decayed",
+        "A patient student of a committee beats the plain MLP with weight decay",
+        f"difference to the plain MLP of its seed, {OVER}; page 12",
+        lambda evidence: evidence.difference(evidence.patient, evidence.decayed),
+    ),
+    Claim(
         f"patient, {analysis.CHOSEN}",
         "A patient student of a committee beats the baseline that validation chooses",
         f"difference to the baseline that is best on validation, {OVER}; page 12",

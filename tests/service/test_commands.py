@@ -155,9 +155,9 @@ def test_clean_removes_a_forecaster_and_its_runs_and_nothing_else(place, capsys,
     for csv, horizon in (("it's my data.csv", 4), ("other.csv", 5)):
         call(capsys, "distill", csv, *SMALL, "--horizon", horizon)
     before = {path.stem for path in (place / "build/own/runs").glob("*.json")}
-    assert "it's my data: removed, and 7 runs" in call(capsys, "clean", "it's my data")
+    assert "it's my data: removed, and 8 runs" in call(capsys, "clean", "it's my data")
     left = {path.stem for path in (place / "build/own/runs").glob("*.json")}
-    assert len(before - left) == len(left) == 7
+    assert len(before - left) == len(left) == 8
     call(capsys, "backtest", "other.csv", "--cutoffs", 1)
     call(capsys, "clean", "--all")
     kept = [path.relative_to(place / "build/own") for path in (place / "build/own").rglob("*") if path.is_file()]
