@@ -223,8 +223,8 @@ def other_seeds(runs: pd.DataFrame) -> pd.DataFrame:
 def keeps(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     """Of the windows that the plain MLP wins against a teacher, the share that another system wins, too; as `wins`.
 
-    The distilled MLP beside what a student without the teacher keeps: every baseline, and the plain MLP of another
-    seed. Each is set against the plain MLP of its own seed.
+    The distilled MLP beside what a student without the teacher keeps: every baseline, the plain MLP with weight decay,
+    and the plain MLP of another seed. Each is set against the plain MLP of its own seed.
     ValueError where no teacher has a plain and a distilled MLP of one seed beside it.
     """
     lines = []

@@ -188,7 +188,8 @@ def test_a_benchmark_that_was_not_taken_is_not_tested(evidence, tmp_path):
 
 def test_what_is_kept_is_what_page_02_shows_against_the_null_that_keeps_most(tmp_path):
     level = filled(tmp_path, lambda config: 0.8 + 0.002 * (config.model == "ridge"))  # noise decides who wins
-    table = analysis.keeps(level.main, level.store)["estimate"].unstack("system")
+    table = analysis.keeps(pd.concat([level.main, level.decayed]), level.store)["estimate"].unstack("system")
+    assert "MLP, decay 1" in table
     own = [name for name in table if " from " in name]
     kept = line(level, "win keep")
     assert kept["value"] == pytest.approx(table[own].stack().mean())

@@ -44,7 +44,7 @@ wanted = [
 third = study.ensure(wanted, store=store, train_missing=train_missing)
 everyone = rows.with_systems(pd.concat([runs, third]).drop_duplicates("id")) if len(third) else runs
 everyone.attrs = runs.attrs
-wins, keeps = analysis.wins(everyone, Store(store)), analysis.keeps(everyone, Store(store))
+wins = analysis.wins(everyone, Store(store))
 tables.save(wins.reset_index(), "02_win_rate", f"{results}/tables", digits=1)
 
 # %% [markdown]
@@ -74,10 +74,16 @@ plots.save(plots.intervals(shown, label="win rate of the plain MLP [%]", referen
 
 # %% [markdown]
 # ## Does the distilled student keep what the MLP was good at?
-# The null: what a student keeps that never saw the teacher, a baseline or the plain MLP of another seed. What these
-# keep, windows that are easy for any student, says nothing about teaching. The figure shows the distilled student and,
-# of those without a teacher, the one that keeps most; the table has all of them, and
+# The null: what a student keeps that never saw the teacher, a baseline, the plain MLP of another seed, or the plain MLP
+# with weight decay. What these keep, windows that are easy for any student, says nothing about teaching. The figure
+# shows the distilled student and, of those without a teacher, the one that keeps most; the table has all of them, and
 # `results/tables/02_win_keep.csv` their intervals.
+
+# %%
+decays = [config for entry in profiles.load(profile) for config in entry.decayed()]
+decayed = study.ensure(decays, store=store, train_missing=train_missing)
+untaught = [rows.with_systems(decayed)] if len(decayed) else []
+keeps = analysis.keeps(pd.concat([everyone, *untaught]), Store(store))
 
 # %%
 published = tables.published("../results/published.csv", table="win keep (T5)")

@@ -66,8 +66,9 @@ def other_seeds(plain: pd.DataFrame, here: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def all_nulls(plain: pd.DataFrame, here: pd.DataFrame) -> list[pd.DataFrame]:
-    """Every baseline of a setting, and the other seeds."""
-    return [group for _, group in analysis.baselines(here).groupby("model", sort=False)] + other_seeds(plain, here)
+    """Every baseline of a setting, the plain MLP with weight decay, and the other seeds."""
+    untaught = pd.concat([analysis.baselines(here), here[here["part"] == "decayed"]])
+    return [group for _, group in untaught.groupby("system", sort=False)] + other_seeds(plain, here)
 
 
 def kept_beyond(evidence: Evidence, nulls: Callable) -> Estimate:
@@ -83,7 +84,7 @@ def _keeps(
     teachers, drawn together. `rows.Missing` where there is none.
     """
     values, drawn, runs = [], [], 0
-    for place, here in evidence.main.groupby(SETTING, sort=False):
+    for place, here in pd.concat([evidence.main, evidence.decayed]).groupby(SETTING, sort=False):
         plain = evidence.plain(here)
         others = nulls(plain, here) if nulls else []
         for _, students in here[(here["model"] == "mlp") & (here["part"] == "distilled")].groupby(
