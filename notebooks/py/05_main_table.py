@@ -165,6 +165,9 @@ if fair:
 # %%
 beside = tables.beside_published(runs, "../results/published.csv")
 tables.save(beside, "05_published", f"{results}/tables")
+sides = beside.melt([*beside.columns[:4], "source"], ["ours", "published"])
+sides["column"] = sides["metric"] + ", " + sides["variable"]
+tables.grid(sides, "value", ["dataset", "horizon", "system", "source"], "column")
 
 # %% [markdown]
 # ## The field
