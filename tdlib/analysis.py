@@ -113,9 +113,9 @@ def against_committee(students: pd.DataFrame, store: Store) -> pd.DataFrame:
 
 
 def comparisons(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
-    """`compare` for every distilled MLP `against` the others: the plain one, without and with decay, its teacher, ...
+    """`compare` for every distilled MLP `against` the plain one, without and with decay, its teacher and baselines.
 
-    ... `strongest`'s choice and Ridge; those of them that are there.
+    The baselines are `strongest`'s choice and Ridge. Who is not there is left out.
     """
     found, mlps = [], runs[runs["model"] == "mlp"]
     for name, ours in mlps[mlps["part"] == "distilled"].groupby("system", sort=False):

@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tdlib import analysis, patient
+from tdlib import analysis, patient, profiles, study
 from tdlib.__main__ import main
+from tdlib.config import DECAY
 
 ROOT = Path(__file__).parents[1]
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -85,6 +86,15 @@ def test_the_sentence_below_the_first_figure_is_true_of_its_rows():
     assert whole["low"] < 0 < whole["high"] and whole["difference"] > table.loc["plain", "difference"].max()
     chosen = pd.read_csv(ROOT / "results/tables/05_chosen.csv").query("system == 'MLP'")
     assert len(chosen) == 5 and (chosen["weight_decay"] >= 1).all()
+
+
+def test_the_one_weight_decay_is_within_two_percent_of_the_best_plain_trial_everywhere():
+    tried = [run for entry in profiles.load("demo+laptop") for run in entry.trials() if run.teacher is None]
+    found = study.ensure(tried, store=ROOT / "results", train_missing=False)
+    best = found.groupby("dataset")["val_mse"].min()
+    ours = found[(found["learning_rate"] == 0.01) & (found["weight_decay"] == DECAY)].set_index("dataset")["val_mse"]
+    assert len(ours) == len(best) >= 5
+    assert (ours / best < 1.02).all()
 
 
 def test_what_is_said_of_the_halves_is_what_the_claims_found():
