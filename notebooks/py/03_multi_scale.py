@@ -21,12 +21,15 @@ train_missing = False
 # %%
 import contextlib
 
+import pandas as pd
 import torch
 from IPython.display import display
 
 from tdlib import analysis, losses, profiles, rows
 from tdlib.report import plots, tables, words
 from tdlib.store import Store
+
+pd.options.display.max_rows = None  # whole tables
 
 configs = [config for entry in profiles.load(profile) for config in entry.main()]
 runs = rows.with_students(rows.read(configs, profile, "main", store=store, train_missing=train_missing))

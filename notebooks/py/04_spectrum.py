@@ -90,6 +90,7 @@ chosen = runs[runs["system"].isin(arrays)]
 groups = chosen.groupby(["dataset", "horizon", "system"], sort=False)["test_period_kl"]
 distance = groups.agg(["mean", "std"]).rename(columns={"mean": "KL to the truth", "std": "deviation over seeds"})
 tables.save(distance.reset_index(), "04_period_kl", f"{results}/tables")
+tables.grid(chosen, "test_period_kl", ["dataset", "horizon"], "system", digits=2)
 
 # %%
 figure = plots.points(chosen, x="test_period_kl", y="system", label="KL [nats]", colours=colours)
