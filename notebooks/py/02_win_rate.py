@@ -44,7 +44,11 @@ wanted = [
 third = study.ensure(wanted, store=store, train_missing=train_missing)
 everyone = rows.with_systems(pd.concat([runs, third]).drop_duplicates("id")) if len(third) else runs
 everyone.attrs = runs.attrs
-wins = analysis.wins(everyone, Store(store))
+decays = [config for entry in profiles.load(profile) for config in entry.decayed()]
+decayed = study.ensure(decays, store=store, train_missing=train_missing)
+nulls = pd.concat([everyone, *([rows.with_systems(decayed)] if len(decayed) else [])])
+nulls.attrs = runs.attrs
+wins, keeps = analysis.wins(everyone, Store(store)), analysis.keeps(nulls, Store(store))
 tables.save(wins.reset_index(), "02_win_rate", f"{results}/tables", digits=1)
 
 # %% [markdown]
@@ -78,12 +82,6 @@ plots.save(plots.intervals(shown, label="win rate of the plain MLP [%]", referen
 # with weight decay. What these keep, windows that are easy for any student, says nothing about teaching. The figure
 # shows the distilled student and, of those without a teacher, the one that keeps most; the table has all of them, and
 # `results/tables/02_win_keep.csv` their intervals.
-
-# %%
-decays = [config for entry in profiles.load(profile) for config in entry.decayed()]
-decayed = study.ensure(decays, store=store, train_missing=train_missing)
-untaught = [rows.with_systems(decayed)] if len(decayed) else []
-keeps = analysis.keeps(pd.concat([everyone, *untaught]), Store(store))
 
 # %%
 published = tables.published("../results/published.csv", table="win keep (T5)")
