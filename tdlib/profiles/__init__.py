@@ -211,8 +211,11 @@ class Profile:
             for dataset in table.get("datasets", self.datasets)
             for horizon in table["horizons"]
             for run in [
-                *(self.config(dataset, horizon, "mlp", seed=seed) for seed in table["seeds"]),
-                *(self.config(dataset, horizon, "mlp", seed=seed, weight_decay=DECAY) for seed in table["seeds"]),
+                *(
+                    self.config(dataset, horizon, "mlp", seed=seed, weight_decay=decay)
+                    for decay in (0.0, DECAY)
+                    for seed in table["seeds"]
+                ),
                 self.config(dataset, horizon, table["teacher"]),
             ]
         ]

@@ -7,8 +7,20 @@ Colours that colour-blind readers can tell apart; of no drawing library, so that
 
 from pathlib import Path
 
-COLOURS = {"truth": "#000000", "teacher": "#E69F00", "plain": "#0072B2", "decayed": "#56B4E9", "distilled": "#009E73"}
-COLOURS |= {"linear": "#999999"}
-DASHES = {"truth": "-", "teacher": "--", "plain": ":", "decayed": (0, (3, 1, 1, 1)), "distilled": "-"}  # print in grey
-DASHES |= {"linear": "-."}
+COLOURS = {
+    "truth": "#000000",
+    "teacher": "#E69F00",
+    "plain": "#0072B2",
+    "decayed": "#56B4E9",
+    "distilled": "#009E73",
+    "linear": "#999999",
+}
+DASHES = {  # for print in grey
+    "truth": "-",
+    "teacher": "--",
+    "plain": ":",
+    "decayed": (0, (3, 1, 1, 1)),
+    "distilled": "-",
+    "linear": "-.",
+}
 LOOK = Path(__file__).parent / "plots" / "study.mplstyle"  # of all figures

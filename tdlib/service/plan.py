@@ -6,6 +6,7 @@ Shapes: T rows, C channels, L look-back, H horizon.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import time
@@ -156,20 +157,31 @@ def make(
     own = {name: period_of(name, period, lookback) for name in PERIODIC}
     own |= {name: own.get(name, {}) | {"relative": True} for name in PENALISED}
     splits = split(series, lookback, horizon, compute.place)
-    remarks, cost = [], {}
+    remarks = []
+
+    def settings(model: str) -> dict:
+        return {"settings": own[model]} if own.get(model) else {}
+
+    @functools.cache
+    def cost(model: str, distilled: bool = False) -> float:
+        """Seconds of an epoch, measured once a model; what is in closed form has none."""
+        if models.closed_form(model):
+            return 0.0
+        if distilled:
+            return 1.5 * cost(model)  # its loss has more parts
+        return _seconds_of_an_epoch(RunConfig(*shape, model, **settings(model)), splits.train, compute)
 
     def options(model: str, role: str | None = None) -> dict | None:
         """Settings and epochs; None where the time is too short for the model, unless it is a student (`role`)."""
-        given = {"settings": own[model]} if own.get(model) else {}
+        given = settings(model)
         if models.closed_form(model):
             return given
         must, role = role is not None, role or model
         usual, share = EPOCHS.get(role, EPOCHS["itransformer"]), SHARES.get(role, SHARES["itransformer"])
-        cost[role] = _seconds_of_an_epoch(RunConfig(*shape, model, **given), splits.train, compute)
-        cost[role] *= 1.5 if role == "distilled" else 1.0  # its loss has more parts
         if epochs is not None:
             return given | {"epochs": epochs, "seed": seed}
-        found = max(min(usual, int(share * seconds / cost[role])), FEWEST_EPOCHS if must else 0)
+        most = int(share * seconds / cost(model, role == "distilled"))
+        found = max(min(usual, most), FEWEST_EPOCHS if must else 0)
         return given | {"epochs": found, "seed": seed} if found >= FEWEST_EPOCHS else None
 
     names = list(patient.MEMBERS) if teacher == "committee" else [teacher]
@@ -196,7 +208,7 @@ def make(
         terms = TERMS if horizon > 1 else ("supervised", "scale_forecast")  # one step has no period
         more = {"teacher": teacher, "teacher_options": members[teacher], "scales": scales, "terms": terms}
         runs[f"{title}{DISTILLED}"] = RunConfig(*shape, student, **more, **taught)
-    expected = {name: run.epochs * cost.get(_role(name, run, title), 0.0) for name, run in runs.items()}
+    expected = {name: run.epochs * cost(run.model, run.teacher is not None) for name, run in runs.items()}
     return Plan(runs, expected, remarks)
 
 
@@ -220,14 +232,6 @@ def kept(path: Path, asked: dict, make: Callable[[], Plan]) -> Plan:
     whole = {"key": key, "runs": runs, "seconds": plan.seconds, "remarks": plan.remarks, "ids": plan.ids}
     write_atomically((place, json.dumps(whole, indent=1).encode()))
     return plan
-
-
-def _role(name: str, run: RunConfig, student: str) -> str:
-    if name == student:
-        return "plain"
-    if run.weight_decay:
-        return "decayed"
-    return "distilled" if run.teacher else run.model
 
 
 def _seconds_of_an_epoch(config: RunConfig, windows: Windows, compute: Compute) -> float:
