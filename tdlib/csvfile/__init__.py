@@ -63,7 +63,7 @@ def read_frame(path: str | Path, how: Reading = Reading()) -> Frame:
     without holidays have none), or a RangeIndex.
     """
     frame, remarks, numbers = _read(content(path), path, how)
-    return Frame(frame, (*remarks, *_sentinels(numbers)))
+    return Frame(frame, (*remarks, *stamps.suspicions(numbers), *_sentinels(numbers)))
 
 
 def parse(blob: bytes, path: str | Path, how: Reading = Reading()) -> Frame:

@@ -23,6 +23,7 @@ from tdlib.checks import require
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 COMMENT = re.compile(r"^#(?![,;\t|]).*\n?", re.MULTILINE)  # but a column may be called #
+EXCEL = re.compile(r"\Asep=.\n")  # a line for Excel, which names the delimiter
 SNIFFED = 2**16  # characters from which the delimiter is known
 NO_TEXT = [chr(code) for code in (*range(9), *range(14, 32))]  # control characters that no table has
 THOUSANDS = r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?\s*"
@@ -134,7 +135,7 @@ def _excel(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
 def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
     text, remarks = _text(blob)
     require(not any(sign in text for sign in NO_TEXT), "it is not text")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = EXCEL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     if text.startswith("#") or "\n#" in text:
         text = COMMENT.sub("", text)
     separator, lines = _delimiter(text[:SNIFFED]), io.StringIO(text)

@@ -16,6 +16,7 @@ from tdlib.csvfile.cells import listed, short
 DATES = ("date", "datetime", "date_time", "timestamp", "time_stamp", "day", "month", "year", "ds", "datum", "jahr")
 TIMES = ("", *DATES, "time", "ts", "unix", "unixtime", "unix_time", "epoch")
 COUNTS = ("index", "idx", "level_0", "row", "rows", "row_number", "rownum", "step", "id", "no", "no.", "nr", "#")
+FEW = 10  # values, of which nothing is suspected
 ROW = "row"  # in files that `csvfile.canonical` writes: numbers beside it are channels, whatever they are called
 UNITS = {"s": (1e8, 1e10), "ms": (1e11, 1e13), "us": (1e14, 1e16), "ns": (1e17, 9e18)}  # unix time from 1973 on
 CALENDAR = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by its digits
@@ -60,7 +61,7 @@ def take(
         return _rising(stamps, column, path), remarks
     name = _elsewhere(frame, path)
     if name is None:
-        return None, [] if left_out else _suspicion(frame)
+        return None, []
     place = list(frame.columns).index(name) + 1 + left_out
     where = f"the time stamps are those of column {place}, {short(name)}"
     stamps, remarks = take(frame, path, dayfirst, name)
@@ -85,14 +86,19 @@ def _falls(steps: pd.Series) -> bool:
 
 
 def _joined(frame: pd.DataFrame) -> pd.Series:
-    """The first column, taken out of `frame`, with the time of day that the next one may hold."""
+    """The first column, taken out of `frame`, with the time of day, or the hour, that the next one may hold."""
     first = frame.pop(frame.columns[0])
-    second = frame.iloc[:, 0] if len(frame.columns) else None
-    if second is None or not (pd.api.types.is_string_dtype(first) and pd.api.types.is_string_dtype(second)):
+    if not (len(frame.columns) and pd.api.types.is_string_dtype(first)):
         return first
-    if not second.str.fullmatch(dates.CLOCK).all() or first.str.fullmatch(dates.WITH_CLOCK).any():
+    name, clock = frame.columns[0], frame.iloc[:, 0]
+    if name.lower() == "hour" and set(clock.unique()) == set(range(24)) and first.duplicated().any():
+        clock = clock.astype(int).astype("str") + ":00"
+    if not (pd.api.types.is_string_dtype(clock) and clock.str.fullmatch(dates.CLOCK).all()):
         return first
-    return (first + " " + frame.pop(second.name)).rename(first.name)
+    if first.str.fullmatch(dates.WITH_CLOCK).any():
+        return first
+    frame.pop(name)
+    return (first + " " + clock).rename(first.name)
 
 
 ZONE = "in pandas, frame.tz_localize('Europe/Berlin', ambiguous='infer').tz_convert('UTC') mends it, with your zone"
@@ -170,9 +176,13 @@ def numbered(column: pd.Series, counted: bool = True) -> pd.Series | None:
                 return pd.to_datetime(pd.Series(whole), unit=unit)
         if counted and whole[0] >= 1000 and whole[-1] <= 2200:
             return pd.to_datetime(pd.Series(whole.astype(str)), format="%Y")
-    days = column.to_numpy(float)
-    if counted and (days >= SERIAL[0]).all() and (days < SERIAL[1]).all() and (np.diff(days) > 0).all():
-        return pd.to_datetime(pd.Series(days), unit="D", origin="1899-12-30").dt.round("s")
+    values = column.to_numpy(float)
+    if not (np.diff(values) > 0).all():
+        return None
+    if UNITS["s"][0] <= values[0] and values[-1] < UNITS["s"][1]:  # with parts of a second
+        return pd.to_datetime(pd.Series(values), unit="s").dt.round("ms")
+    if counted and values[0] >= SERIAL[0] and values[-1] < SERIAL[1]:
+        return pd.to_datetime(pd.Series(values), unit="D", origin="1899-12-30").dt.round("s")
     return None
 
 
@@ -193,19 +203,32 @@ def _parts(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series] | None:
     return stamps, parts.astype("str").agg(" ".join, axis=1).rename(", ".join(found.values()))
 
 
-def _suspicion(frame: pd.DataFrame) -> list[str]:
-    """What is said of a column that stays a channel and may be none, by its name or, in first place, by its values."""
-    first = frame.iloc[:, 0]
-    named = [short(name) for name in frame.columns if name.lower() in DATES and len(frame.columns) > 1]
-    if named:
-        return [f"column {named[0]} is read as a channel, and its name is one of time; --columns leaves it out"]
-    whole = _whole(first) if pd.api.types.is_numeric_dtype(first) else None
-    if whole is None or len(whole) < 10 or len(set(np.diff(whole))) > 1:
-        return []
-    name = short(first.name)
-    if numbered(first, counted=False) is not None:
-        return [f"column {name} looks like time stamps and is read as a channel; --time {name} makes them the time"]
-    return [f"column {name} rises evenly and is read as a channel; --columns leaves it out"]
+def suspicions(frame: pd.DataFrame) -> list[str]:
+    """What is said of channels that may be none: by their names, or by values that look like time or count the rows."""
+    undated, said = not isinstance(frame.index, pd.DatetimeIndex), []
+    for place, (name, column) in enumerate(frame.items()):
+        which, hint = short(name), "--columns leaves it out"
+        enough = len(column) >= FEW and column.notna().all()
+        if name.lower() in DATES and len(frame.columns) > 1:
+            said.append(f"column {which} is read as a channel, and its name is one of time; {hint}")
+        elif enough and undated and place == 0 and _dated(column):
+            hint = f"--time {which} makes them the time"
+            said.append(f"column {which} looks like time stamps and is read as a channel; {hint}")
+        elif enough and _evenly(column.to_numpy(float)):
+            said.append(f"column {which} rises evenly and is read as a channel; {hint}")
+    return said
+
+
+def _dated(column: pd.Series) -> bool:
+    """Whether numbers can hardly be anything but time: rising days, or months such as 201501, or unix time."""
+    months = len(f"{column.iloc[0]:.0f}") == 6
+    return numbered(column, counted=months) is not None
+
+
+def _evenly(values: np.ndarray) -> bool:
+    """Whether values rise in steps that differ by no more than rounding, as that of a tenth of a year."""
+    steps = np.diff(values)
+    return bool(steps[0] > 0 and np.allclose(steps, np.median(steps), rtol=0.01))
 
 
 # --- which column

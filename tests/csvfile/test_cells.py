@@ -47,6 +47,10 @@ def test_decimal_commas_are_read_and_that_is_said(separator):
     same(FRAME.to_csv(sep=separator, decimal=",", date_format="%d.%m.%Y").encode(), said)
 
 
+def test_the_line_that_tells_excel_the_delimiter_is_no_header():
+    same(f"sep=;\r\n{FRAME.to_csv(sep=';')}".encode("utf-8-sig"))
+
+
 @pytest.mark.parametrize(
     ("cells", "numbers", "said"),
     [

@@ -148,14 +148,39 @@ def test_the_days_that_excel_counts_are_time(index, size):
     assert remarks[0].startswith("the first column is read as time stamps, from 2015-03-01")
 
 
-def test_a_first_column_that_only_may_be_time_stays_a_channel_and_that_is_said():
-    frame, remarks = read(range(1960, 2000), name="x")
-    assert list(frame.columns) == ["x", "a"]
-    assert remarks == ("column 'x' rises evenly and is read as a channel; --columns leaves it out",)
-    _, remarks = read(range(1_600_000_000, 1_600_036_000, 3600), name="x")
-    assert remarks == ("column 'x' looks like time stamps and is read as a channel; --time 'x' makes them the time",)
-    frame, _ = read(range(1_600_000_000, 1_600_036_000, 3600), name="x", time="x")
-    assert (list(frame.columns), frame.index.freqstr) == (["a"], "h")
+def test_parts_of_a_second_of_unix_time_are_kept():
+    index = pd.date_range("2020-09-13 12:26:40.5", periods=40, freq="250ms")
+    frame, _ = read([f"{stamp.timestamp():.2f}" for stamp in index], name="time")
+    assert (list(frame.index), list(frame.columns)) == (list(index), ["a"])
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("x", range(1960, 2000), "rises evenly"),
+        ("elapsed", [0.1 * step for step in range(40)], "rises evenly"),
+        ("decimal date", [round(1960 + month / 12, 4) for month in range(40)], "rises evenly"),
+        ("x", range(1_600_000_000, 1_600_144_000, 3600), "looks like time stamps"),
+        ("yearmonth", [100 * (2015 + month // 12) + month % 12 + 1 for month in range(40)], "looks like time stamps"),
+    ],
+)
+def test_a_column_that_may_be_time_stays_a_channel_and_that_is_said(tmp_path, name, values, words):
+    hint = f"--time {name!r} makes them the time" if "stamps" in words else "--columns leaves it out"
+    said = f"column {name!r} {words} and is read as a channel; {hint}"
+    (tmp_path / "own.csv").write_bytes(table(**{name: values, "a": NUMBERS}))
+    frame, remarks = csvfile.read_frame(tmp_path / "own.csv")
+    assert (list(frame.columns), remarks) == ([name, "a"], (said,))
+    if "--time" in hint:
+        frame, _ = csvfile.read_frame(tmp_path / "own.csv", Reading(time=name))
+        assert (list(frame.columns), len(frame.index)) == (["a"], 40)
+
+
+def test_a_counter_beside_dates_is_told_and_a_walk_is_not(tmp_path):
+    walk = np.random.default_rng(0).random(40).cumsum()  # rises, but not evenly
+    frame = pd.DataFrame({"date": DAYS, "id": np.arange(len(DAYS)), "a": walk[: len(DAYS)]})
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    told = ("column 'id' rises evenly and is read as a channel; --columns leaves it out",)
+    assert csvfile.read_frame(tmp_path / "own.csv").remarks == told
 
 
 # --- which column
@@ -243,9 +268,20 @@ def test_year_month_and_hour_in_columns_of_their_own_are_one():
     assert "row 2, 2020 1, repeats the one before it" in sentence(lambda: parse(twice, "own.csv"))
 
 
-def test_a_channel_under_a_name_of_time_is_told():
-    _, remarks = parse(table(a=NUMBERS, day=NUMBERS), "own.csv")
-    assert remarks == ("column 'day' is read as a channel, and its name is one of time; --columns leaves it out",)
+def test_a_channel_under_a_name_of_time_is_told(tmp_path):
+    (tmp_path / "own.csv").write_bytes(table(a=NUMBERS, day=NUMBERS))
+    told = ("column 'day' is read as a channel, and its name is one of time; --columns leaves it out",)
+    assert csvfile.read_frame(tmp_path / "own.csv").remarks == told
+
+
+def test_a_day_and_its_hour_in_two_columns_are_one_where_a_day_has_every_hour():
+    days = HOURS.strftime("%d/%m/%Y")
+    frame, _ = parse(table(Date=days, Hour=HOURS.hour, a=NUMBERS), "own.csv")
+    assert (list(frame.index), frame.index.name, list(frame.columns)) == (list(HOURS), "Date", ["a"])
+    words = sentence(lambda: parse(table(Date=days, Hour=HOURS.hour + 1, a=NUMBERS), "own.csv"))
+    assert "repeats the one before it" in words
+    peak = table(Date=WORDS, hour=np.arange(40) % 24, a=NUMBERS)  # a channel: each day has one
+    assert list(parse(peak, "own.csv").values.columns) == ["hour", "a"]
 
 
 def test_channels_are_chosen_in_their_order_and_others_may_hold_anything():

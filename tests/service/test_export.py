@@ -67,7 +67,7 @@ def forms(frame: pd.DataFrame) -> dict[str, bytes]:
     return {
         "other": other.to_csv().encode(),
         "numbered": other.to_csv(index=False).encode(),
-        "german": other.to_csv(**apart).encode("utf-8-sig"),
+        "german": f"sep=;\n{other.to_csv(**apart)}".encode("utf-8-sig"),
         "cp1252": other.assign(note="kühl").to_csv(**apart).encode("cp1252"),
         "excel": other.to_csv(sep="\t").encode("utf-16"),
         "windows": other.to_csv(sep="|").replace("\n", "\r\n").encode(),
