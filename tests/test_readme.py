@@ -116,3 +116,19 @@ def test_what_is_said_of_bfloat16_is_in_its_table():
     """A run's error moves by less than the seeds are apart."""
     table = pd.read_csv(ROOT / "results/benchmarks/precision.csv")
     assert len(table) >= 2 and (table["difference [%]"].abs() < table["over seeds [%]"]).all()
+
+
+def test_what_is_said_of_the_rivals_is_in_their_table():
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert (
+        "All of theirs are behind it, beyond chance; on ETTh1 our own distilled MLP would have been the better" in text
+    )
+    table = pd.read_csv(ROOT / "results/benchmarks/rivals.csv")
+    ends = table["against the chosen [%]"].str.extract(r"\[(?P<low>.+), (?P<high>.+)\]").astype(float)
+    theirs = table["model"].str.contains("forecast ")
+    assert theirs.sum() == 10 and (ends.loc[theirs, "low"] > 0).all()
+    windows = table.groupby("series", sort=False)["windows"].first()
+    assert "little more than two fit into one series, than three into the other" in text
+    assert list(96 * windows // (720 + 96)) == [2, 3]
+    ours = (table["series"] == "ETTh1") & (table["model"] == "tdlib MLP distilled")
+    assert (ends.loc[ours, "high"] < 0).all()
