@@ -196,14 +196,15 @@ def _interval(draws: np.ndarray, blocks: float) -> tuple[float, float]:
 
 
 def wins(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
-    """Every MLP, plain and distilled, against every teacher of its data set and horizon, or its own.
+    """Every MLP, plain (without weight decay) and distilled, against every teacher of its setting, or its own.
 
     One line each, the mean over pairs of runs (see `pairs`): `estimate` is the win rate in percent, ties no win,
     `low` and `high` its 95% interval over seeds and blocks of look-back + horizon windows, `ties` in percent.
     ValueError where no teacher has a student beside it.
     """
     lines = []
-    for place, teacher, students in _against_teachers(runs, runs[runs["model"] == "mlp"]):
+    mlps = runs[(runs["model"] == "mlp") & (runs["part"] != "decayed")]
+    for place, teacher, students in _against_teachers(runs, mlps):
         found = pairs(students, teacher)
         if len(found):
             errors = _errors(store, found[["ours", "theirs"]])

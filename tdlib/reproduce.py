@@ -32,7 +32,7 @@ def reproduce(profile: Profile, place: Path, committed: Path | None, chosen: Ite
         "teacher": profile.teachers[0],
     }
     pages.execute_all(place / "pages", parameters, chosen)
-    main = runs[runs["id"].isin([config.id for config in profile.main()])]
+    main = runs[runs["id"].isin([config.id for config in profile.runs("main")])]
     table = tables.by_system(rows.with_systems(main)).reset_index().round(3)
     print(f"\nProfile {profile.name}: {len(runs)} runs; errors in scaled units, means over seeds\n")
     print(table.drop(columns="horizon" if table["horizon"].nunique() == 1 else []).to_string(index=False))

@@ -107,6 +107,14 @@ def test_wins_have_an_interval_of_blocks_of_look_back_and_horizon(filled):
     assert (line["low"], line["high"]) == bootstrap.interval(100 * drawn)
 
 
+def test_the_plain_mlp_with_weight_decay_is_a_null_of_keeps_and_no_line_of_wins(filled):
+    runs, store = filled
+    plain = (runs["model"] == "mlp") & (runs["part"] == "plain")
+    both = pd.concat([runs, runs[plain].assign(part="decayed", system="MLP, decay 1")])
+    pd.testing.assert_frame_equal(analysis.wins(both, store), analysis.wins(runs, store))
+    assert (analysis.keeps(both, store).xs("MLP, decay 1", level="system")["estimate"] == 100).all()  # itself
+
+
 def test_keeps_pair_the_seeds_whatever_their_order(filled):
     table = analysis.keeps(*filled)
     assert table.index.names == ["dataset", "horizon", "teacher", "system"]

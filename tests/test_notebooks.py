@@ -15,6 +15,8 @@ import nbformat
 import pytest
 from jupytext.compare import compare_notebooks
 
+from tdlib.report.plots.style import MOST_BYTES
+
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "notebooks/py").glob("[0-9]*.py"))
 FROM_SCRATCH = "01_from_scratch"  # is the lesson itself: it may train in a loop
@@ -130,7 +132,7 @@ def test_figures_are_small_and_there_as_png_and_pdf():
     pictures = sorted((ROOT / "figures").glob("*.png"))
     assert len(pictures) >= len(NAMES)
     for path in pictures:
-        assert path.stat().st_size <= 150_000, path.name
+        assert path.stat().st_size <= MOST_BYTES, path.name
         assert path.with_suffix(".pdf").exists(), path.name
 
 

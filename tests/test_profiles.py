@@ -100,20 +100,21 @@ def test_a_data_set_that_a_profile_does_not_have_is_refused_with_its_own():
     [  # data sets x horizons x (teachers, 4 in closed form, seeds x (plain, each distilled, 4 others)); x 12 x seeds
         ("smoke", 1 * 1 * (2 + 4 + 2 * 7), 1 * 1 * 12 * 1),
         ("demo", 1 * 1 * (2 + 4 + 3 * 7), 1 * 1 * 12 * 1),
-        ("laptop", 4 * ((2 * 5 + 2 * 4) + 5 * 4 + 4 * 3 * 7 + (2 + 2 * 7)), 2 * 1 * 12 * 3),
+        ("laptop", 4 * ((2 * 5 + 2 * 4) + 5 * 4 + 4 * 3 * 7 + (2 + 2 * 7)), (2 * 12 + 11) * 3),  # the truth's once
         ("paper", 8 * 4 * (8 + 4 + 5 * 13), 8 * 4 * 12 * 5),
     ],
 )
 def test_the_number_of_runs_and_each_is_there_once(name, main, ablation):
     runs = runs_of(name, "runs")
     assert len(runs_of(name, "main")) == len(set(runs_of(name, "main"))) == main
-    assert len(runs_of(name, "ablation")) == ablation
+    ablated = set(runs_of(name, "runs", "ablation"))
+    assert len(ablated) == ablation
     # the full method is in both, where its students learn from the first teacher
-    shared = sum(variant == "full" for variant in runs_of(name, "ablation").values())
-    shared -= sum(run.teacher_config.seed != 2021 for run in runs_of(name, "main") if in_ablation(name, run))
+    full = {run for run in runs_of(name, "main") if in_ablation(name, run) and run.teacher_config.seed == 2021}
+    assert ablated & set(runs_of(name, "main")) == full
     decayed = runs_of(name, "decayed")
     assert len(decayed) == len(set(decayed) - set(runs_of(name, "main")))
-    assert len(runs_of(name, "runs", "main", "ablation")) == main + len(decayed) + ablation - shared
+    assert len(runs_of(name, "runs", "main", "ablation")) == main + len(decayed) + ablation - len(full)
     assert set(runs) == {run for part in PARTS for run in runs_of(name, "runs", part)}
     assert len(runs) == len(set(runs))
     named = runs if len(runs) < 1000 else runs[::29]
@@ -129,10 +130,10 @@ def of_the_first_teacher(name: str) -> set[RunConfig]:
 
 
 def in_ablation(name: str, run: RunConfig) -> bool:
-    profile = profile_of(name)
-    table = profile.table["ablation"]
-    datasets = table.get("datasets", profile.datasets)
-    return run.teacher == table["teacher"] and run.dataset in datasets and run.horizon in table["horizons"]
+    table = profile_of(name).table["ablation"]
+    datasets = table.get("others", {}) | {table["teacher"]: table.get("datasets", profile_of(name).datasets)}
+    there = run.horizon in table["horizons"] and run.seed in table["seeds"]
+    return there and run.dataset in datasets.get(run.teacher, [])
 
 
 def test_an_unknown_part_is_refused_with_the_known_ones():
@@ -388,6 +389,22 @@ def ablation(request) -> list[dict[str, RunConfig]]:
         assert variant not in group
         group[variant] = run
     return list(groups.values())
+
+
+@every_profile
+def test_another_teachers_ablation_has_the_same_variants_from_that_teacher(name):
+    profile = Profile(name)
+    first, *others = profile.ablation_teachers()
+    assert set(profile.runs("ablation")) == {run for teacher in (first, *others) for run in profile.ablation(teacher)}
+    for teacher in others:
+        runs = profile.ablation(teacher)
+        assert {run.teacher for run, variant in runs.items() if variant != "truth patterns"} == {teacher}
+        places = {(run.dataset, run.horizon) for run in runs}
+        assert places <= {(run.dataset, run.horizon) for run in profile.ablation()}
+        assert len(runs) == len(places) * len(profiles.ABLATIONS) * len(profile.table["ablation"]["seeds"])
+        models_ = {run.model for run in profile.ablation_references(teacher)}
+        assert models_ == {"mlp", teacher}
+    assert bool(others) == (name == "laptop")
 
 
 def test_each_group_has_every_variant(ablation):

@@ -29,13 +29,14 @@ from tdlib import analysis, profiles, rows, study
 from tdlib.report import plots, tables
 from tdlib.store import Store
 
-configs = [config for entry in profiles.load(profile) for config in entry.main()]
+configs = [config for entry in profiles.load(profile) for config in entry.runs("main")]
 runs = rows.read(configs, profile, "main", store=store, train_missing=train_missing)
 
 # %% [markdown]
 # ## On average, and window by window
-# Each number is a share of test windows, averaged over the students' seeds; 50 means a draw. PatchTST, the third
-# teacher of the paper's figure, is among the teachers of page 07: its rows stand here, too, where they are.
+# Each number is a share of test windows, averaged over the students' seeds; 50 means a draw. Intervals are in
+# `results/tables/02_win_rate.csv`. PatchTST, the third teacher of the paper's figure, is among the teachers of page 07:
+# its rows stand here, too, where they are.
 
 # %%
 wanted = [
@@ -44,12 +45,11 @@ wanted = [
 third = study.ensure(wanted, store=store, train_missing=train_missing)
 everyone = rows.with_systems(pd.concat([runs, third]).drop_duplicates("id")) if len(third) else runs
 everyone.attrs = runs.attrs
-decays = [config for entry in profiles.load(profile) for config in entry.decayed()]
-decayed = study.ensure(decays, store=store, train_missing=train_missing)
-nulls = pd.concat([everyone, *([rows.with_systems(decayed)] if len(decayed) else [])])
-nulls.attrs = runs.attrs
-wins, keeps = analysis.wins(everyone, Store(store)), analysis.keeps(nulls, Store(store))
+wins, keeps = analysis.wins(everyone, Store(store)), analysis.keeps(everyone, Store(store))
 tables.save(wins.reset_index(), "02_win_rate", f"{results}/tables", digits=1)
+flat = wins.reset_index()
+flat["system"] = flat["system"].where(flat["system"] == "MLP", "distilled")
+tables.grid(flat, "estimate", ["dataset", "horizon", "teacher"], "system", digits=1)
 
 # %% [markdown]
 # **Predict first:** say a teacher's mean error is smaller than the plain MLP's. On what share of the windows does the

@@ -23,7 +23,7 @@ from tdlib import analysis, profiles, rows, study
 from tdlib.report import plots, tables, words
 from tdlib.store import Store
 
-configs = [config for entry in profiles.load(profile) for config in entry.main() + entry.decayed()]
+configs = [config for entry in profiles.load(profile) for config in entry.runs("main")]
 runs = rows.read(configs, profile, "main", store=store, train_missing=train_missing)
 
 # %% [markdown]

@@ -17,24 +17,46 @@ horizon = 96
 train_missing = False
 
 # %%
+from collections.abc import Callable
+
 import pandas as pd
 
-from tdlib import profiles, rows
+from tdlib import models, profiles, rows
+from tdlib.profiles import Profile
 from tdlib.report import plots, tables, words
 from tdlib.store import Store
 
-variants = {run: name for entry in profiles.load(profile) for run, name in entry.ablation().items()}
-runs = rows.read(variants, profile, "ablation", store=store, train_missing=train_missing)
-names = {run.id: name for run, name in variants.items()}
-runs = runs.assign(variant=runs["id"].map(names)).rename(columns=tables.METRICS)
+studies = [(entry, teacher) for entry in profiles.load(profile) for teacher in entry.ablation_teachers()]
+variants = {run: name for entry, teacher in studies for run, name in entry.ablation(teacher).items()}
+every = rows.read(variants, profile, "ablation", store=store, train_missing=train_missing)
+every["variant"] = every["id"].map({run.id: name for run, name in variants.items()})
+
+
+# %%
+def of_each(every: pd.DataFrame, runs: Callable) -> pd.DataFrame:
+    """The runs of each ablation; another teacher makes another panel of a figure, and other lines of a table."""
+    parts = []
+    for entry, teacher in studies:
+        part = every[every["id"].isin([run.id for run in runs(entry, teacher)])]
+        if teacher != entry.ablation_teachers()[0]:
+            where = f"from {models.title(teacher)}"
+            part = part.assign(dataset=part["dataset"] + " " + where, setting=part["setting"] + "\n" + where)
+        parts.append(part)
+    return pd.concat(parts)
+
+
+runs = of_each(every, Profile.ablation).rename(columns=tables.METRICS)
 
 # %% [markdown]
 # ## One part at a time
-# Beside them, without any distillation: the plain MLP, without and with weight decay, and the teacher.
+# Beside them, without any distillation: the plain MLP, without and with weight decay, and the teacher. The students
+# learn from the first teacher of the study; where they learn from another, the panel and the line say so.
 
 # %%
-references = [run for entry in profiles.load(profile) for run in entry.ablation_references()]
+references = [run for entry, teacher in studies for run in entry.ablation_references(teacher)]
 beside = rows.read(references, profile, "main", store=store, train_missing=train_missing)
+beside = of_each(beside, Profile.ablation_references)
+beside["system"] = beside["system"].mask(beside["part"] == "teacher", "teacher")
 lines = beside.pivot_table(index="system", columns="setting", values="test_mse", sort=False)
 lines = lines.reindex(columns=runs["setting"].unique())
 
@@ -45,7 +67,8 @@ lines = lines.reindex(columns=runs["setting"].unique())
 
 # %%
 colours = plots.colours(beside)
-figure = plots.points(runs, x="MSE", y="variant", label="test MSE", colours=colours, lines=lines)
+look = {"colours": colours, "lines": lines, "absent": "not in the store"}
+figure = plots.points(runs, x="MSE", y="variant", label="test MSE", **look)
 plots.save(figure, "06_ablation", figures)
 
 # %% [markdown]
@@ -86,7 +109,7 @@ both = words.on_both(runs.rename(columns={name: row for row, name in tables.METR
 tables.save(both.reset_index(), "06_validation", f"{results}/tables")
 
 # %%
-print(words.looked_at(runs))
+print(words.looked_at(every))
 for (place, steps), group in both["test [%]"].groupby(level=["dataset", "horizon"], sort=False):
     others = group.droplevel([0, 1]).drop("full", errors="ignore")
     print(words.spread(others, f"{place} {steps}, variants against the full method"))

@@ -170,7 +170,7 @@ tables.save(both.reset_index(), "12_validation", f"{results}/tables")
 
 # %%
 places = {(run.dataset, run.horizon) for run in variants}
-others = [run for entry in profiles.load(profile) for run in entry.main() + entry.decayed()]
+others = [run for entry in profiles.load(profile) for run in entry.runs("main")]
 others = [run for run in others if (run.dataset, run.horizon) in places]
 main = rows.read(others, profile, "main", store=store, train_missing=train_missing)
 taught = {run.model for entry in variants for run in entry.teacher_configs.values()}

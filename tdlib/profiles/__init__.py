@@ -125,7 +125,7 @@ class Profile:
 
     def decayed(self) -> list[RunConfig]:
         """The plain students of the main table once more, with weight decay: one number changed, everywhere alike."""
-        return [_decayed(run) for run in self.main() if run.model == "mlp" and not run.teacher]
+        return [_decayed(run) for run in self.main() if _plain(run)]
 
     def seeds(self, dataset: str) -> list[int]:
         """The students' seeds on a data set."""
@@ -192,33 +192,45 @@ class Profile:
                         )
         return runs
 
-    def ablation(self) -> dict[RunConfig, str]:
-        """The runs of the ablation, each with the name of its variant."""
-        table = self.table["ablation"]
+    def ablation_teachers(self) -> list[str]:
+        """The teachers whose students are ablated: the first on all data sets of the ablation, others on some."""
+        return [self.table["ablation"]["teacher"], *self.table["ablation"].get("others", {})]
+
+    def ablation(self, teacher: str | None = None) -> dict[RunConfig, str]:
+        """The runs of the ablation, each with the name of its variant, of a teacher's students: by default the first's.
+
+        What has the truth in the teacher's place is the same for two teachers of one weight.
+        """
+        teacher = teacher or self.ablation_teachers()[0]
         return {
-            self.config(dataset, horizon, "mlp", table["teacher"], seed=seed, **changes): variant
-            for dataset in table.get("datasets", self.datasets)
-            for horizon in table["horizons"]
+            self.config(*place, "mlp", teacher, seed=seed, **changes): variant
+            for place in self._ablated(teacher)
             for variant, changes in ABLATIONS.items()
-            for seed in table["seeds"]
+            for seed in self.table["ablation"]["seeds"]
         }
 
-    def ablation_references(self) -> list[RunConfig]:
+    def ablation_references(self, teacher: str | None = None) -> list[RunConfig]:
         """What an ablation is read against: the plain student, without and with decay, and the teacher."""
-        table = self.table["ablation"]
+        teacher = teacher or self.ablation_teachers()[0]
+        seeds = self.table["ablation"]["seeds"]
         return [
             run
-            for dataset in table.get("datasets", self.datasets)
-            for horizon in table["horizons"]
+            for place in self._ablated(teacher)
             for run in [
                 *(
-                    self.config(dataset, horizon, "mlp", seed=seed, weight_decay=decay)
+                    self.config(*place, "mlp", seed=seed, weight_decay=decay)
                     for decay in (0.0, DECAY)
-                    for seed in table["seeds"]
+                    for seed in seeds
                 ),
-                self.config(dataset, horizon, table["teacher"]),
+                self.config(*place, teacher),
             ]
         ]
+
+    def _ablated(self, teacher: str) -> list[tuple[str, int]]:
+        """The data sets and horizons of a teacher's ablation."""
+        table = self.table["ablation"]
+        datasets = table.get("datasets", self.datasets)
+        return list(itertools.product(table.get("others", {}).get(teacher, datasets), table["horizons"]))
 
     def versatility(self) -> dict[str, list[tuple[str, RunConfig]]]:
         """By question of page 07, the runs that answer it, each with its name: `teachers`, `students`, ..."""
@@ -443,9 +455,9 @@ class Profile:
     def runs(self, *parts: str) -> list[RunConfig]:
         """All runs of `PARTS`, each once; only those of some parts where any are named, which may be `APART`."""
         found = {
-            "main": lambda: self.main() + self.decayed(),
+            "main": lambda: [each for run in self.main() for each in ([run, _decayed(run)] if _plain(run) else [run])],
             "trials": lambda: self.trials() + self.aside(),
-            "ablation": self.ablation,
+            "ablation": lambda: [run for teacher in self.ablation_teachers() for run in self.ablation(teacher)],
             "versatility": lambda: [run for entries in self.versatility().values() for _, run in entries],
             "lookback": self.lookback,
             "sensitivity": lambda: [run for entries in self.sensitivity().values() for run in entries],
@@ -462,6 +474,10 @@ class Profile:
         """What a reproduction trains itself: the parts and seeds that `[reproduce]` names, else all."""
         table = self.table.get("reproduce", {})
         return [run for run in self.runs(*table.get("parts", ())) if run.seed in table.get("seeds", [run.seed])]
+
+
+def _plain(run: RunConfig) -> bool:
+    return run.model == "mlp" and not run.teacher
 
 
 def _decayed(run: RunConfig) -> RunConfig:

@@ -78,6 +78,30 @@ def test_a_row_without_a_run_says_so_where_it_is_asked_to():
         assert [(text.get_text(), text.get_position()[1]) for text in second.texts] == [(word, 0) for word in words]
 
 
+def test_ticks_of_panels_side_by_side_do_not_touch():
+    spans = [
+        (0.363, 0.423),
+        (0.369, 0.421),
+        (0.41, 0.54),
+        (0.28, 0.3),
+        (0.0, 1.0),
+    ]  # three ticks fit into the first two
+    table = pd.DataFrame(
+        [
+            {"setting": f"ETTh{place}, 96", "variant": "x", "test_mse": end}
+            for place, span in enumerate(spans)
+            for end in span
+        ]
+    )
+    figure = plots.points(table, x="test_mse", y="variant", label="")
+    figure.canvas.draw()
+    labels = [label for axis in figure.axes for label in axis.get_xticklabels() if label.get_text()]
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(1 <= len(axis.get_xticks()) <= 2 for axis in figure.axes)
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:place])
+
+
 def test_labels_of_bubbles_cover_neither_each_other_nor_a_bubble():
     table = RUNS[:-1].set_index("system")[["model", "part"]]  # all but the last: one distilled student
     table.loc["MLP from iTransformer, fused"] = table.iloc[-1]

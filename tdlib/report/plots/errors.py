@@ -178,11 +178,11 @@ def radar(table: pd.DataFrame, *, colours: dict[str, str]) -> Figure:
         style = {"linestyle": "--", "fillstyle": "none"} if again else {}
         style |= {"color": colours[system], "marker": markers[system], "label": system}
         axis.plot([*angles, angles[0]], [*values, values[0]], **style)
-    axis.set_xticks(angles, share.index)
-    for text, angle in zip(axis.get_xticklabels(), angles, strict=True):  # a label grows away from the rim
-        side = np.cos(angle)
-        text.set_horizontalalignment("left" if side > 0.3 else "right" if side < -0.3 else "center")
-    axis.tick_params(axis="x", pad=6)
+    beside = abs(np.cos(angles)) > 0.3  # there a label has room for one line, and grows away from the rim
+    axis.set_xticks(angles, np.where(beside, share.index.str.replace("\n", " "), share.index))
+    for text, angle, one_line in zip(axis.get_xticklabels(), angles, beside, strict=True):
+        text.set_horizontalalignment(("left" if np.cos(angle) > 0 else "right") if one_line else "center")
+    axis.tick_params(axis="x", pad=3, labelsize="small")
     axis.set_ylim(min(0.95, float(share.min().min()) - 0.02), 1.0)
     axis.set_rlabel_position(180 / len(share))  # between two axes, where no line runs
     axis.yaxis.set_major_locator(plt.MaxNLocator(4))
@@ -231,6 +231,9 @@ def points(
         axis.margins(x=0.12)  # no dot is cut by the frame
         axis.locator_params(axis="x", nbins=2)
         axis.tick_params(axis="x", labelsize="small")  # side by side, two ticks of five figures just fit
+        low, high = axis.get_xlim()
+        ticks = [tick for tick in axis.get_xticks() if low <= tick <= high]
+        axis.set_xticks(ticks if len(ticks) < 3 else [ticks[0], ticks[-1]])
     last.set_yticks(range(len(groups)), list(reversed(groups)))  # and of all others
     last.set_ylim(-0.6, len(groups) - 0.4)
     legend_beside(last)

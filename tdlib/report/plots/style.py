@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from tdlib.report.roles import COLOURS, DASHES, LOOK
 
 MOST_DOTS = 2.3e6  # of a picture: one of many settings is tall
+MOST_BYTES = 150_000  # of its file: a repository keeps every version
 SCREEN_DPI = 110  # at which a page shows a figure; the file has more dots, for sharp screens and print
 plt.style.use(LOOK)
 
@@ -73,7 +74,11 @@ def save(figure: Figure, name: str, folder: str | Path, *, words: str = "") -> I
     width, height = figure.get_size_inches()
     dots = min(plt.rcParams["savefig.dpi"], (MOST_DOTS / (width * height)) ** 0.5)  # an inch
     figure.savefig(picture := io.BytesIO(), format="png", dpi=dots)
-    PIL.Image.open(picture).convert("RGB").quantize(256).save(folder / f"{name}.png", optimize=True)  # a third as large
+    drawn = PIL.Image.open(picture).convert("RGB")
+    for colours in (256, 64):  # a third as large, and less where that is still too much
+        drawn.quantize(colours).save(folder / f"{name}.png", optimize=True)
+        if (folder / f"{name}.png").stat().st_size <= MOST_BYTES:
+            break
     words = words or describe(figure)
     plt.close(figure)
     return Image(folder / f"{name}.png", width=round(width * SCREEN_DPI), alt=words)
