@@ -34,7 +34,7 @@ runs = rows.read(configs, profile, "main", store=store, train_missing=train_miss
 
 # %% [markdown]
 # ## On average, and window by window
-# Each number is a share of test windows, averaged over the students' seeds; 50 means a draw. Intervals are in
+# Each number below is a share of test windows, averaged over the students' seeds; 50 means a draw. Intervals are in
 # `results/tables/02_win_rate.csv`. PatchTST, the third teacher of the paper's figure, is among the teachers of page 07:
 # its rows stand here, too, where they are.
 
@@ -46,10 +46,7 @@ third = study.ensure(wanted, store=store, train_missing=train_missing)
 everyone = rows.with_systems(pd.concat([runs, third]).drop_duplicates("id")) if len(third) else runs
 everyone.attrs = runs.attrs
 wins, keeps = analysis.wins(everyone, Store(store)), analysis.keeps(everyone, Store(store))
-tables.save(wins.reset_index(), "02_win_rate", f"{results}/tables", digits=1)
-flat = wins.reset_index()
-flat["system"] = flat["system"].where(flat["system"] == "MLP", "distilled")
-tables.grid(flat, "estimate", ["dataset", "horizon", "teacher"], "system", digits=1)
+table = tables.save(wins.reset_index(), "02_win_rate", f"{results}/tables", digits=1)
 
 # %% [markdown]
 # **Predict first:** say a teacher's mean error is smaller than the plain MLP's. On what share of the windows does the
