@@ -179,7 +179,8 @@ def radar(table: pd.DataFrame, *, colours: dict[str, str]) -> Figure:
         style |= {"color": colours[system], "marker": markers[system], "label": system}
         axis.plot([*angles, angles[0]], [*values, values[0]], **style)
     beside = abs(np.cos(angles)) > 0.3  # there a label has room for one line, and grows away from the rim
-    axis.set_xticks(angles, np.where(beside, share.index.str.replace("\n", " "), share.index))
+    names = share.index.astype("str")
+    axis.set_xticks(angles, np.where(beside, names.str.replace("\n", " "), names))
     for text, angle, one_line in zip(axis.get_xticklabels(), angles, beside, strict=True):
         text.set_horizontalalignment(("left" if np.cos(angle) > 0 else "right") if one_line else "center")
     axis.tick_params(axis="x", pad=3, labelsize="small")
