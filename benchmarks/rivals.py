@@ -28,6 +28,7 @@ from tdlib.service.score import difference
 from tdlib.windows import borders, split
 
 LOOKBACK, HORIZON, SEASON = 720, 96, 24
+AGAINST = "against the chosen [%]"
 OURS = ("MLP distilled", "MLP, decay 1", "Ridge")
 
 
@@ -60,7 +61,8 @@ def compare(series: data.Series, python: str, minutes: float) -> pd.DataFrame:
     for model, part in forecasts.groupby("model", sort=False):
         table = part.pivot(index=["window", "step"], columns="unique_id", values="y")[list(series.channels)]
         errors[model] = table.to_numpy().reshape(len(x), HORIZON, -1) - y.numpy()
-    lines = [score(name, errors[name], next(iter(errors.values()))) | costs[name] for name in errors]
+    chosen, *_ = errors.values()
+    lines = [score(name, errors[name], chosen) | costs[name] for name in errors]
     return pd.DataFrame(lines).assign(series=series.name, windows=len(x))
 
 
@@ -87,9 +89,11 @@ def forecast(title: str, made: Forecaster, x: torch.Tensor, y: torch.Tensor) -> 
 def score(model: str, errors: np.ndarray, chosen: np.ndarray) -> dict:
     """Means, and by how much in percent the MSE lies above the chosen one's, with its interval."""
     line = {"model": model, "MSE": float(np.square(errors).mean()), "MAE": float(np.abs(errors).mean())}
+    if errors is chosen:
+        return line | {AGAINST: ""}
     share, interval = difference(errors, chosen, (LOOKBACK + HORIZON) // HORIZON)
     low, high = (f"{100 * end:.1f}" for end in interval)
-    return line | {"against the chosen [%]": "" if errors is chosen else f"{100 * share:.1f} [{low}, {high}]"}
+    return line | {AGAINST: f"{100 * share:.1f} [{low}, {high}]"}
 
 
 def main() -> None:

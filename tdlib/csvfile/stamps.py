@@ -228,7 +228,7 @@ def _dated(column: pd.Series) -> bool:
 def _evenly(values: np.ndarray) -> bool:
     """Whether values rise in steps that differ by no more than rounding, as that of a tenth of a year."""
     steps = np.diff(values)
-    return bool(steps[0] > 0 and np.allclose(steps, np.median(steps), rtol=0.01))
+    return bool(steps[0] > 0 and np.allclose(steps, np.median(steps), rtol=0.01, atol=0))
 
 
 # --- which column

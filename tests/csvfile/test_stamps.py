@@ -155,29 +155,30 @@ def test_parts_of_a_second_of_unix_time_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "words"),
+    ("name", "values", "step"),  # that of the stamps, if it looks like such
     [
-        ("x", range(1960, 2000), "rises evenly"),
-        ("elapsed", [0.1 * step for step in range(40)], "rises evenly"),
-        ("decimal date", [round(1960 + month / 12, 4) for month in range(40)], "rises evenly"),
-        ("x", range(1_600_000_000, 1_600_144_000, 3600), "looks like time stamps"),
-        ("yearmonth", [100 * (2015 + month // 12) + month % 12 + 1 for month in range(40)], "looks like time stamps"),
+        ("x", range(1960, 2000), None),
+        ("elapsed", [0.1 * step for step in range(40)], None),
+        ("decimal date", [round(1960 + month / 12, 4) for month in range(40)], None),
+        ("x", range(1_600_000_000, 1_600_144_000, 3600), "h"),
+        ("yearmonth", [100 * (2015 + month // 12) + month % 12 + 1 for month in range(40)], "MS"),
     ],
 )
-def test_a_column_that_may_be_time_stays_a_channel_and_that_is_said(tmp_path, name, values, words):
-    hint = f"--time {name!r} makes them the time" if "stamps" in words else "--columns leaves it out"
-    said = f"column {name!r} {words} and is read as a channel; {hint}"
+def test_a_column_that_may_be_time_stays_a_channel_and_that_is_said(tmp_path, name, values, step):
+    looks, hint = "looks like time stamps", f"--time {name!r} makes them the time"
+    looks, hint = (looks, hint) if step else ("rises evenly", "--columns leaves it out")
+    said = f"column {name!r} {looks} and is read as a channel; {hint}"
     (tmp_path / "own.csv").write_bytes(table(**{name: values, "a": NUMBERS}))
     frame, remarks = csvfile.read_frame(tmp_path / "own.csv")
     assert (list(frame.columns), remarks) == ([name, "a"], (said,))
-    if "--time" in hint:
+    if step:
         frame, _ = csvfile.read_frame(tmp_path / "own.csv", Reading(time=name))
-        assert (list(frame.columns), len(frame.index)) == (["a"], 40)
+        assert (list(frame.columns), frame.index.freqstr, len(frame)) == (["a"], step, 40)
 
 
 def test_a_counter_beside_dates_is_told_and_a_walk_is_not(tmp_path):
-    walk = np.random.default_rng(0).random(40).cumsum()  # rises, but not evenly
-    frame = pd.DataFrame({"date": DAYS, "id": np.arange(len(DAYS)), "a": walk[: len(DAYS)]})
+    walk = np.random.default_rng(0).random(len(DAYS)).cumsum()  # rises, but not evenly
+    frame = pd.DataFrame({"date": DAYS, "id": np.arange(len(DAYS)), "a": walk, "tiny": 1e-12 * walk})
     frame.to_csv(tmp_path / "own.csv", index=False)
     told = ("column 'id' rises evenly and is read as a channel; --columns leaves it out",)
     assert csvfile.read_frame(tmp_path / "own.csv").remarks == told

@@ -79,20 +79,9 @@ def test_a_row_without_a_run_says_so_where_it_is_asked_to():
 
 
 def test_ticks_of_panels_side_by_side_do_not_touch():
-    spans = [
-        (0.363, 0.423),
-        (0.369, 0.421),
-        (0.41, 0.54),
-        (0.28, 0.3),
-        (0.0, 1.0),
-    ]  # three ticks fit into the first two
-    table = pd.DataFrame(
-        [
-            {"setting": f"ETTh{place}, 96", "variant": "x", "test_mse": end}
-            for place, span in enumerate(spans)
-            for end in span
-        ]
-    )
+    spans = [(0.363, 0.423), (0.369, 0.421), (0.41, 0.54), (0.28, 0.3), (0.0, 1.0)]  # three fit into the first two
+    ends = [(f"ETTh{place}, 96", end) for place, span in enumerate(spans) for end in span]
+    table = pd.DataFrame(ends, columns=["setting", "test_mse"]).assign(variant="x")
     figure = plots.points(table, x="test_mse", y="variant", label="")
     figure.canvas.draw()
     labels = [label for axis in figure.axes for label in axis.get_xticklabels() if label.get_text()]

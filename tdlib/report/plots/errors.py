@@ -232,7 +232,7 @@ def points(
         axis.margins(x=0.12)  # no dot is cut by the frame
         axis.locator_params(axis="x", nbins=2)
         axis.tick_params(axis="x", labelsize="small")  # side by side, two ticks of five figures just fit
-        low, high = axis.get_xlim()
+        low, high = axis.get_xlim()  # two parts may have three ends in view
         ticks = [tick for tick in axis.get_xticks() if low <= tick <= high]
         axis.set_xticks(ticks if len(ticks) < 3 else [ticks[0], ticks[-1]])
     last.set_yticks(range(len(groups)), list(reversed(groups)))  # and of all others
