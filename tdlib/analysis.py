@@ -4,6 +4,7 @@ Errors are the mean squared errors of the test windows, [N], as the store keeps 
 systems (`rows.with_systems`).
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -81,7 +82,8 @@ def compare(
     `improvement`: share of runs that are better than their partners, ties half (Agarwal et al., NeurIPS 2021).
     `low`, `high`: 95% intervals of `bootstrap.draws`, NaN where the test segment holds fewer than two blocks of
     look-back + horizon windows. The line "all" is the mean over settings, drawn together, the short ones among them; it
-    has an interval where any setting has. ValueError where there is no pair.
+    has an interval where any setting has; `without` names the setting that moves its difference most, and `rest`, `rest
+    low` and `rest high` are the difference without that one. ValueError where there is no pair.
     """
     lines, estimates, drawn = [], [], []
     for place, (mine, others) in _common(ours, theirs):
@@ -103,7 +105,19 @@ def compare(
     everything = {"dataset": "all", "lookback": lines[0]["lookback"], "horizon": "all"}
     total = _compared_line(np.mean(estimates, 0), np.mean(drawn, 0), max(line["blocks"] for line in lines))
     counts = {"runs": sum(line["runs"] for line in lines), "blocks": sum(line["blocks"] for line in lines)}
+    counts |= _without_one(lines, np.stack(estimates)[:, 0], np.stack(drawn)[:, :, 0])
     return pd.DataFrame([*lines, everything | total | counts]).set_index(["dataset", "horizon"])
+
+
+def _without_one(lines: list[dict], differences: np.ndarray, draws: np.ndarray) -> dict:
+    """The mean of settings' differences [S] but the one that moves it most, with the interval of its draws [S, D]."""
+    if len(lines) == 1:
+        return {"without": "", "rest": np.nan, "rest low": np.nan, "rest high": np.nan}
+    place = int(np.argmax(np.abs(differences - differences.mean())))
+    others = np.arange(len(lines)) != place
+    low, high = _interval(draws[others].mean(0), max(line["blocks"] for line in itertools.compress(lines, others)))
+    names = {"without": "{dataset}, {horizon}".format(**lines[place]), "rest": differences[others].mean()}
+    return names | {"rest low": low, "rest high": high}
 
 
 def against_committee(students: pd.DataFrame, store: Store) -> pd.DataFrame:

@@ -217,6 +217,23 @@ def test_the_last_line_is_the_mean_over_settings_drawn_together(filled):
     assert table["high"].iloc[2] - table["low"].iloc[2] > 0.7 * (table["high"].iloc[0] - table["low"].iloc[0])
 
 
+def test_the_setting_that_moves_the_mean_most_is_named_and_left_out(filled):
+    runs, store = filled[0].assign(lookback=1), filled[1]
+    ours, theirs = runs[runs["teacher"] == "itransformer"], runs[runs["model"] == "dlinear"]
+    level, far = runs["id"].iloc[0], runs.loc[runs["teacher"] == "moderntcn", "id"].iloc[0]
+    own = pd.concat([ours, ours.assign(horizon=3), ours.assign(dataset="far", id=far)])
+    theirs = theirs.assign(id=level)
+    other = pd.concat([theirs, theirs.assign(horizon=3), theirs.assign(dataset="far")])
+    table = analysis.compare(own, other, store)
+    line, rest = table.loc[("all", "all")], analysis.compare(own[: -len(ours)], other[:-1], store).loc[("all", "all")]
+    assert line["without"] == "far, 1"
+    assert [line["rest"], line["rest low"], line["rest high"]] == list(rest[["difference", "low", "high"]])
+    assert abs(table.loc[("far", 1), "difference"] - line["difference"]) > abs(line["rest"] - line["difference"]) > 0
+    assert table["without"].iloc[:-1].isna().all()
+    alone = analysis.compare(ours, theirs, store).loc[("all", "all")]
+    assert alone["without"] == "" and np.isnan(alone["rest"])
+
+
 def test_the_strongest_baseline_is_chosen_on_validation_by_setting(filled):
     runs = filled[0].assign(val_mse=1.0, test_mse=1.0)
     extra = runs[runs["model"] == "dlinear"].assign(model="ridge", system="Ridge", id="r", val_mse=0.5, test_mse=9.0)

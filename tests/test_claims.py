@@ -10,12 +10,12 @@ import pytest
 import small
 import torch
 
-from tdlib import analysis, claims, profiles, rows, study
+from tdlib import analysis, bootstrap, claims, profiles, rows, study
 from tdlib.claims import Claim, Estimate, theorems
 from tdlib.claims.evidence import HORIZONS
 from tdlib.claims.listed import CLAIMS
 from tdlib.config import DECAY
-from tdlib.report import tables
+from tdlib.report import tables, words
 from tdlib.store import Store
 
 ROOT = Path(__file__).parents[1]
@@ -114,7 +114,7 @@ def test_a_difference_is_what_the_rows_say(evidence):
     assert (found["settings"], found["runs"], found["verdict"]) == (1, 2, "holds")
     assert line(evidence, "teacher, iTransformer")["value"] == pytest.approx(-12.5, abs=0.5)
     assert line(evidence, "Ridge")["value"] == pytest.approx(100 * (0.7 / 0.9 - 1), abs=0.5)
-    assert line(evidence, "plain, fair")["value"] == pytest.approx(-30, abs=0.5)
+    assert line(evidence, "plain, fair, iTransformer")["value"] == pytest.approx(-30, abs=0.5)
     assert line(evidence, "patient, published")["value"] == pytest.approx(100 * (0.6 / 0.7 - 1), abs=0.5)
     assert line(evidence, "patient, baseline by validation")["value"] == pytest.approx(100 * (0.6 / 0.9 - 1), abs=0.5)
     assert line(evidence, "patient, members")["settings"] == 5
@@ -137,10 +137,27 @@ def test_with_and_without_a_teacher_and_decay(tmp_path):
     assert (both["settings"], both["runs"]) == (2, 6)
 
 
+def test_a_verdict_that_hangs_on_one_setting_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(bootstrap, "FEWEST_BLOCKS", 0)  # the rows have 300 windows
+    runs = {run for run in profiles.Profile("laptop").main() if run.dataset == "ETTh1" and run.horizon < 720}
+
+    def of(config):  # far better at 96 steps, a little worse elsewhere
+        return (0.5 if config.horizon == 96 else 1.01) if config.teacher else 1.0
+
+    found = line(filled(tmp_path / "one", of, "laptop", runs.__contains__), "plain, iTransformer")
+    assert (found["settings"], found["verdict"], found["without"]) == (3, "holds", "ETTh1, 96")
+    assert found["rest"] == pytest.approx(1, abs=0.2) and found["rest_low"] > 0
+    assert found["ours"].endswith(f"; without ETTh1, 96: {words.interval(*found[['rest', 'rest_low', 'rest_high']])}")
+    alike = filled(tmp_path / "alike", lambda config: 0.5 if config.teacher else 1.0, "laptop", runs.__contains__)
+    every = line(alike, "plain, iTransformer")
+    assert every["verdict"] == "holds" and "without" not in every["ours"]
+
+
 def test_a_worse_student_turns_the_verdicts(tmp_path):
     worse = filled(tmp_path, lambda config: 1.3 if config.teacher else level(config))
-    names = ["plain, iTransformer", "plain, ModernTCN", "plain, fair", "teacher, iTransformer", "Ridge", "Phase ridge"]
-    names += ["baseline by validation", "any teacher", "any student", "any look-back", "without the truth"]
+    names = ["plain, iTransformer", "plain, ModernTCN", "plain, fair, iTransformer", "teacher, iTransformer"]
+    names += ["Ridge", "Phase ridge", "baseline by validation", "any teacher", "any student", "any look-back"]
+    names += ["without the truth"]
     for name in names:
         assert line(worse, name)["verdict"] == "does not hold here", name
 

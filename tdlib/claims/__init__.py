@@ -60,7 +60,10 @@ def verdict(low: float, high: float, side: str, bound: float = 0.0) -> str:
 
 
 def table(claims: Iterable[Claim], evidence: Evidence) -> pd.DataFrame:
-    """One line a claim, with what is claimed, what was found, on how many settings and runs, and the verdict."""
+    """One line a claim, with what is claimed, what was found, on how many settings and runs, and the verdict.
+
+    `ours` adds what is found without the setting that moves it most where the verdict would then be another.
+    """
     lines = []
     for claim in claims:
         found = _found(claim, evidence)
@@ -93,4 +96,13 @@ def _words(found: Estimate, claim: Claim) -> str | None:
     if found.negative is not None:
         agree = ("lower", found.negative) if claim.side == "below" else ("higher", found.settings - found.negative)
         count = "{} for {} of {}".format(*agree, count)
-    return f"{words.interval(found.value, found.low, found.high)} {claim.unit}; {count} {over}{runs}"
+    rest = ""
+    if verdict(found.low, found.high, claim.side, claim.bound) != _of_the_rest(found, claim):
+        rest = f"; without {found.without}: {words.interval(found.rest, found.rest_low, found.rest_high)}"
+    return f"{words.interval(found.value, found.low, found.high)} {claim.unit}; {count} {over}{runs}{rest}"
+
+
+def _of_the_rest(found: Estimate, claim: Claim) -> str:
+    """The verdict if the setting that moves the estimate most were not there; the same where none is named."""
+    low, high = (found.rest_low, found.rest_high) if found.without else (found.low, found.high)
+    return verdict(low, high, claim.side, claim.bound)

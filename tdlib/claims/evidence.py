@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ FEWEST_SETTINGS = 2  # for an interval over settings and runs
 class Estimate:
     """A statistic, its interval, and over how many settings and runs (or pairs of runs) it is taken.
 
-    `negative`: of a difference, in how many of the settings it is below 0.
+    `negative`: of a difference, in how many of the settings it is below 0; `without` is the setting that moves it most,
+    and `rest` with `rest_low` and `rest_high` what it is without that one.
     """
 
     value: float
@@ -33,6 +35,10 @@ class Estimate:
     settings: int
     runs: int
     negative: int | None = None
+    without: str = ""
+    rest: float = math.nan
+    rest_low: float = math.nan
+    rest_high: float = math.nan
 
 
 class Evidence:
@@ -120,7 +126,9 @@ class Evidence:
 
     def _difference(self, found: pd.DataFrame) -> Estimate:
         negative = int((found["difference"].iloc[:-1] < 0).sum())
-        return dataclasses.replace(self._pooled(found, ("difference", "low", "high")), negative=negative)
+        others = found.iloc[-1][["without", "rest", "rest low", "rest high"]]
+        others = dict(zip(("without", "rest", "rest_low", "rest_high"), others, strict=True))
+        return dataclasses.replace(self._pooled(found, ("difference", "low", "high")), negative=negative, **others)
 
     def _pooled(self, found: pd.DataFrame, columns: tuple[str, ...]) -> Estimate:
         line = found.loc[("all", "all")]

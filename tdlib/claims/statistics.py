@@ -30,10 +30,6 @@ def strongest(evidence: Evidence) -> Estimate:
     return evidence.difference(evidence.distilled(), analysis.strongest(evidence.main))
 
 
-def fair(evidence: Evidence) -> Estimate:
-    return evidence.difference(evidence.distilled(runs=evidence.fair), evidence.plain(evidence.fair))
-
-
 def largest_gain(evidence: Evidence) -> Estimate | None:
     here = evidence.main[evidence.main["dataset"] == "ETTm2"]
     found = evidence.difference(evidence.distilled("moderntcn", here), evidence.plain(here))

@@ -17,6 +17,7 @@ def spread(changes: pd.Series, what: str) -> str:
 
 def interval(value: float, low: float, high: float) -> str:
     """-2.5 [-3.5, -1.4]; without its ends where they are unknown or both the same."""
+    value, low, high = (round(number, 1) + 0 for number in (value, low, high))  # + 0: no "-0.0"
     return f"{value:.1f}" + (f" [{low:.1f}, {high:.1f}]" if low < high else "")
 
 
