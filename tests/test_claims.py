@@ -131,7 +131,7 @@ def test_a_difference_is_what_the_rows_say(evidence):
 def test_with_and_without_a_teacher_and_decay(tmp_path):
     four = {run for _, run in profiles.Profile("laptop").controls()["decay"] if run.horizon == 96}
     evidence = filled(tmp_path, profile="laptop", keep=four.__contains__)
-    both, distilled = line(evidence, "decay: both"), line(evidence, "decay: distilled")
+    both, distilled = line(evidence, "decay: on both"), line(evidence, "decay: on the distilled")
     assert both["value"] == pytest.approx(100 * (0.72 / 0.75 - 1), abs=0.5)
     assert distilled["value"] == pytest.approx(100 * (0.72 / 0.7 - 1), abs=0.5)
     assert (both["settings"], both["runs"]) == (2, 6)
@@ -157,7 +157,7 @@ def test_a_worse_student_turns_the_verdicts(tmp_path):
     worse = filled(tmp_path, lambda config: 1.3 if config.teacher else level(config))
     names = ["plain, iTransformer", "plain, ModernTCN", "plain, fair, iTransformer", "teacher, iTransformer"]
     names += ["Ridge", "Phase ridge", "baseline by validation", "any teacher", "any student", "any look-back"]
-    names += ["without the truth"]
+    names += ["teacher alone"]
     for name in names:
         assert line(worse, name)["verdict"] == "does not hold here", name
 
@@ -173,9 +173,9 @@ def test_a_part_of_the_loss_that_helps(tmp_path):
         return 0.75 if config.teacher and not any(term.startswith("scale") for term in config.terms) else level(config)
 
     found = filled(tmp_path, of)
-    assert line(found, "w/o scale")["verdict"] == "holds"
-    assert line(found, "w/o scale")["value"] == pytest.approx(100 * (0.75 / 0.7 - 1), abs=0.5)
-    assert line(found, "w/o period")["value"] == pytest.approx(0, abs=0.5)
+    assert line(found, "part: scale parts")["verdict"] == "holds"
+    assert line(found, "part: scale parts")["value"] == pytest.approx(100 * (0.7 / 0.75 - 1), abs=0.5)
+    assert line(found, "part: period parts")["value"] == pytest.approx(0, abs=0.5)
 
 
 def test_nothing_is_claimed_without_rows(tmp_path):
@@ -189,9 +189,9 @@ def test_what_is_not_there_is_not_tested(evidence, part, tmp_path):
     some = filled(tmp_path, keep=lambda config: config.id not in gone)
     found = claims.table(CLAIMS, some).set_index("name")["verdict"]
     expected = {
-        "teacher": ["teacher, iTransformer", "win keep", "fewer weights", "theorem 4.1"],
-        "plain": ["plain, iTransformer", "any teacher", "any look-back", "Ridge", "win keep", "without the truth"],
-        "distilled": ["plain, iTransformer", "teacher, iTransformer", "Ridge", "w/o scale", "theorem 4.1"],
+        "teacher": ["teacher, iTransformer", "win keep", "always fewer weights, here", "theorem 4.1"],
+        "plain": ["plain, iTransformer", "any teacher", "any look-back", "Ridge", "win keep", "teacher alone"],
+        "distilled": ["plain, iTransformer", "teacher, iTransformer", "Ridge", "part: scale parts", "theorem 4.1"],
     }[part]
     assert set(found[expected]) == {"not tested here"}
     assert (found != "not tested here").any()
@@ -252,7 +252,6 @@ def test_settings_count_alike_however_many_seeds_they_have(evidence):
 def test_a_difference_says_in_how_many_settings_it_has_that_sign(evidence):
     assert "; lower for 1 of 1 setting, " in line(evidence, "plain, iTransformer")["ours"]
     assert "; lower for 8 of 8 teachers, " in line(evidence, "any teacher")["ours"]
-    assert "; higher for " in line(evidence, "w/o scale")["ours"]
     assert "lower" not in line(evidence, "faster")["ours"]  # no difference, no sign
 
 
@@ -295,11 +294,20 @@ def test_weights_are_set_against_each_teacher(evidence):
     main = evidence.main.assign(parameters=10)
     main.loc[main["model"] == "itransformer", "parameters"] = 12
     main.loc[main["model"] == "moderntcn", "parameters"] = 1300
-    found = changed(evidence, main)
-    assert line(found, "fewer weights")[["value", "verdict"]].tolist() == [130, "holds"]
-    assert line(found, "always fewer weights")[["value", "verdict"]].tolist() == [1.2, "holds"]
+    assert line(changed(evidence, main), "always fewer weights, here")[["value", "verdict"]].tolist() == [1.2, "holds"]
     main.loc[main["model"] == "itransformer", "parameters"] = 3
-    assert line(changed(evidence, main), "always fewer weights")["verdict"] == "does not hold here"
+    assert line(changed(evidence, main), "always fewer weights, here")["verdict"] == "does not hold here"
+
+
+def test_speed_and_size_are_those_of_published_sizes(evidence, tmp_path):
+    columns = ["ECL, ours: times the latency", "ECL, ours: times the parameters"]
+    table = pd.DataFrame([["a", 8.0, 2.0], ["b", 0.5, 130.0]], columns=["teacher", *columns])
+    table.to_csv(tmp_path / "ratios.csv", index=False)
+    found = claims.Evidence("smoke", evidence.store.place, published=PLACES["published"], benchmarks=tmp_path)
+    expected = {"faster": [8, "holds"], "fewer weights": [130, "holds"], "always fewer weights": [2, "holds"]}
+    assert {name: line(found, name)[["value", "verdict"]].tolist() for name in expected} == expected
+    table.iloc[:1].to_csv(tmp_path / "ratios.csv", index=False)
+    assert line(found, "fewer weights")["verdict"] == "does not hold here"
 
 
 # --- theorems
@@ -346,9 +354,12 @@ def test_published_figures_are_those_of_the_table():
     assert BY_NAME["largest gain"].published == -figure(table="teachers (T9)", dataset="ETTm2")
     assert BY_NAME["win keep"].published == figure(table="win keep (T5)", dataset="mean of 8")
     ablated = tables.published(PLACES["published"], table="ablation (T4)").set_index("model")["value"]
-    for name in [name for name in BY_NAME if name.startswith("w/o ")]:
-        assert BY_NAME[name].published == pytest.approx(100 * (ablated[name] / ablated["full"] - 1), abs=0.01)
-    assert BY_NAME["without the truth"].published == pytest.approx(
+    parts = [claim for name, claim in BY_NAME.items() if name.startswith("part: ")]
+    assert len(parts) == 5
+    for claim in parts:
+        variant = next(name for name in ablated.index if f"to {name}," in claim.statistic)
+        assert claim.published == pytest.approx(100 * (ablated["full"] / ablated[variant] - 1), abs=0.01)
+    assert BY_NAME["teacher alone"].published == pytest.approx(
         100 * (ablated["w/o supervised"] / ablated["MLP"] - 1), abs=0.01
     )
     cost = tables.published(PLACES["published"], table="efficiency (T11)").pivot(

@@ -94,8 +94,7 @@ def _words(found: Estimate, claim: Claim) -> str | None:
     runs = f", {found.runs} runs" if found.runs else ""
     over, count = claim.over.removesuffix("s" if found.settings == 1 else ""), f"{found.settings}"
     if found.negative is not None:
-        agree = ("lower", found.negative) if claim.side == "below" else ("higher", found.settings - found.negative)
-        count = "{} for {} of {}".format(*agree, count)
+        count = f"lower for {found.negative} of {count}"
     rest = ""
     if verdict(found.low, found.high, claim.side, claim.bound) != _of_the_rest(found, claim):
         rest = f"; without {found.without}: {words.interval(found.rest, found.rest_low, found.rest_high)}"

@@ -134,6 +134,11 @@ def test_intervals_have_the_colour_of_their_part():
     }
     whole = plots.intervals(table.drop(columns="part"), label="").axes[0].lines[0]
     assert to_hex(whole.get_color()).upper() == plots.COLOURS["distilled"]
+    judged = plots.intervals(
+        table.assign(verdict=["yes", "no"]), label="", by="verdict", colours={"yes": "b", "no": "r"}
+    )
+    assert [line.get_label() for line in judged.axes[0].lines] == ["yes, 95% interval", "no, 95% interval"]
+    assert [line.get_color() for line in judged.axes[0].lines] == ["b", "r"]
 
 
 def test_a_mean_stands_in_the_middle_of_its_block():

@@ -29,19 +29,28 @@ def heat_map(table: pd.DataFrame, *, label: str) -> Figure:
     return figure
 
 
-def intervals(table: pd.DataFrame, *, label: str, reference: float | None = None) -> Figure:
+def intervals(
+    table: pd.DataFrame,
+    *,
+    label: str,
+    reference: float | None = None,
+    by: str = "part",
+    colours: dict[str, str] = COLOURS,
+) -> Figure:
     """Estimates with their intervals: columns `estimate`, `low`, `high` and, where known, `published`.
 
-    `part` says whose an estimate is (a key of `COLOURS`); without that column all are distilled students.
+    The column `by`, a key of `colours`, says whose an estimate is, or of what kind; without it all are distilled
+    students.
     """
     figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.26 * len(table)))
     places = np.arange(len(table))[::-1]
-    parts = table["part"] if "part" in table else pd.Series("distilled", index=table.index)
-    for part in dict.fromkeys(parts):
-        own, here, shade = table[(parts == part).to_numpy()], places[(parts == part).to_numpy()], COLOURS[part]
+    kinds = table[by] if by in table else pd.Series("distilled", index=table.index)
+    for kind in dict.fromkeys(kinds):
+        own, here, shade = table[(kinds == kind).to_numpy()], places[(kinds == kind).to_numpy()], colours[kind]
         axis.hlines(here, own["low"], own["high"], color=shade, linewidth=2)
-        whose = NAMES.get(part, part) if parts.nunique() > 1 else "ours"
-        axis.plot(own["estimate"], here, MARKERS[part], color=shade, label=f"{whose}, 95% interval")
+        name = NAMES.get(kind, kind) if kinds.nunique() > 1 else "ours"
+        look = {"color": shade, "markersize": 5, "label": f"{name}, 95% interval"}
+        axis.plot(own["estimate"], here, MARKERS.get(kind, "D"), **look)
     if "published" in table and table["published"].notna().any():
         axis.plot(table["published"], places, "P", color=COLOURS["teacher"], fillstyle="none", label="published")
     if reference is not None:
