@@ -90,7 +90,7 @@ def compare(
         found = pairs(mine, others)
         if found.empty:
             continue
-        errors = _errors(store, found[["ours", "theirs"]], quantity)
+        errors = paired_errors(store, found[["ours", "theirs"]], quantity)
         quantities = np.stack([errors[:, 0], errors[:, 1], _halved(errors[:, 0], errors[:, 1])], 1)
         block = place["lookback"] + place["horizon"]
         estimate, draws = bootstrap.draws(
@@ -115,7 +115,8 @@ def _without_one(lines: list[dict], differences: np.ndarray, draws: np.ndarray) 
         return {"without": "", "rest": np.nan, "rest low": np.nan, "rest high": np.nan}
     place = int(np.argmax(np.abs(differences - differences.mean())))
     others = np.arange(len(lines)) != place
-    low, high = _interval(draws[others].mean(0), max(line["blocks"] for line in itertools.compress(lines, others)))
+    held = max(line["blocks"] for line in itertools.compress(lines, others))
+    low, high = bootstrap.interval(draws[others].mean(0), held)
     names = {"without": "{dataset}, {horizon}".format(**lines[place]), "rest": differences[others].mean()}
     return names | {"rest low": low, "rest high": high}
 
@@ -201,12 +202,8 @@ def _compared_line(estimate: np.ndarray, draws: np.ndarray, blocks: float) -> di
     line = {}
     for place, (name, ends) in enumerate(_COMPARED.items()):
         line[name] = estimate[place]
-        line |= dict(zip(ends, _interval(draws[:, place], blocks), strict=False))
+        line |= dict(zip(ends, bootstrap.interval(draws[:, place], blocks), strict=False))
     return line
-
-
-def _interval(draws: np.ndarray, blocks: float) -> tuple[float, float]:
-    return bootstrap.interval(draws) if blocks >= bootstrap.FEWEST_BLOCKS else (np.nan, np.nan)
 
 
 def wins(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
@@ -221,7 +218,7 @@ def wins(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     for place, teacher, students in _against_teachers(runs, mlps):
         found = pairs(students, teacher)
         if len(found):
-            errors = _errors(store, found[["ours", "theirs"]])
+            errors = paired_errors(store, found[["ours", "theirs"]])
             quantities = np.stack([errors[:, 0] < errors[:, 1], errors[:, 0] == errors[:, 1]], 1)
             line = _share(quantities, found["group"], lambda means: means[..., 0].mean(-1), students)
             lines.append(place | line | {"ties": 100 * quantities[:, 1].mean(), "seeds": len(found)})
@@ -249,9 +246,9 @@ def keeps(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
         if place["system"] == models.title("mlp"):
             place["system"] += ", another seed"
             students = other_seeds(students)
-        found = _trios(plain, students, teacher) if len(plain) and len(students) else []
+        found = trios(plain, students, teacher) if len(plain) and len(students) else []
         if len(found):
-            mlp, student, against = np.moveaxis(_errors(store, found[["plain", "student", "against"]]), 1, 0)
+            mlp, student, against = np.moveaxis(paired_errors(store, found[["plain", "student", "against"]]), 1, 0)
             quantities = np.stack([(mlp < against) & (student < against), mlp < against], 1)
             line = _share(quantities, found["group"], kept, students)
             lines.append(place | line | {"seeds": len(found)})
@@ -263,7 +260,7 @@ def keeps(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     return table.set_index(["dataset", "horizon", "teacher", "system"])
 
 
-def _trios(plain: pd.DataFrame, students: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
+def trios(plain: pd.DataFrame, students: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
     """A plain MLP, another student, and the teacher of the one of them that has one: ids, with the teacher's group."""
     whose = "student" if students["teacher"].notna().all() else "plain"
     both = pairs(plain, students)[["ours", "theirs"]].set_axis(["plain", "student"], axis=1)
@@ -284,7 +281,7 @@ def _against_teachers(runs: pd.DataFrame, systems: pd.DataFrame) -> Iterator[tup
                     yield {"dataset": place["dataset"], "horizon": place["horizon"]} | names, teacher, students
 
 
-def _errors(store: Store, ids: pd.DataFrame, quantity: str | tuple[str, ...] = "errors") -> np.ndarray:
+def paired_errors(store: Store, ids: pd.DataFrame, quantity: str | tuple[str, ...] = "errors") -> np.ndarray:
     """The errors of runs side by side: [pairs, columns, N]; a `quantity` for all columns, or one for each."""
     names = [quantity] * ids.shape[1] if isinstance(quantity, str) else quantity
     read = [[store.arrays(id)[name] for id, name in zip(line, names, strict=True)] for line in ids.to_numpy()]
@@ -306,7 +303,7 @@ def _share(quantities: np.ndarray, groups: pd.Series, statistic: Callable, runs:
     dataset, lookback, horizon = runs[_SETTING].iloc[0]
     block = int(lookback + horizon)
     estimate, values = bootstrap.draws(quantities, list(groups), statistic, block=block, segment=dataset)
-    low, high = _interval(100 * values, bootstrap.blocks(quantities.shape[2], block))
+    low, high = bootstrap.interval(100 * values, bootstrap.blocks(quantities.shape[2], block))
     return {"estimate": 100 * float(estimate), "low": low, "high": high}
 
 

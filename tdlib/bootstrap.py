@@ -91,12 +91,13 @@ def _draw(members: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
     return np.concatenate([group[random.integers(0, len(group), len(group))] for group in chosen])
 
 
-def interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
-    """The middle `level` of the draws; draws that leave the statistic undefined are passed over."""
+def interval(values: ArrayLike, blocks: float = np.inf) -> tuple[float, float]:
+    """The middle 95% of draws of so many `blocks`, NaN for fewer than FEWEST_BLOCKS; undefined draws are left out."""
     values = np.asarray(values, dtype=float)
     values = values[np.isfinite(values)]
-    tail = 100 * (1 - level) / 2
-    low, high = np.percentile(values, [tail, 100 - tail]) if values.size else (np.nan, np.nan)
+    if not values.size or blocks < FEWEST_BLOCKS:
+        return np.nan, np.nan
+    low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
 
 

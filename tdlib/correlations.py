@@ -13,21 +13,9 @@ import pandas as pd
 import torch
 
 from tdlib import bootstrap, channels
-from tdlib.rows import missing
 from tdlib.store import Store
 
 QUANTITY = "correlation_errors"  # of each window, as `analysis.compare` takes it
-
-
-def keeping(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
-    """The runs whose rows keep correlations; says how many do not. ValueError where none does."""
-    kept = runs["id"].map(lambda id: QUANTITY in store.arrays(id))
-    if not kept.any():
-        raise missing(runs, "no row that keeps correlations")
-    if not kept.all():
-        print(f"rows of before correlations were kept, left out here: {(~kept).sum()} of {len(runs)};")
-        print("trained again in another store they hand them over: `Store.take`")
-    return runs[kept]
 
 
 def chosen(runs: pd.DataFrame) -> pd.DataFrame:
@@ -71,8 +59,7 @@ def levels(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
         quantities = np.stack([store.arrays(id)[QUANTITY] for id in group["id"]])[:, None]
         dataset, block = group["dataset"].iloc[0], int(group["lookback"].iloc[0] + group["horizon"].iloc[0])
         value, drawn = bootstrap.draws(quantities, list(group["teacher_seed"]), _root, block=block, segment=dataset)
-        held = bootstrap.blocks(quantities.shape[2], block) >= bootstrap.FEWEST_BLOCKS
-        low, high = bootstrap.interval(drawn) if held else (np.nan, np.nan)
+        low, high = bootstrap.interval(drawn, bootstrap.blocks(quantities.shape[2], block))
         means = group[["of the means", "val_mse", "test_mse"]].mean()
         line = dict(zip(("setting", "variant"), place, strict=True)) | {"distance": value, "low": low, "high": high}
         line |= {"of the means": means["of the means"], "deviation": group["of the means"].std()}

@@ -103,35 +103,6 @@ class Store:
         write_atomically(*files)
         self._named.discard(path)
 
-    def add_arrays(self, id: str, arrays: dict[str, np.ndarray]) -> None:
-        """Keep with an earlier row what the same run, trained again, has read beside the arrays that the row has.
-
-        ValueError where there is no row, and where the window errors of the two runs differ by more than rounding.
-        """
-        row = self.read(id)
-        require(row is not None, f"{self.place} has no row {id}")
-        own = self.arrays(id)
-        same = len(own["errors"]) == len(arrays["errors"]) and np.allclose(own["errors"], arrays["errors"], rtol=1e-4)
-        require(same, f"the window errors of run {id} differ from those of its row: that was another model")
-        if set(arrays) - set(own):
-            self.write(_unsigned(row), arrays | own)
-
-    def take(self, other: "Store") -> list[str]:
-        """Keep what another store has: rows that are not here, and further arrays of those that are.
-
-        Returns the ids of those that are here with other errors, on another processor, say: they stay as they are.
-        """
-        differ = []
-        for id in other.ids():
-            if self.read(id) is None:
-                self.copy(id, other)
-            elif other.read(id) is not None:
-                try:
-                    self.add_arrays(id, other.arrays(id))
-                except ValueError:
-                    differ.append(id)
-        return differ
-
     def copy(self, id: str, other: "Store") -> None:
         """Keep a row of another store, with its arrays, if that has it."""
         row = other.read(id)

@@ -122,17 +122,3 @@ def _jobs(missing: list[RunConfig], store: Store, compute: Compute) -> list[Job]
             after = tuple(teacher.id for teacher in config.needed)
             jobs.append(Job(config.id, train_once, (config, store, compute), after))
     return sorted(jobs, key=lambda job: models.role(job.arguments[0].model) == "student")
-
-
-def teaching(
-    dataset: str, lookback: int, horizon: int, *, teacher: str, student: str, seed: int, epochs: int | None = None
-) -> list[RunConfig]:
-    """Teacher, plain student and distilled student on one series; `epochs` limits each of them."""
-    own = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
-    shape = (dataset, lookback, horizon)
-    taught = {"teacher": teacher, "teacher_options": own}
-    return [
-        RunConfig(*shape, teacher, **own),
-        RunConfig(*shape, student, **own),
-        RunConfig(*shape, student, **taught, **own),
-    ]

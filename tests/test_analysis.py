@@ -286,7 +286,7 @@ def test_a_student_is_compared_with_the_committee_whose_errors_its_own_row_holds
         analysis.against_committee(students, store)
     for id in students["id"].iloc[:1]:
         arrays = store.arrays(id)
-        store.add_arrays(id, arrays | {"committee_errors": 2 * arrays["errors"]})
+        store.write(small.row(id), arrays | {"committee_errors": 2 * arrays["errors"]})
     line = analysis.against_committee(students, store).loc[("toy", 1)]
     assert line["difference"] == pytest.approx(-50)
     assert (line["runs"], line["win rate"]) == (1, 100)

@@ -133,7 +133,8 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
 
 
 def test_the_interval_leaves_out_the_same_share_at_both_ends():
-    assert bootstrap.interval(np.arange(101.0), level=0.9) == pytest.approx((5, 95))
+    assert bootstrap.interval(np.arange(201.0)) == pytest.approx((5, 195))
+    assert np.isnan(bootstrap.interval(np.arange(201.0), blocks=1.9)).all()
     assert bootstrap.interval([np.nan, 1.0, np.inf]) == (1, 1)
     assert np.isnan(bootstrap.interval([np.nan])).all()
 

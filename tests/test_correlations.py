@@ -29,13 +29,12 @@ TRUTH = 0.5
 
 @pytest.fixture
 def filled(tmp_path):
-    """Rows of two variants, one of them with two alphas, and an older one that keeps no correlations."""
+    """Rows of two variants, one of them with two alphas."""
     store, lines = Store(tmp_path), []
-    for number, (variant, seed, alpha, val, r, apart) in enumerate([*RUNS, ("old", 1, 0.0, 0.5, None, [1.0] * 4)]):
+    for number, (variant, seed, alpha, val, r, apart) in enumerate(RUNS):
         id = f"{number:016x}"
-        later = {"correlation": pair(r), "correlation_true": pair(TRUTH)} if r is not None else {}
-        later = {name: matrix.astype(np.float16) for name, matrix in later.items()}
-        later |= {"correlation_errors": np.array(apart, np.float32)} if later else {}
+        later = {"correlation": pair(r).astype(np.float16), "correlation_true": pair(TRUTH).astype(np.float16)}
+        later |= {"correlation_errors": np.array(apart, np.float32)}
         store.write(small.row(id), small.arrays([1.0, 2.0, 3.0, 4.0]) | later)
         line = {"id": id, "dataset": "toy", "lookback": 1, "horizon": 1, "model": "mlp", "teacher": None}
         line |= {"variant": variant, "seed": seed, "alpha": alpha, "val_mse": val, "test_mse": 2.5}
@@ -43,20 +42,9 @@ def filled(tmp_path):
     return rows.with_systems(pd.DataFrame(lines)), store
 
 
-def test_older_rows_are_left_out_and_counted(filled, capsys):
-    runs, store = filled
-    kept = correlations.keeping(runs, store)
-    assert list(kept["variant"].unique()) == ["plain", "alone"]
-    assert "left out here: 1 of 7;" in capsys.readouterr().out
-    correlations.keeping(kept, store)
-    assert capsys.readouterr().out == ""
-    with pytest.raises(rows.Missing, match=r"^no row that keeps correlations is in the store; train what is missing"):
-        correlations.keeping(runs[runs["variant"] == "old"], store)
-
-
 def test_alpha_is_chosen_by_the_mean_validation_error_of_all_seeds(filled):
-    runs, store = filled
-    kept = correlations.chosen(correlations.keeping(runs, store))
+    runs, _ = filled
+    kept = correlations.chosen(runs)
     assert kept["variant"].tolist() == ["plain", "plain", "alone", "alone"]
     assert kept.loc[kept["variant"] == "alone", "alpha"].tolist() == [1.0, 1.0]  # 0.35 on average, against 0.4
 

@@ -6,9 +6,9 @@
 #
 # Words that later pages explain: the *plain* MLP has no teacher; *with decay* it has a weight decay of 1, nothing else
 # changed. *Win keep*: of the windows that the plain MLP wins against a teacher, the share that another model wins, too
-# (page 02). *Period distribution*: the spectrum of a series as shares of one (04). *Ridge* and *Phase ridge*: linear maps
-# in closed form (05). A *committee* is several models whose weighted mean teaches a *patient* student; weighed *on
-# halves*, its members were also judged on training rows that each had not seen (12).
+# (page 02). *Period distribution*: the spectrum of a series as shares of one (04). *Ridge* and *Phase ridge*: linear
+# maps in closed form (05). A *committee* is several models whose weighted mean teaches a *patient* student; weighed
+# *on halves*, its members were also judged on training rows that each had not seen (12).
 #
 # **After this page you can** read a verdict together with its interval, say what *inconclusive* and *not tested here*
 # leave open, and decide a claim by the rule yourself.
@@ -43,8 +43,8 @@ evidence = claims.Evidence(profile, store, train_missing=train_missing, **places
 #
 # Intervals are over seeds *and* time: teachers, students and blocks of look-back + horizon windows are drawn, and
 # settings (a data set with a horizon) are pooled with equal weights. What is counted, measured or proved has no
-# interval: its ends are the value itself, or as far apart as what is missing may move it. Where a mean over settings would
-# have another verdict without the one setting that moves it most, `ours` says what it is *without* that one.
+# interval: its ends are the value itself, or as far apart as what is missing may move it. Where a mean over settings
+# would have another verdict without the one setting that moves it most, `ours` says what it is *without* that one.
 
 # %%
 found = claims.table(CLAIMS, evidence)
@@ -66,8 +66,7 @@ errors = found[(found["unit"] == "% MSE") & found["low"].notna()]
 if errors.empty:
     raise rows.missing(evidence.runs, "no pair of runs that a claim compares")
 errors = errors.rename(columns={"value": "estimate"}).set_index("name")
-colours = {"holds": "distilled", "inconclusive": "linear", "does not hold here": "teacher"}
-colours = {verdict: plots.COLOURS[part] for verdict, part in colours.items()}
+colours = {"holds": "tab:green", "inconclusive": "tab:gray", "does not hold here": "tab:red"}
 look = {"by": "verdict", "colours": colours, "reference": 0}
 figure = plots.intervals(errors, label="difference in test MSE [%]", **look)
 plots.save(figure, "00_claims", figures)

@@ -39,7 +39,6 @@ runs = rows.read(variants, profile, "channels", store=store, train_missing=train
 order = ["teacher", "ridge", "plain", *profiles.CHANNELS]
 runs["variant"] = runs["id"].map({run.id: name for run, name in variants.items()})
 runs = runs.assign(order=runs["variant"].map(order.index)).sort_values(["dataset", "order", "alpha", "seed"])
-runs = correlations.keeping(runs, place)
 kept = correlations.chosen(runs)
 plain = rows.select(kept, variant="plain")
 kept = kept[kept["setting"].isin(plain["setting"])]

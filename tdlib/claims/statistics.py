@@ -103,17 +103,12 @@ def _won(evidence: Evidence, plain, students, teacher, other) -> tuple[np.ndarra
     """[P, 3, N], on which windows student and other keep a win of the plain MLP's, and which it wins; and P groups."""
     if not all(map(len, (plain, students, teacher, other))):
         return None
-    found = analysis.pairs(students, teacher).set_axis(["student", "teacher", "group"], axis=1)
-    for name, frame in (("student", students), ("other", other)):
-        beside = analysis.pairs(plain, frame)[["ours", "theirs"]].set_axis(["plain", name], axis=1)
-        found = found.merge(beside)
-    errors = {
-        name: np.array([evidence.store.arrays(id)["errors"] for id in found[name]])
-        for name in ("plain", "student", "other", "teacher")
-    }
+    beside = analysis.pairs(plain, other)[["ours", "theirs"]].set_axis(["plain", "other"], axis=1)
+    found = analysis.trios(plain, students, teacher).merge(beside)
     if found.empty:
         return None
-    plain, student, other = (errors[name] < errors["teacher"] for name in ("plain", "student", "other"))
+    errors = analysis.paired_errors(evidence.store, found[["plain", "student", "other", "against"]])
+    plain, student, other = np.moveaxis(errors[:, :3] < errors[:, 3:], 1, 0)
     return np.stack([plain & student, plain & other, plain], 1), list(found["group"])
 
 

@@ -14,24 +14,8 @@ from tdlib.csvfile.stamps import ZONE
 
 HOLIDAYS = 0.06  # of all weekdays, and as many in a row as below: where an exchange is closed, nothing is missing
 CLOSED = 4
-ROUND = (
-    "1s",
-    "5s",
-    "10s",
-    "15s",
-    "30s",
-    "1min",
-    "5min",
-    "10min",
-    "15min",
-    "30min",
-    "1h",
-    "2h",
-    "3h",
-    "6h",
-    "12h",
-    "1D",
-)
+ROUND = [f"{count}{unit}" for unit in ("s", "min") for count in (1, 5, 10, 15, 30)]
+ROUND += ["1h", "2h", "3h", "6h", "12h", "1D"]
 
 
 def evened(frame: pd.DataFrame, path: object, *, interpolate: bool, longest: int) -> tuple[pd.DataFrame, list[str]]:

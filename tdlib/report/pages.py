@@ -8,12 +8,13 @@ they are used.
 """
 
 import ast
+import contextlib
+import functools
 import math
 import os
 import runpy
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,27 +129,30 @@ def _places(out: Path, given: dict) -> dict:
 def execute_all(out: Path, parameters: dict | None = None, chosen: Iterable[str] = ()) -> None:
     """Execute pages side by side, each with those of the parameters that it has."""
     require_pages()
-    sweep([Job(name, _execute_shared, (name, out, parameters)) for name in names(chosen)], label="pages")
-
-
-def _execute_shared(name: str, out: Path, parameters: dict | None) -> None:
-    execute(name, out, parameters, shared=True)
+    shared = functools.partial(execute, shared=True)
+    sweep([Job(name, shared, (name, out, parameters)) for name in names(chosen)], label="pages")
 
 
 def figures(chosen: Iterable[str] = ()) -> None:
     """Run the scripts of pages in this process: every figure and table is drawn again."""
     require_pages()
     scripts = [(SCRIPTS / f"{name}.py").resolve() for name in names(chosen)]
-    before = Path.cwd()
-    try:
-        os.chdir(PAGES)
+    with contextlib.chdir(PAGES):
         for script in tqdm(scripts, desc="figures", unit="page"):
             runpy.run_path(str(script))
-    finally:
-        os.chdir(before)
 
 
-@contextmanager
+def _strip(page: "nbformat.NotebookNode") -> None:
+    """Take out what differs between two executions or tells of the machine: times, paths, empty tags."""
+    import nbformat
+
+    page.metadata = nbformat.from_dict({"kernelspec": page.metadata.kernelspec, "language_info": {"name": "python"}})
+    for cell in page.cells:
+        tags = [tag for tag in cell.metadata.get("tags", []) if tag]
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+
+
+@contextlib.contextmanager
 def _kernel() -> Iterator[None]:
     """What kernels start with: no progress bars, which would be stored, and one thread, since pages run abreast."""
     wanted = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
@@ -162,13 +166,3 @@ def _kernel() -> Iterator[None]:
                 os.environ.pop(name)
             else:
                 os.environ[name] = value
-
-
-def _strip(page: "nbformat.NotebookNode") -> None:
-    """Take out what differs between two executions or tells of the machine: times, paths, empty tags."""
-    import nbformat
-
-    page.metadata = nbformat.from_dict({"kernelspec": page.metadata.kernelspec, "language_info": {"name": "python"}})
-    for cell in page.cells:
-        tags = [tag for tag in cell.metadata.get("tags", []) if tag]
-        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})

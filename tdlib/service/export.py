@@ -16,43 +16,6 @@ from tdlib.service import intervals
 from tdlib.service.forecaster import Forecaster, rounded
 
 SCRIPT = Path(__file__).with_name("predict.py.txt")
-CARD = """\
-# {name}: {horizon} steps of {channels}
-
-`{file}` reads the last {lookback} rows of {channels} and forecasts the next {horizon}, in the series' own units. \
-Nothing has to be scaled: the means and deviations of the training rows are inside.
-
-| | |
-| --- | --- |
-| model | {chosen}, {weights:,} weights{int8} |
-| learned from | {rows} rows, {first} to {last} |
-| channels, in this order | {listed} |
-| made with | tdlib {version}, run {run} |
-
-## How good it is
-
-On {test} test windows that it had not seen{again}:
-
-| MSE, scaled | MAE, own units | MASE | skill over the {baseline} forecast |
-| --- | --- | --- | --- |
-| {mse:.4g} | {mae:.4g} | {mase:.4g} | {skill:.1%} |
-
-{verdict}
-
-Its bands, from the errors on validation, held {coverage}.
-
-## How to use it
-
-    python {script} my.csv > my_forecast.csv
-
-needs onnxruntime and numpy. `x` is float64 [batch, {lookback}, {width}], `prediction` [batch, {horizon}, {width}].
-
-## What it cannot do
-
-It knows no other input than these channels, none that is missing or irregular, and no event that its rows do not \
-show. A series that has left its range of the training rows is forecast with less certainty than the bands say. \
-Measure it again when rows have come: `tdlib distill` on all of them.
-"""
 
 
 def files(onnx: Path) -> tuple[Path, Path, Path]:
@@ -97,31 +60,45 @@ def _said(cost: deploy.Export | None) -> str:
 def _card(made: Forecaster, target: Path, script: Path, int8: str) -> str:
     rows, first, last = made.rows_
     score = made.scores_.loc[made.chosen_, "test"]
-    channels = f"{len(made.channels_)} channels" if len(made.channels_) > 1 else "one channel"
-    return CARD.format(
-        name=made.name_,
-        file=target.name,
-        script=script.name,
-        channels=channels,
-        width=len(made.channels_),
-        listed=", ".join(f"`{name}`" for name in made.channels_),
-        horizon=made.horizon_,
-        lookback=made.lookback_,
-        chosen=made.chosen_,
-        weights=int(made.costs_.loc[made.chosen_, "weights"]),
-        int8=int8,
-        again=", before it was trained again on all rows" if made.whole_ else "",
-        baseline=made.baseline_.lower(),
-        rows=rows,
-        first=first,
-        last=last,
-        version=__version__,
-        run=made.id_,
-        test=made.windows_["test"],
-        mse=score["MSE"],
-        mae=score["MAE, own units"],
-        mase=score["MASE"],
-        skill=score["skill"],
-        verdict=made.verdict_.words,
-        coverage=intervals.held(made.coverage_, made.widths_),
-    )
+    width = len(made.channels_)
+    channels = f"{width} channels" if width > 1 else "one channel"
+    listed = ", ".join(f"`{name}`" for name in made.channels_)
+    again = ", before it was trained again on all rows" if made.whole_ else ""
+    return f"""\
+# {made.name_}: {made.horizon_} steps of {channels}
+
+`{target.name}` reads the last {made.lookback_} rows of {channels} and forecasts the next {made.horizon_}, in the \
+series' own units. Nothing has to be scaled: the means and deviations of the training rows are inside.
+
+| | |
+| --- | --- |
+| model | {made.chosen_}, {int(made.costs_.loc[made.chosen_, "weights"]):,} weights{int8} |
+| learned from | {rows} rows, {first} to {last} |
+| channels, in this order | {listed} |
+| made with | tdlib {__version__}, run {made.id_} |
+
+## How good it is
+
+On {made.windows_["test"]} test windows that it had not seen{again}:
+
+| MSE, scaled | MAE, own units | MASE | skill over the {made.baseline_.lower()} forecast |
+| --- | --- | --- | --- |
+| {score["MSE"]:.4g} | {score["MAE, own units"]:.4g} | {score["MASE"]:.4g} | {score["skill"]:.1%} |
+
+{made.verdict_.words}
+
+Its bands, from the errors on validation, held {intervals.held(made.coverage_, made.widths_)}.
+
+## How to use it
+
+    python {script.name} my.csv > my_forecast.csv
+
+needs onnxruntime and numpy. `x` is float64 [batch, {made.lookback_}, {width}], \
+`prediction` [batch, {made.horizon_}, {width}].
+
+## What it cannot do
+
+It knows no other input than these channels, none that is missing or irregular, and no event that its rows do not \
+show. A series that has left its range of the training rows is forecast with less certainty than the bands say. \
+Measure it again when rows have come: `tdlib distill` on all of them.
+"""

@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 
 import tdlib
-from tdlib import calendar, data, forecast, models
+from tdlib import calendar, forecast, models
 from tdlib.checks import require, require_extra
 from tdlib.csvfile.cells import counted
 from tdlib.files import check_place, write_atomically
 from tdlib.report.roles import COLOURS, DASHES
-from tdlib.service import figures, intervals, plan, score
+from tdlib.service import figures, frames, intervals, plan, score
 from tdlib.service.figures import Line, Panel, Picture
 from tdlib.windows import borders, split
 
@@ -103,12 +103,10 @@ class _Seen:
     def __init__(self, made: "Forecaster"):
         self.made, self.index = made, made.table_.index
         self.values = made.table_.to_numpy()  # [T, C]
-        dated = self.index if isinstance(self.index, pd.DatetimeIndex) else None
-        name = f"{made.name_}.csv"  # as `fit` calls it
-        series = data.Series(self.values, dated, tuple(made.channels_), name, "")
+        series = frames.series(made.table_, made.name_)
         self.splits = split(series, made.lookback_, made.horizon_)
-        self.known, self.first, _ = borders(name, len(self.values))  # where training ends, and where test begins
-        self.stamps = (dated.tz_localize(None) if dated is not None else self.index + 1).to_numpy()
+        self.known, self.first, _ = borders(series.name, len(self.values))  # where training ends, where test begins
+        self.stamps = (self.index + 1 if series.index is None else series.index.tz_localize(None)).to_numpy()
         self.labels = figures.shortened(made.channels_, figures.LABEL)
         self.titles = figures.shortened(made.channels_, figures.TITLE)
         self.lines = {name: self._line(name) for name in made.configs_}

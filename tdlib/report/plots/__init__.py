@@ -19,32 +19,3 @@ from tdlib.report.plots.own import bands, coverage
 from tdlib.report.plots.series import differences, forecasts, periods, scales, spectrograms, training
 from tdlib.report.plots.style import COLOURS, colours, save
 from tdlib.report.plots.theory import ratios, shares
-
-__all__ = [
-    "COLOURS",
-    "bands",
-    "beside_seeds",
-    "bubbles",
-    "chance",
-    "colours",
-    "correlations",
-    "coverage",
-    "curves",
-    "differences",
-    "dumbbells",
-    "forecasts",
-    "heat_map",
-    "intervals",
-    "periods",
-    "pipeline",
-    "points",
-    "radar",
-    "ratios",
-    "save",
-    "scales",
-    "several_intervals",
-    "shares",
-    "spectrograms",
-    "training",
-    "weight_grids",
-]
