@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
             call = " ".join(filter(None, (PROGRAM, options.command)))
             require(not unknown, f"unrecognized arguments: {' '.join(unknown)} (see {call} --help)")
             options.run(options)
-            sys.stdout.flush()
+            print(flush=True)
         except ValueError as error:
             _say(error)
             return 2
@@ -254,7 +254,8 @@ def _figures(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace) -> None:
     require(0 <= options.tolerance < float("inf"), f"--tolerance must be 0 or more, got {options.tolerance}")
     profile = profiles.Profile(options.profile)
-    configs = [run for run in profile.anew() if run in profile.main()]
+    main = set(profile.main())
+    configs = [run for run in profile.anew() if run in main]
     places = [options.committed, options.store or Path("build") / options.profile]
     both = [study.ensure(configs, store=place, train_missing=False) for place in places]
     for place, found in zip(places, both, strict=True):

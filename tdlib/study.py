@@ -107,10 +107,10 @@ def _check(configs: list[RunConfig]) -> None:
 
 
 def _check_shared(configs: list[RunConfig]) -> None:
-    """ValueError for a CSV that workers with another working directory would not find."""
-    for dataset in (config.dataset for config in configs):
-        relative = dataset.endswith(".csv") and not Path(dataset).is_absolute()
-        require(not relative, f"{dataset} is a relative path: workers elsewhere need an absolute one")
+    """ValueError for a file that workers with another working directory would not find."""
+    for dataset in {config.dataset for config in configs} - {*data.names()}:
+        absolute = Path(dataset).is_absolute()
+        require(absolute, f"{dataset} is a relative path: workers elsewhere need an absolute one")
 
 
 def _jobs(missing: list[RunConfig], store: Store, compute: Compute) -> list[Job]:

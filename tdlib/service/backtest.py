@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from tdlib.service.forecaster import Forecaster
 
 
-def run(made: "Forecaster", cutoffs: int = 5, *, retrain: bool = False) -> pd.DataFrame:
+def run(made: "Forecaster", table: pd.DataFrame, cutoffs: int = 5, *, retrain: bool = False) -> pd.DataFrame:
     """A line for each origin and model: MAE in own units, MSE in scaled ones, MASE, and whether it is the chosen one.
 
-    Every model knows the rows before the origin: it forecasts from them with the weights that it learned from the
-    training rows, or, with `retrain`, is trained anew on all of them (`final.train`), which takes as long as
-    the first training for each origin; a UserWarning names one that diverges and keeps those. Deviations and MASE's
-    scale are those of the training rows.
+    `table` begins with the rows of `fit`. Every model knows the rows before the origin: it forecasts from them with the
+    weights that it learned from the training rows, or, with `retrain`, is trained anew on all of them (`final.train`),
+    which takes as long as the first training for each origin; a UserWarning names one that diverges and keeps those.
+    Deviations and MASE's scale are those of the training rows.
     ValueError for origins that would lie before the test rows.
     """
     require(type(cutoffs) is int and cutoffs >= 1, f"cutoffs must be a whole number of at least 1, got {cutoffs!r}")
-    values, horizon = made.table_.to_numpy(), made.horizon_
-    rows, series = len(values), frames.series(made.table_, made.name_)
+    values, horizon = table.to_numpy(), made.horizon_
+    rows, series = len(values), frames.series(table.iloc[: made.rows_[0]], made.name_)
     last = borders(series.name, rows)[1]
     most = (rows - last) // horizon
     few = f"the last fifth of the rows holds {most} forecasts of {horizon} steps: cutoffs must be at most that"
@@ -48,7 +48,7 @@ def run(made: "Forecaster", cutoffs: int = 5, *, retrain: bool = False) -> pd.Da
         truth = values[origin : origin + horizon]
         for name, config in made.configs_.items():
             if retrain:
-                before = frames.series(made.table_.iloc[:origin], made.name_)
+                before = frames.series(table.iloc[:origin], made.name_)
                 compute = made.compute or Compute(made.threads_)
                 try:
                     model, about = final.train(config, made.store_, before, compute, made.ids_)
@@ -60,7 +60,7 @@ def run(made: "Forecaster", cutoffs: int = 5, *, retrain: bool = False) -> pd.Da
             errors = np.abs(forecast.by_model(model, about, values[:origin]) - truth)
             lines.append(
                 {
-                    "origin": made.table_.index[origin],
+                    "origin": table.index[origin],
                     "model": name,
                     "MAE, own units": errors.mean(),
                     "MSE": np.square(errors / deviation).mean(),

@@ -201,8 +201,10 @@ class Forecaster:
     def half_widths(self, level: float) -> np.ndarray:
         """Half widths [H, C] of a band of any level, own units, from the validation errors of the chosen model.
 
-        A forecaster that was loaded has those of `widths_` alone.
+        ValueError before `fit`, and for a forecaster that was loaded: it has those of `widths_` alone.
         """
+        words = "bands of any level need the errors that `fit` finds: a forecaster that was loaded has only `widths_`"
+        require(hasattr(self, "residuals_"), words)
         residuals = self.residuals_[self.chosen_].val
         return intervals.half_widths(residuals, (level,))[level] * self.deviation_
 
@@ -254,10 +256,11 @@ class Forecaster:
             rows, first, last = self.rows_
             words = f"backtest needs the {rows} rows of fit, from {first} to {last}, and later ones"
             require(self._begins_as_in_fit(table), f"{words}, and these are others: fit the forecaster to them")
-            self.table_ = table
+        else:
+            table = getattr(self, "table_", None)
         rows = "a forecaster that was loaded keeps no rows and no rivals: backtest needs `frame`, and load its `store`"
-        require(hasattr(self, "table_") and hasattr(self, "configs_"), rows)
-        return backtest.run(self, cutoffs, retrain=retrain)
+        require(table is not None and hasattr(self, "configs_"), rows)
+        return backtest.run(self, table, cutoffs, retrain=retrain)
 
     def _begins_as_in_fit(self, table: pd.DataFrame) -> bool:
         """Whether a table has the number of rows, the first and the last stamp and, there, the history of `fit`."""

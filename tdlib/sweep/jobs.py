@@ -39,6 +39,7 @@ def sweep(jobs: list[Job], executor: Executor | str | None = None, *, label: str
                 unfinished = {*waiting, *(other.name for other in running.values())}
                 if broken := [name for name in job.after if name in failed]:
                     failed[job.name] = f"{broken[0]} failed"
+                    bar.update()
                 elif unfinished.intersection(job.after):
                     continue
                 else:

@@ -172,6 +172,12 @@ def longer(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([frame, frame[:8].set_axis(later)])
 
 
+def scale(frame: pd.DataFrame) -> np.ndarray:
+    """MASE's, of the training rows, the first 280 of 400."""
+    known = frame.to_numpy()[:280]
+    return np.abs(known[24:] - known[:-24]).mean(0)
+
+
 @pytest.mark.parametrize("loaded", [False, True])
 def test_a_backtest_is_of_the_rows_of_fit_and_later_ones(loaded, fitted, frame, tmp_path):
     made = Forecaster.__new__(Forecaster)
@@ -179,6 +185,8 @@ def test_a_backtest_is_of_the_rows_of_fit_and_later_ones(loaded, fitted, frame, 
     if loaded:
         fitted.save(tmp_path)
         made = Forecaster.load(tmp_path, store=fitted.folder)
+        with pytest.raises(ValueError, match=r"bands of any level need the errors that `fit` finds"):
+            made.half_widths(50)
     made.configs_ = {"Naive": made.configs_["Naive"]}
     other = frame.copy()
     other.iloc[-20, 1] += 1
@@ -188,7 +196,14 @@ def test_a_backtest_is_of_the_rows_of_fit_and_later_ones(loaded, fitted, frame, 
             ValueError, match=r"^backtest needs the 400 rows of fit, from 2020-01-01 00:00:00 to 2020-01-17"
         ):
             made.backtest(1, frame=rows)
-    assert len(made.backtest(1, frame=longer(frame))) == 1
+    later = pd.concat([frame, *[1.5 * frame[:8]] * 60])  # another level: the scale stays that of the rows of fit
+    later.index = pd.date_range(frame.index[0], periods=len(later), freq="h")
+    found = made.backtest(1, frame=later)
+    off = later.iloc[-8:] - later.iloc[-9]
+    assert found["MASE"].item() == pytest.approx(np.nanmean(off.abs().mean().to_numpy() / scale(frame)))
+    assert loaded or len(made.table_) == 400  # and the rows of fit are kept
+    if not loaded:
+        assert made.backtest(1)["origin"].item() == frame.index[-8]
     abroad = longer(frame).tz_localize("Asia/Tokyo")
     made.rows_ = [400, str(abroad.index[0]), str(abroad.index[399])]
     assert len(made.backtest(1, frame=abroad.tz_convert("UTC"))) == 1  # at one time

@@ -76,11 +76,12 @@ def test_what_no_run_can_compute_with_is_refused(fields):
 
 
 @pytest.mark.parametrize("executor", ["dask:tcp://127.0.0.1:1", "slurm"])
-def test_a_relative_csv_is_refused_where_workers_may_have_another_folder(executor, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["own.csv", "own.TSV"])
+def test_a_relative_path_is_refused_where_workers_may_have_another_folder(name, executor, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("own.csv").write_text("a,b\n" + "\n".join(f"{row % 5},{row % 7}" for row in range(400)))
-    with pytest.raises(ValueError, match=r"^own\.csv is a relative path"):
-        ensure([RunConfig("own.csv", 48, 16, "nlinear", epochs=1)], store="store", executor=executor)
+    Path(name).write_text("a,b\n" + "\n".join(f"{row % 5},{row % 7}" for row in range(400)))
+    with pytest.raises(ValueError, match=f"^{name} is a relative path"):
+        ensure([RunConfig(name, 48, 16, "nlinear", epochs=1)], store="store", executor=executor)
     assert not Path("store").exists()
 
 
