@@ -115,7 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--precision", default="auto", choices=PRECISIONS, help=of_products)
     sub = command("pages", _pages, "execute pages from the rows that are there")
     page_names(sub)
-    sub.add_argument("--out", type=_path, default=Path("notebooks"), help="folder for the executed pages")
+    help = "folder for the executed pages (default: notebooks, with parameters build/pages)"
+    sub.add_argument("--out", type=_path, help=help)
     sub.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
     sub = command("figures", _figures, "draw every figure and table again from the committed rows; trains nothing")
     page_names(sub)
@@ -232,10 +233,14 @@ def _slurm(given: list[str]) -> dict:
 
 def _pages(options: argparse.Namespace) -> None:
     parameters = {name: _literal(value) for name, value in options.parameter}
-    check_place(options.out, folder=True)
+    out = options.out or (Path("build/pages") if parameters else pages.PAGES)
+    committed = out.resolve() == pages.PAGES.resolve()
+    words = "with parameters a page is another than the committed one: name another folder than notebooks with --out"
+    require(not (committed and parameters), words)
+    check_place(out, folder=True)
     for name in pages.names(options.page):
-        print(pages.execute(name, options.out, parameters))
-    if options.out == pages.PAGES:
+        print(pages.execute(name, out, parameters))
+    if committed:
         for text in ("README.md", "docs/scaling.md"):
             tables.update_text(Path(text), Path("results/tables"))
 
@@ -265,6 +270,8 @@ def _compare(options: argparse.Namespace) -> None:
     worst = table["difference"].abs().max()
     if not worst <= options.tolerance:  # nor is it where there is no ratio, between errors of 0
         raise SweepFailed(f"the largest difference is {worst:.1%}, more than {options.tolerance:.1%}")
+    if lacking := len(set(both[0]["id"]) - set(both[1]["id"])):
+        raise SweepFailed(f"{places[1]} lacks {lacking} of the {len(both[0])} runs that {places[0]} has")
     print(f"{len(table)} systems agree within {options.tolerance:.1%}; the largest difference is {worst:.2%}")
 
 

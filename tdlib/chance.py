@@ -21,8 +21,8 @@ def nulls(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     """Each seed of a system against each earlier one of the same setting: `setting`, `system`, `difference`, ...
 
     `difference` of the MSE in percent, `win rate` in percent, and whether each of two 95% intervals of the difference
-    leaves out zero: `windows` takes windows as independent, `blocks` draws blocks of look-back + horizon windows.
-    ValueError where no system has two seeds in one setting.
+    leaves out zero: `windows` takes windows as independent, `blocks` draws blocks of look-back + horizon windows, NaN
+    where the segment holds too few for an interval (`bootstrap.FEWEST_BLOCKS`). ValueError where no system has two seeds in one setting.
     """
     lines = []
     for place, group in runs.groupby(["setting", "system"], sort=False):
@@ -38,20 +38,21 @@ def nulls(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _beyond(differences: np.ndarray, block: int = 1) -> bool:
-    """Whether the 95% interval of the mean leaves out zero; of independent windows by the normal formula."""
+def _beyond(differences: np.ndarray, block: int = 1) -> float:
+    """1 where the 95% interval of the mean leaves out zero, else 0; of independent windows by the normal formula."""
     if block == 1:
-        return bool(abs(differences.mean()) > 1.96 * differences.std(ddof=1) / np.sqrt(len(differences)))
+        return float(abs(differences.mean()) > 1.96 * differences.std(ddof=1) / np.sqrt(len(differences)))
     _, drawn = bootstrap.draws(differences[None, None], [0], lambda means: means.mean((-2, -1)), block=block)
-    low, high = bootstrap.interval(drawn)
-    return low > 0 or high < 0
+    low, high = bootstrap.interval(drawn, bootstrap.blocks(len(differences), block))
+    return np.nan if np.isnan(low) else float(low > 0 or high < 0)
 
 
 def widths(runs: pd.DataFrame, ours: str, theirs: str, store: Store) -> pd.DataFrame:
     """Width of the 95% interval of the difference in MSE [percent] between two systems, by what is drawn.
 
     One line a setting and number of `seeds`: `seeds alone` (the segment as a whole), `blocks alone` (the pair of runs
-    as it is), and `both`. The pairs are the first ones, of one seed each. ValueError where the two share no seed.
+    as it is), and `both`; the last two NaN where the segment holds too few blocks. The pairs are the first ones, of one
+    seed each. ValueError where the two share no seed.
     """
     lines = []
     for setting, group in runs.groupby("setting", sort=False):
@@ -79,8 +80,35 @@ def _width(errors: np.ndarray, block: int) -> float:
         return 100 * (mine / other - 1)
 
     _, drawn = bootstrap.draws(errors, range(len(errors)), difference, block=block)
-    low, high = bootstrap.interval(drawn)
+    held = np.inf if block == errors.shape[2] else bootstrap.blocks(errors.shape[2], block)  # the whole is not drawn
+    low, high = bootstrap.interval(drawn, held)
     return high - low
+
+
+def coverage(settings: int, seeds: int, *, blocks: float = 3.4, trials: int = 200) -> float:
+    """Of 95% intervals as `analysis.compare` makes them, the share that holds the true difference, in percent.
+
+    On made-up errors whose true difference is 0: each of the `settings` that are pooled has an effect of its seeds
+    (deviation 1 from seed to seed) and of its `blocks` of windows (deviation 2, shared by the seeds), so that seeds and
+    time are about equally unsure. By default as many blocks as a test segment of hourly data holds.
+    """
+    length, random, held = 10, np.random.default_rng(0), 0
+    windows = round(blocks * length)
+    for _ in range(trials):
+        drawn = np.zeros(bootstrap.DRAWS)
+        for setting in range(settings):
+            effects = (
+                random.normal(0, 1, (seeds, 1))
+                + np.repeat(random.normal(0, 2, windows // length + 1), length)[:windows]
+            )
+            drawn += bootstrap.draws(effects[:, None], range(seeds), _mean, block=length, segment=f"{setting}")[1]
+        low, high = bootstrap.interval(drawn)
+        held += low <= 0 <= high
+    return 100 * held / trials
+
+
+def _mean(means: np.ndarray) -> np.ndarray:
+    return means.mean((-2, -1))
 
 
 def best_of(chosen_by: ArrayLike, judged_by: ArrayLike) -> np.ndarray:

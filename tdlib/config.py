@@ -111,7 +111,8 @@ class RunConfig:
             set_("settings", self.settings | period(self.model, data.period(self.dataset), self.lookback))
         self._check_values()
         if models.closed_form(self.model):  # nor do fields of a training that is not there
-            for name, value in (_defaults("seed", *PATIENCE) | TRAINING[models.role(self.model)]).items():
+            unused = _defaults("seed", "weight_decay", *PATIENCE) | TRAINING[models.role(self.model)]
+            for name, value in unused.items():
                 set_(name, value)
         if not self.distilled:  # fields of a distillation that is not there do not change a result
             for name, value in _defaults("terms", "scales", "downsample", "temperature", "reduction", "tilt").items():
@@ -141,6 +142,8 @@ class RunConfig:
         for name, most in MOST.items():
             require(getattr(self, name) <= most, f"{name} must be at most {most:,}, got {getattr(self, name)}")
         for name, value in self.settings.items():
+            words = f"{self.model}: settings are numbers or text, got {name}={value!r}"
+            require(isinstance(value, str | int | float), words)
             if not isinstance(value, str):
                 most = f"{self.model}: {name} must be a number up to {MOST_OF_A_SETTING:,}, got {value}"
                 require(abs(value) <= MOST_OF_A_SETTING, most)

@@ -61,7 +61,7 @@ def with_systems(runs: pd.DataFrame, *, by_decay: bool = True) -> pd.DataFrame:
         for model, teacher, known, shrinks in zip(runs["model"], runs["teacher"], taught, decay, strict=True)
     ]
     teachers = runs["model"].map(models.role) == "teacher"
-    part = pd.Series("plain", runs.index).mask(decay > 0, "decayed").mask(taught, "distilled").mask(teachers, "teacher")
+    part = pd.Series("plain", runs.index).mask(decay > 0, "decayed").mask(teachers, "teacher").mask(taught, "distilled")
     setting = runs["dataset"] + ", " + runs["horizon"].astype(str) + " steps"
     options = runs.get("teacher_options", [{}] * len(runs))
     seeds = [
@@ -97,7 +97,8 @@ def with_students(runs: pd.DataFrame) -> pd.DataFrame:
 def taught(runs: pd.DataFrame, *, dataset: str, horizon: int, teacher: str) -> pd.DataFrame:
     """The teacher, the plain MLP and the MLP that learned from it in one setting, by `system`, in this order.
 
-    The two students have the same seed, the first that both have. ValueError where one of the three is not there.
+    The two students have the same seed, the first that both have, and the teacher is the one of the second. ValueError
+    where one of the three is not there.
     """
     here = select(runs, dataset=dataset, horizon=horizon)
     select(here, teacher=teacher)
@@ -105,7 +106,8 @@ def taught(runs: pd.DataFrame, *, dataset: str, horizon: int, teacher: str) -> p
         here[(here["model"] == "mlp") & found] for found in (here["part"] == "plain", here["teacher"] == teacher)
     )
     paired = distilled[distilled["seed"].isin(plain["seed"])][:1]
-    three = pd.concat([here[here["model"] == teacher][:1], plain[plain["seed"].isin(paired["seed"])][:1], paired])
+    source = here[(here["model"] == teacher) & here["seed"].isin(paired["teacher_seed"])]
+    three = pd.concat([source[:1], plain[plain["seed"].isin(paired["seed"])][:1], paired])
     if len(three) < 3:
         raise missing(
             runs, f"{dataset}, {horizon} steps: not every run of teacher, plain and distilled student of one seed"

@@ -70,3 +70,21 @@ def test_one_look_is_the_mean_and_all_looks_are_the_best():
 def test_variants_that_do_not_fit_are_refused(chosen, judged):
     with pytest.raises(ValueError, match="one number per variant"):
         chance.best_of(chosen, judged)
+
+
+def test_a_segment_of_fewer_than_two_blocks_has_no_interval_of_blocks(tmp_path):
+    store, random = Store(tmp_path), np.random.default_rng(0)
+    for number in range(4):
+        store.write(small.row(f"{number:016x}"), small.arrays(1 + random.random(100)))
+    runs = pd.DataFrame({"id": store.ids(), "system": list("aabb"), "seed": [1, 2, 1, 2], "setting": "toy"})
+    short, long = (runs.assign(lookback=block - 1, horizon=1) for block in (60, 50))
+    assert chance.nulls(short, store)["blocks"].isna().all()
+    assert chance.nulls(long, store)["blocks"].isin([0, 1]).all()
+    assert chance.nulls(short, store)["windows"].isin([0, 1]).all()
+    found = chance.widths(short, "a", "b", store)
+    assert found[["blocks alone", "both"]].isna().all(axis=None) and (found["seeds alone"] >= 0).all()
+
+
+def test_intervals_of_much_evidence_hold_the_truth_as_often_as_they_say_and_those_of_little_do_not():
+    assert 88 <= chance.coverage(1, 12, blocks=40) <= 99
+    assert chance.coverage(1, 1) < chance.coverage(1, 3) < 85

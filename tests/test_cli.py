@@ -178,6 +178,10 @@ def test_compare_tells_agreement_from_difference(capsys, tmp_path):
     stores = ["--store", str(tmp_path / "a"), "--committed", str(tmp_path / "b")]
     assert cli.main(["compare", "--profile", "smoke", *stores]) == 0
     assert "1 systems agree" in capsys.readouterr().out
+    study.ensure(profiles.Profile("smoke").config("synthetic", 24, "ridge"), store=tmp_path / "b")
+    assert cli.main(["compare", "--profile", "smoke", *stores]) == 1
+    assert "a lacks 1 of the 2 runs that " in capsys.readouterr().err
+    study.ensure(profiles.Profile("smoke").config("synthetic", 24, "ridge"), store=tmp_path / "a")
     for id in (store := Store(tmp_path / "a")).ids():
         row = store.read(id)
         row["metrics"]["test_mse"] *= 1.1

@@ -5,6 +5,7 @@ import pytest
 import small
 
 from tdlib import models, profiles, rows
+from tdlib.config import RunConfig
 from tdlib.store import Store
 
 RUNS = rows.with_systems(
@@ -76,9 +77,19 @@ def test_select_names_what_is_there():
 
 
 def test_taught_students_have_the_first_seed_that_both_have():
-    three = rows.taught(RUNS, dataset="toy", horizon=96, teacher="itransformer")
+    place = {"dataset": "toy", "horizon": 96, "teacher": "itransformer"}
+    three = rows.taught(RUNS.assign(teacher_seed=1), **place)
     assert list(three.index) == ["iTransformer", "MLP", "MLP from iTransformer"]
     assert three["seed"].tolist() == [1, 2, 2]
+    with pytest.raises(rows.Missing, match="not every run"):  # the teacher of seed 1 has not taught the student
+        rows.taught(RUNS.assign(teacher_seed=2), **place)
+
+
+def test_who_was_taught_is_a_student_whatever_its_model_and_ridge_knows_no_decay():
+    runs = pd.DataFrame([("itransformer", "ridge", 1)], columns=["model", "teacher", "seed"])
+    assert rows.with_systems(runs.assign(dataset="toy", horizon=96))["part"].item() == "distilled"
+    plain, decayed = (RunConfig("synthetic", 96, 24, "ridge", weight_decay=decay) for decay in (0.0, 1.0))
+    assert plain.id == decayed.id
 
 
 @pytest.mark.parametrize(

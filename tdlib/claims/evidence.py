@@ -147,7 +147,7 @@ class Evidence:
                 continue
         if len(found) < fewest:
             return None
-        largest = [max(getattr(one, name) for one in found) for name in ("value", "low", "high")]
+        largest = np.max([[one.value, one.low, one.high] for one in found], 0)  # NaN where one of them has no interval
         negative = sum(one.value < 0 for one in found)
         return Estimate(*largest, settings=len(found), runs=sum(one.runs for one in found), negative=negative)
 

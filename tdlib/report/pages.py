@@ -120,7 +120,7 @@ def _check_folder(name: str, path: Path) -> None:
 def _places(out: Path, given: dict) -> dict:
     """Where a page writes: the committed pages as they say themselves, others below `out`."""
     if out.resolve() == PAGES.resolve():
-        return {"results": given["store"]} if "store" in given else {}
+        return {}
     below = Path("..") / out  # pages run one folder below the root
     places = {"figures": str(below / "figures"), "results": str(below)}
     return places if "store" in given else places | {"train_missing": False}  # rows would go into the committed store

@@ -143,11 +143,12 @@ def absent(wanted: list[RunConfig], runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def difference(committed: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
-    """MSE of each setting and system that both frames of rows have, means over seeds, and how far `fresh` is off.
+    """MSE of each setting and system, means over the runs that both frames of rows have, and how far `fresh` is off.
 
     ValueError where they have none in common.
     """
-    both = [by_system(runs)["MSE"] for runs in (committed, fresh)]
+    shared = set(committed["id"]) & set(fresh["id"])
+    both = [by_system(runs[runs["id"].isin(shared)])["MSE"] for runs in (committed, fresh)]
     table = pd.concat(both, axis=1, keys=["committed", "fresh"]).dropna()
     require(len(table) > 0, "the two stores have no run of this profile in common: there is nothing to compare")
     return table.assign(difference=table["fresh"] / table["committed"] - 1)

@@ -26,6 +26,7 @@ MAIN = runs(
     teacher=[None, None, None, "itransformer", None, None, None],
     seed=[1, 1, 2, 1, 1, 1, 1],
     test_mse=[0.5, 0.39, 0.41, 0.3, 0.4, 0.45, 0.1],
+    id=list("abcdefg"),
 )
 
 
@@ -139,8 +140,11 @@ def test_two_stores_are_compared_where_both_have_rows():
     assert table.loc[("ETTh1", 96, "MLP")].to_dict() == pytest.approx(
         {"committed": 0.4, "fresh": 0.44, "difference": 0.1}
     )
+    one = fresh[fresh["system"] == "NLinear"]
+    other = MAIN.assign(test_mse=MAIN["test_mse"].where(MAIN["id"].isin(one["id"]), 9.0))  # of runs that `one` lacks
+    assert tables.difference(other, one)["difference"].tolist() == pytest.approx([0.1])
     with pytest.raises(ValueError, match=r"^the two stores have no run of this profile in common"):
-        tables.difference(MAIN, fresh.assign(horizon=192))
+        tables.difference(MAIN, fresh.assign(id="another"))
 
 
 def test_relative_to_full_is_percent_of_the_full_method():
