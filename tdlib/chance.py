@@ -22,7 +22,8 @@ def nulls(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
 
     `difference` of the MSE in percent, `win rate` in percent, and whether each of two 95% intervals of the difference
     leaves out zero: `windows` takes windows as independent, `blocks` draws blocks of look-back + horizon windows, NaN
-    where the segment holds too few for an interval (`bootstrap.FEWEST_BLOCKS`). ValueError where no system has two seeds in one setting.
+    where the segment holds too few for an interval (`bootstrap.FEWEST_BLOCKS`).
+    ValueError where no system has two seeds in one setting.
     """
     lines = []
     for place, group in runs.groupby(["setting", "system"], sort=False):

@@ -253,9 +253,17 @@ def test_runs_aside_from_the_trials_are_plain_and_choose_nothing():
     assert {run.dataset for run in aside} == {"ETTh1", "ETTh2", "ETTm1", "ETTm2"}
     assert all(run.teacher is None and run.model == "mlp" and run.horizon == 96 for run in aside)
     assert not set(aside) & set(trials)
-    assert profile.runs("trials") == trials + aside
+    assert profile.runs("trials") == trials + aside + profile.defaults()
     errors = pd.DataFrame([{"id": run.id, "val_mse": 1.0 if run in trials else 0.5} for run in trials + aside])
     assert not set(profile.fair(errors)) & set(aside)
+
+
+def test_a_baseline_with_settings_of_its_data_set_stands_beside_the_one_without():
+    found = {(run.dataset, run.model) for run in Profile("laptop").defaults()}
+    assert found == {("Weather", "ridge"), *((name, "phase_ridge") for name in ("ETTm1", "ETTm2", "Weather"))}
+    own = {run: Profile("laptop").config(run.dataset, 96, run.model) for run in Profile("laptop").defaults()}
+    assert all(run.settings != other.settings and run.horizon == 96 for run, other in own.items())
+    assert Profile("demo").defaults() == []
 
 
 def test_fair_runs_take_what_validation_chose_and_say_nothing_of_trials_that_are_not_all_there():

@@ -43,6 +43,21 @@ half = runs[runs["precision"] == "bfloat16"].drop_duplicates(["setting", "system
 print("trained with matrix products in bfloat16:", "; ".join(half["system"] + ", " + half["setting"]) or "none")
 
 # %% [markdown]
+# ## Baselines that differ by data set
+# Ridge has one map for all channels, Phase ridge and SparseTSF the period of the calendar, but for the data sets below.
+# What was chosen there beside what the model has elsewhere, at the first horizon: does validation prefer it?
+
+# %%
+defaults = study.ensure(
+    [run for entry in profiles.load(profile) for run in entry.defaults()], store=store, train_missing=train_missing
+)
+beside = runs.merge(defaults, on=["dataset", "lookback", "horizon", "model"], suffixes=("", ", elsewhere"))
+own = beside[["dataset", "system", "settings", "settings, elsewhere"]].astype(str)
+for name, error in {"validation": "val_mse", "test": "test_mse"}.items():
+    own[f"{name} MSE"], own[f"{name} MSE, elsewhere"] = beside[error], beside[f"{error}, elsewhere"]
+tables.save(own, "05_defaults", f"{results}/tables", digits=3)
+
+# %% [markdown]
 # ## Every run as a dot
 # Without the last value and the last period, whose errors are far to the right.
 #

@@ -3,7 +3,8 @@
     main         two teachers, the plain student, the student distilled from each teacher, baselines; and the plain
                  student once more, with weight decay
     trials       rates with weight decays for the plain student, rates with pattern weights for the distilled one;
-                 and some of the plain one aside, which choose nothing
+                 some of the plain one aside, and linear baselines without their data set's settings: these choose
+                 nothing
     fair         both students again, each with what its trials chose on validation, as many trials for each
     ablation     one distilled student with parts of its loss left out, alone, or changed
     versatility  more teachers, other students, other sizes and norms of the student, other distillations
@@ -171,6 +172,15 @@ class Profile:
         """Plain students beside the trials, which choose nothing: was the best of those only the end of a range?"""
         pairs = [(dataset, pair) for dataset in self.datasets for pair in self._tried(dataset).get("aside", ())]
         return [self._plain_trial(dataset, *pair) for dataset, pair in pairs]
+
+    def defaults(self) -> list[RunConfig]:
+        """Baselines in closed form without the settings of their data set, at the first horizon, to judge those by."""
+        return [
+            RunConfig(dataset, self.table["lookback"], self.horizons[0], model)
+            for dataset in self.datasets
+            for model in filter(models.closed_form, self.table["baselines"])
+            if "settings" in self.table["datasets"][dataset].get(model, {})
+        ]
 
     def fair(self, trials: pd.DataFrame) -> list[RunConfig]:
         """Both students with the settings of their best trial on validation, every horizon and seed.
@@ -456,7 +466,7 @@ class Profile:
         """All runs of `PARTS`, each once; only those of some parts where any are named, which may be `APART`."""
         found = {
             "main": lambda: [each for run in self.main() for each in ([run, _decayed(run)] if _plain(run) else [run])],
-            "trials": lambda: self.trials() + self.aside(),
+            "trials": lambda: self.trials() + self.aside() + self.defaults(),
             "ablation": lambda: [run for teacher in self.ablation_teachers() for run in self.ablation(teacher)],
             "versatility": lambda: [run for entries in self.versatility().values() for _, run in entries],
             "lookback": self.lookback,
