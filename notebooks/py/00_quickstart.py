@@ -1,7 +1,8 @@
 # %% [markdown]
 # # TimeDistill in five minutes
 # A large trained forecaster (the **teacher**) hands what it has learned to a small MLP (the **student**).
-# The student then forecasts about as well, often better, with a fraction of the parameters and of the time.
+# The student then forecasts about as well, often better, in less time than most teachers take; whether with fewer
+# parameters depends on the teacher (page 10).
 #
 # This page trains all three models on real data: a year of hourly weather at New York's three airports,
 # 15 channels. The question: **what does the student gain from its teacher, and what does the teacher cost?**

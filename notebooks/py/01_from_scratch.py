@@ -269,7 +269,8 @@ _ = figure.legend(loc="outside right center")
 keep(figure, "01_students", "The clean truth, and below it the errors of teacher, plain and distilled student by step.")
 
 # %% [markdown]
-# The plain student repeats some of the noise that it learned by heart; the distilled one stays near its teacher. One
+# The plain student's weights have followed noise, so that noise in the look-back shows in its forecast; the distilled
+# one stays near its teacher. One
 # window may mislead; over all of them:
 
 # %% tags=["nbval-ignore-output"]

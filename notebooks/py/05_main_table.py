@@ -72,9 +72,9 @@ plots.save(figure, "05_runs", figures)
 
 # %% [markdown]
 # ## All settings at once
-# An axis per data set and horizon; the rim is the smallest MSE of that axis, and further in is worse:
-# at 0.95 an error is 1 / 0.95 of the best one's. The teachers, the MLPs, Ridge (one linear map in closed form), and of
-# each setting the baseline that has the smallest validation error.
+# An axis per data set and horizon; the rim is the smallest MSE of those drawn, and further in is worse: at 0.95 an
+# error is 1 / 0.95 of the best one's. The centre is not 0: areas mean nothing. The teachers, the MLPs, Ridge (a linear
+# map in closed form), and of each setting the baseline that has the smallest validation error.
 
 # %%
 strongest = analysis.strongest(students).assign(system=analysis.CHOSEN)
@@ -207,11 +207,15 @@ tables.save(tables.absent(configs, runs), "05_missing", f"{results}/tables")
 protocols = {"as published": changes} | ({"as many trials for each": fairly} if fair else {})
 for protocol, found in protocols.items():
     for (system, against), lines in found.groupby(["system", "against"], sort=False):
-        each, whole = lines[lines["dataset"] != "all"]["difference"], lines[lines["dataset"] == "all"].iloc[0]
+        each, whole = lines[lines["dataset"] != "all"], lines[lines["dataset"] == "all"].iloc[0]
         doubt = "beyond chance" if whole["low"] * whole["high"] > 0 else "which may be chance"
-        change = f"{whole['difference']:+.1f}% ({whole['low']:+.1f} to {whole['high']:+.1f}), {doubt}"
-        count = f"better in {(each < 0).sum()} and worse in {(each > 0).sum()} of {len(each)} settings"
-        display(Markdown(f"* **{system}** ({protocol}) against {against}: {change}; {count}."))
+        change = f"{words.interval(*whole[['difference', 'low', 'high']])}%, {doubt}"
+        sides = [(each["difference"] < 0, each["high"] < 0), (each["difference"] > 0, each["low"] > 0)]
+        count = [f"{side.sum()} settings ({sure.sum()} beyond chance)" for side, sure in sides]
+        rest = words.interval(*whole[["rest", "rest low", "rest high"]])
+        rest = f" Without {whole['without']}, which moves it most: {rest}%." if whole["without"] else ""
+        said = f"{change}; better in {count[0]}, worse in {count[1]}.{rest}"
+        display(Markdown(f"* **{system}** ({protocol}) against {against}: {said}"))
 
 # %%
 picks = [analysis.strongest(runs, by).groupby("setting", sort=False) for by in ("val_mse", "test_mse")]
@@ -225,8 +229,8 @@ print(words.spread(costs, "its test MSE against that of the best on test"))
 # ## What we see
 # * The sentences above hold for the rows that are there, and for no more data sets than stand in the table.
 # * An interval over three seeds and fewer than four blocks of time is itself uncertain, and one of a single seed knows
-#   nothing of seeds. The lines over all settings are what to go by, and they, too, are a little too narrow where
-#   many of their settings have one seed.
+#   nothing of seeds: page 14 simulates how often such an interval holds the truth. The lines over all settings are what
+#   to go by, and they, too, are too narrow where many of their settings have one seed.
 # * To beat the baseline that validation chooses is to beat a weak choice where validation errs. Ridge is fitted in
 #   seconds and has no seed to choose: whoever takes a forecaster away from here should look at that line first.
 

@@ -7,8 +7,8 @@
 # **After this page you can** tell a gain over the teacher from a gain over the plain student, say whether a better
 # teacher makes a better student here, and compare ways of distilling by their losses alone.
 #
-# Shown is the last of the profiles in `profile`: `-p profile demo` shows the smaller study, without two teachers,
-# most sizes and all norms. Every student of this page has the same alpha and beta, whoever teaches it.
+# This page shows the last profile that `profile` names: `-p profile demo` shows the smaller study, without two
+# teachers, most sizes and all norms. Every student of this page has the same alpha and beta, whoever teaches it.
 
 # %% tags=["parameters"]
 profile = "demo+laptop"
@@ -70,7 +70,8 @@ plots.save(plots.dumbbells(students, label="test MSE"), "07_students", figures)
 
 # %% [markdown]
 # ## Size and normalisation of the MLP
-# Width 512 with one layer, the window's mean taken out, is the MLP of every other table; it stands here once.
+# Width 512 with one layer, the window's mean taken out, is the MLP of the other tables (256 on nyc_weather); it stands
+# here once.
 
 # %%
 variants = tables.named([*entries["sizes"], *entries["norms"]], runs).drop_duplicates("id")

@@ -72,8 +72,8 @@ print(made.verdict_.words)
 # Split conformal: the half width of a band is a quantile of the absolute errors on validation, for each step and
 # channel. It promises its share if test errors are like those of validation.
 #
-# **Predict first:** here validation is the season after training, and test the one after that: do you expect the 80%
-# band to hold more or less than 80% of the test values?
+# **Predict first:** here validation is the ten days after training, and test the twenty after these: do you expect the
+# 80% band to hold more or less than 80% of the test values?
 
 # %% tags=["nbval-ignore-output"]
 own, shares = made.residuals_[made.chosen_], {}
@@ -119,7 +119,7 @@ print(f"{(folder / 'jfk.onnx').stat().st_size:,} bytes; largest difference of it
 # %% [markdown]
 # ## What we see
 # * The verdict is computed, not promised: on a short series a closed-form baseline may be the one to use, and then it
-#   says that distillation is of no use. Page 12 shows where the distilled student pays.
+#   says so. Page 12 shows where the distilled student pays.
 # * Five forecasts are few: a backtest's order of models need not be that of the test windows, of
 #   which there are hundreds.
 # * A band is only as good as validation is like test: its coverage is measured and printed, not assumed.
@@ -137,8 +137,8 @@ print((100 * (pair.loc["MLP distilled"] / pair.loc["MLP"] - 1)).round(1).rename(
 
 # %% [markdown]
 # ### Exercise 2 (thought): why not choose on test?
-# With ten models, the one with the least test error is sometimes another. Why is its test error no honest figure, and
-# what would make it one?
+# With that many models, the one with the least test error is sometimes another. Why is its test error no honest
+# figure, and what would make it one?
 #
 # <details><summary>Solution</summary>
 #

@@ -5,7 +5,7 @@
 # pattern, a term of the loss (`tdlib.channels`):
 #
 # $$R_{ij}(y) = \frac{\overline{c_i c_j}}{s_i s_j}, \qquad c = y - \bar y, \qquad
-# P(y_s, y_t) = \overline{(R_{ij}(y_s) - R_{ij}(y_t))^2}$$
+# C(y_s, y_t) = \overline{(R_{ij}(y_s) - R_{ij}(y_t))^2}$$
 #
 # with means over the horizon of each window, then over windows and pairs $i < j$.
 #
@@ -180,7 +180,7 @@ for setting, mean in means.items():
 # %% [markdown]
 # ## What we see
 # * The sentences above are made from the rows shown. A correlation that is closer to the truth's and an error that is
-#   smaller are two things, and both are there.
+#   smaller are two things: the first lines say where the term brings which.
 # * Students of one data set differ in their loss alone, and none of them mixes channels.
 # * The two students without another pattern had as many trials on validation as there are alphas, the others one: their
 #   own alpha is the published one, or 1 where nothing is published.

@@ -1,6 +1,7 @@
 # %% [markdown]
 # # What is a teacher worth, and what is the MLP for?
-# Page 12 has a student that beats its teachers. Which of its parts would you miss? Here the recipe stays as it is but
+# Page 12 has a student that is ahead of most of its teachers, and about level with all of them together. Which of its
+# parts would you miss? Here the recipe stays as it is but
 # for one thing: how much of the future the teacher sees, which steps count, how wide the student is, what it is made
 # of. And the other way round, with the published loss: what if the teacher is no teacher at all, but merely smooth?
 #

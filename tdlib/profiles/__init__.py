@@ -17,7 +17,7 @@
                  a package of its own
 
 Which runs are "fair" is known once the trials are in a store: `Profile.fair` takes their rows.
-`smoke` is for tests, `demo` for a laptop in minutes, `laptop` for hours, `paper` for a GPU or a cluster.
+`smoke` is for tests, `demo` for a laptop in minutes, `laptop` for days, `paper` for a GPU or a cluster.
 Several profiles are read as one when their names are joined by "+".
 """
 

@@ -160,8 +160,10 @@ def verdict(
     helps = chosen == distilled and not (interval and interval[0] > 0)
     if helps:
         verb = "Distillation helps here" if interval and interval[1] < 0 else "Distillation is level with the best here"
-    else:
+    elif interval and interval[0] > 0:
         verb = "Distillation is of no use on this series"
+    else:
+        verb = "Validation does not choose distillation here"
     words.append(f"{verb}: {compared}, has {figures}.")
     if plain in found and test[plain] > 0:  # it may have diverged
         over_plain = difference(found[distilled].test, found[plain].test, block)[0]

@@ -1,6 +1,7 @@
 """Errors of runs side by side: by model, setting, look-back or seed. `colours` by system: see `style.colours`."""
 
 import itertools
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -237,7 +238,7 @@ def points(
         for (system, value), style in zip(references, ("--", ":", "-."), strict=False):
             axis.axvline(value, color=colours[system], linestyle=style, label=system)
         axis.set_title(setting.replace(" steps", ""), fontsize="small")
-        axis.set_xlabel(label)
+        axis.set_xlabel(textwrap.fill(label, 16))  # the next one is near
         axis.margins(x=0.12)  # no dot is cut by the frame
         axis.locator_params(axis="x", nbins=2)
         axis.tick_params(axis="x", labelsize="small")  # side by side, two ticks of five figures just fit
