@@ -152,7 +152,7 @@ def test_what_is_said_of_seeds_is_in_the_main_table():
 
 def test_what_is_said_of_baselines_that_differ_by_data_set_is_what_the_rows_say():
     text, weights = (ROOT / "README.md").read_text(), pd.read_csv(ROOT / "results/tables/05_main.csv")
-    ridge = weights[(weights["dataset"] == "Weather") & (weights["system"] == "Ridge")].set_index("horizon")["parameters"]
+    ridge = weights.query("dataset == 'Weather' and system == 'Ridge'").set_index("horizon")["parameters"]
     assert f"({ridge[96] / 1e6:.1f} million weights at 96\n  steps, {ridge[720] / 1e6:.1f} million at 720)" in text
     table = pd.read_csv(ROOT / "results/tables/05_defaults.csv")
     assert len(table) == 4 and (table["validation MSE"] < table["validation MSE, elsewhere"]).all()

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from tdlib import analysis, models, patient
 from tdlib.claims import Claim, exact, statistics
-from tdlib.claims.evidence import PAPER
+from tdlib.claims.evidence import FEWEST_SETTINGS, PAPER
 
 OVER = "mean over settings"
-DRAWN = "at least two settings; settings and seeds are drawn, not time"
+DRAWN = f"at least {FEWEST_SETTINGS} settings; settings and seeds are drawn, not time"
 BEST = "of the distilled MLP whose teacher is best on validation"
 
 

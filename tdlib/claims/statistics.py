@@ -79,7 +79,7 @@ def _keeps(
     The null is, in each setting and against each teacher, that of `nulls` which keeps most. Mean over settings and
     teachers, drawn together. `rows.Missing` where there is none.
     """
-    values, drawn, runs = [], [], 0
+    values, drawn, runs, held = [], [], 0, 0.0
     for place, here in pd.concat([evidence.main, evidence.decayed]).groupby(SETTING, sort=False):
         plain = evidence.plain(here)
         others = nulls(plain, here) if nulls else []
@@ -92,11 +92,13 @@ def _keeps(
             if kept:
                 wins, groups = max(kept, key=lambda found: analysis.kept(found[0].mean(2), 1))
                 value, draws = bootstrap.draws(wins, groups, statistic, block=place[1] + place[2], segment=place[0])
+                held = max(held, bootstrap.blocks(wins.shape[2], place[1] + place[2]))
                 if math.isfinite(value):  # there was a win to keep
                     values, drawn, runs = [*values, value], [*drawn, draws], runs + len(groups)
     if not values:
         raise rows.missing(evidence.runs, "no teacher with a plain and a distilled MLP of the same seed")
-    return Estimate(float(np.mean(values)), *bootstrap.interval(np.mean(drawn, 0)), settings=len(values), runs=runs)
+    ends = bootstrap.interval(np.mean(drawn, 0), held)
+    return Estimate(float(np.mean(values)), *ends, settings=len(values), runs=runs)
 
 
 def _won(evidence: Evidence, plain, students, teacher, other) -> tuple[np.ndarray, list] | None:
