@@ -81,10 +81,18 @@ def test_the_sentence_below_the_first_figure_is_true_of_its_rows():
         f"{-first['difference']:.1f}% behind the MLP from iTransformer ({-first['high']:.1f} to {-first['low']:.1f})"
     )
     assert f"the plain one is {behind}, and ahead of it in {ahead} of {first['settings']} settings" in text
-    fair = pd.read_csv(ROOT / "results/tables/05_fair.csv").query("against == 'plain'")
+    lines = pd.read_csv(ROOT / "results/tables/05_changes.csv").query("dataset == 'all' and system == @first.system")
+    rest = lines.set_index("against").loc[analysis.DECAYED]
+    assert rest["without"] == "ETTh1, 720" and rest["rest low"] < 0 < rest["rest high"]
+    behind = f"{-rest['rest']:.1f}% behind ({-rest['rest high']:.1f} to {-rest['rest low']:.1f}), within chance"
+    assert f"without ETTh1 at 720 steps, which moves the mean most, it is {behind}." in text
+    fair = pd.read_csv(ROOT / "results/tables/05_fair.csv").query("against == 'plain' and system == @first.system")
     whole = fair[fair["dataset"] == "all"].iloc[0]
     behind = f"{-whole['difference']:.1f}% behind ({-whole['high']:.1f} to {-whole['low']:.1f}), within chance"
     assert f"With as many trials for each, on {len(fair) - 1} settings, it is {behind}" in text
+    each = fair[fair["dataset"] != "all"]
+    sure = f"with {(each['high'] < 0).sum()} of them beyond chance for the distilled and {(each['low'] > 0).sum()} for"
+    assert f"{behind}, {sure} the plain one" in text
     assert whole["low"] < 0 < whole["high"] and whole["difference"] > table.loc["plain", "difference"].max()
     chosen = pd.read_csv(ROOT / "results/tables/05_chosen.csv").query("system == 'MLP'")
     assert len(chosen) == 5 and (chosen["weight_decay"] >= 1).all()

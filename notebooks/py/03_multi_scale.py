@@ -99,17 +99,18 @@ change = -100 * gain / shown.xs(plain, level="system")
 for scale in change:
     print(words.spread(change[scale], f"distilled against plain at scale {scale}, MSE"))
 error_share = 100 * shown.xs(plain, level="system")[coarse] / shown.xs(plain, level="system")[0]
-whose = runs.set_index(["setting", "system"])["part"].groupby(level=[0, 1]).first()
+for setting, found in share.items():
+    print(
+        f"{setting}: {found:.0f}% of the gain and {error_share[setting]:.0f}% of the plain error are at scale {coarse}."
+    )
+
+# %%
 every = analysis.scale_table(runs[runs["model"].isin(["mlp", teacher])])
 every = every[every["scale"] == coarse].groupby(["setting", "system"], sort=False)["MSE"].mean().unstack()
 every = every[list(three.index)].dropna()
 source, plain_mse, taught_mse = (every[name] for name in three.index)
 print(f"At scale {coarse} the teacher is ahead of the plain MLP in {(source < plain_mse).sum()} of {len(every)}")
 print(f"settings, the distilled MLP ahead of its teacher in {(taught_mse < source).sum()}: more than was handed over.")
-for setting, found in share.items():
-    print(
-        f"{setting}: {found:.0f}% of the gain and {error_share[setting]:.0f}% of the plain error are at scale {coarse}."
-    )
 
 # %% [markdown]
 # ## What we see
