@@ -164,3 +164,9 @@ def test_what_is_said_of_baselines_that_differ_by_data_set_is_what_the_rows_say(
     assert f"({ridge[96] / 1e6:.1f} million weights at 96\n  steps, {ridge[720] / 1e6:.1f} million at 720)" in text
     table = pd.read_csv(ROOT / "results/tables/05_defaults.csv")
     assert len(table) == 4 and (table["validation MSE"] < table["validation MSE, elsewhere"]).all()
+
+
+def test_what_is_said_of_how_honest_intervals_are_is_what_page_14_simulates():
+    table = pd.read_csv(ROOT / "results/tables/14_coverage.csv")["3.4 blocks, seeds: 3"]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"{table.min():.0f} to {table.max():.0f}% of them hold the truth (page 14)" in text

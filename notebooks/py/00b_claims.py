@@ -41,10 +41,11 @@ evidence = claims.Evidence(profile, store, train_missing=train_missing, **places
 # * is **inconclusive** where the interval straddles the bound, and
 # * **not tested here** where the rows are not there, or fewer than the statistic asks for.
 #
-# Intervals are over seeds *and* time: teachers, students and blocks of look-back + horizon windows are drawn, and
-# settings (a data set with a horizon) are pooled with equal weights. What is counted, measured or proved has no
-# interval: its ends are the value itself, or as far apart as what is missing may move it. Where a mean over settings
-# would have another verdict without the one setting that moves it most, `ours` says what it is *without* that one.
+# Intervals are over seeds *and* time, and narrower than their 95% where seeds and blocks are few, as page 14
+# simulates: teachers, students and blocks of look-back + horizon windows are drawn, and settings (a data set with a
+# horizon) are pooled with equal weights. What is counted, measured or proved has no interval: its ends are the value
+# itself, or as far apart as what is missing may move it. Where a mean over settings would have another verdict
+# without the one setting that moves it most, `ours` says what it is *without* that one.
 
 # %%
 found = claims.table(CLAIMS, evidence)
