@@ -98,43 +98,43 @@ def line(evidence: claims.Evidence, name: str) -> pd.Series:
 
 def test_every_claim_has_a_verdict_and_says_over_what(evidence):
     found = claims.table(CLAIMS, evidence)
-    assert list(found["name"]) == list(BY_NAME) and len(BY_NAME) == len(CLAIMS) >= 20
+    assert list(found["claim"]) == list(BY_NAME) and len(BY_NAME) == len(CLAIMS) >= 20
     assert set(found["verdict"]) <= set(claims.VERDICTS)
     tested = found[found["verdict"] != "not tested here"]
     assert len(tested) >= 20
     assert (tested["settings"] >= 1).all()
-    assert (tested["low"] <= tested["value"]).all() and (tested["value"] <= tested["high"]).all()
-    assert tested["ours"].str.contains(r"; .*\d+ ").all()
-    assert found["ours"].isna().equals(found["verdict"] == "not tested here")
+    assert (tested["low"] <= tested["ours"]).all() and (tested["ours"] <= tested["high"]).all()
+    assert tested["words"].str.contains(r"; .*\d+ ").all()
+    assert found["words"].isna().equals(found["verdict"] == "not tested here")
 
 
 def test_a_difference_is_what_the_rows_say(evidence):
     found = line(evidence, "plain, iTransformer")
-    assert found["value"] == pytest.approx(-30, abs=0.5)  # 0.7 against 1.0
-    assert (found["settings"], found["runs"], found["verdict"]) == (1, 2, "holds")
-    assert line(evidence, "teacher, iTransformer")["value"] == pytest.approx(-12.5, abs=0.5)
-    assert line(evidence, "Ridge")["value"] == pytest.approx(100 * (0.7 / 0.9 - 1), abs=0.5)
-    assert line(evidence, "plain, fair, iTransformer")["value"] == pytest.approx(-30, abs=0.5)
-    assert line(evidence, "patient, published")["value"] == pytest.approx(100 * (0.6 / 0.7 - 1), abs=0.5)
-    assert line(evidence, "patient, baseline by validation")["value"] == pytest.approx(100 * (0.6 / 0.9 - 1), abs=0.5)
+    assert found["ours"] == pytest.approx(-30, abs=0.5)  # 0.7 against 1.0
+    assert (found["settings"], found["rows"], found["verdict"]) == (1, 2, "holds")
+    assert line(evidence, "teacher, iTransformer")["ours"] == pytest.approx(-12.5, abs=0.5)
+    assert line(evidence, "Ridge")["ours"] == pytest.approx(100 * (0.7 / 0.9 - 1), abs=0.5)
+    assert line(evidence, "plain, fair, iTransformer")["ours"] == pytest.approx(-30, abs=0.5)
+    assert line(evidence, "patient, published")["ours"] == pytest.approx(100 * (0.6 / 0.7 - 1), abs=0.5)
+    assert line(evidence, "patient, baseline by validation")["ours"] == pytest.approx(100 * (0.6 / 0.9 - 1), abs=0.5)
     assert line(evidence, "patient, members")["settings"] == 5
-    assert line(evidence, "patient, members")["value"] == pytest.approx(100 * (0.6 / 0.8 - 1), abs=0.5)  # iTransformer
+    assert line(evidence, "patient, members")["ours"] == pytest.approx(100 * (0.6 / 0.8 - 1), abs=0.5)  # iTransformer
     assert line(evidence, "any teacher")["settings"] == 8
     assert line(evidence, "any student")["settings"] == 3
     assert line(evidence, "any look-back")["settings"] == 2
-    assert line(evidence, "patient, decayed")["value"] == pytest.approx(100 * (0.6 / 0.75 - 1), abs=0.5)
-    assert line(evidence, "plain, decayed")["value"] == pytest.approx(100 * (0.7 / 0.75 - 1), abs=0.5)
+    assert line(evidence, "patient, decayed")["ours"] == pytest.approx(100 * (0.6 / 0.75 - 1), abs=0.5)
+    assert line(evidence, "plain, decayed")["ours"] == pytest.approx(100 * (0.7 / 0.75 - 1), abs=0.5)
     for name in ("any teacher, decayed", "any look-back, decayed"):
-        assert line(evidence, name)["value"] == pytest.approx(100 * (0.7 / 0.75 - 1), abs=0.5)
+        assert line(evidence, name)["ours"] == pytest.approx(100 * (0.7 / 0.75 - 1), abs=0.5)
 
 
 def test_with_and_without_a_teacher_and_decay(tmp_path):
     four = {run for _, run in profiles.Profile("laptop").controls()["decay"] if run.horizon == 96}
     evidence = filled(tmp_path, profile="laptop", keep=four.__contains__)
     both, distilled = line(evidence, "decay: on both"), line(evidence, "decay: on the distilled")
-    assert both["value"] == pytest.approx(100 * (0.72 / 0.75 - 1), abs=0.5)
-    assert distilled["value"] == pytest.approx(100 * (0.72 / 0.7 - 1), abs=0.5)
-    assert (both["settings"], both["runs"]) == (2, 6)
+    assert both["ours"] == pytest.approx(100 * (0.72 / 0.75 - 1), abs=0.5)
+    assert distilled["ours"] == pytest.approx(100 * (0.72 / 0.7 - 1), abs=0.5)
+    assert (both["settings"], both["rows"]) == (2, 6)
 
 
 def test_a_verdict_that_hangs_on_one_setting_says_so(tmp_path, monkeypatch):
@@ -147,10 +147,10 @@ def test_a_verdict_that_hangs_on_one_setting_says_so(tmp_path, monkeypatch):
     found = line(filled(tmp_path / "one", of, "laptop", runs.__contains__), "plain, iTransformer")
     assert (found["settings"], found["verdict"], found["without"]) == (3, "holds", "ETTh1, 96")
     assert found["rest"] == pytest.approx(1, abs=0.2) and found["rest_low"] > 0
-    assert found["ours"].endswith(f"; without ETTh1, 96: {words.interval(*found[['rest', 'rest_low', 'rest_high']])}")
+    assert found["words"].endswith(f"; without ETTh1, 96: {words.interval(*found[['rest', 'rest_low', 'rest_high']])}")
     alike = filled(tmp_path / "alike", lambda config: 0.5 if config.teacher else 1.0, "laptop", runs.__contains__)
     every = line(alike, "plain, iTransformer")
-    assert every["verdict"] == "holds" and "without" not in every["ours"]
+    assert every["verdict"] == "holds" and "without" not in every["words"]
 
 
 def test_a_worse_student_turns_the_verdicts(tmp_path):
@@ -165,7 +165,7 @@ def test_a_worse_student_turns_the_verdicts(tmp_path):
 def test_one_bad_teacher_is_enough(tmp_path):
     found = line(filled(tmp_path, lambda config: 1.3 if config.teacher == "micn" else level(config)), "any teacher")
     assert found["verdict"] == "does not hold here"
-    assert found["value"] == pytest.approx(30, abs=0.5)
+    assert found["ours"] == pytest.approx(30, abs=0.5)
 
 
 def test_a_part_of_the_loss_that_helps(tmp_path):
@@ -174,8 +174,8 @@ def test_a_part_of_the_loss_that_helps(tmp_path):
 
     found = filled(tmp_path, of)
     assert line(found, "part: scale parts")["verdict"] == "holds"
-    assert line(found, "part: scale parts")["value"] == pytest.approx(100 * (0.7 / 0.75 - 1), abs=0.5)
-    assert line(found, "part: period parts")["value"] == pytest.approx(0, abs=0.5)
+    assert line(found, "part: scale parts")["ours"] == pytest.approx(100 * (0.7 / 0.75 - 1), abs=0.5)
+    assert line(found, "part: period parts")["ours"] == pytest.approx(0, abs=0.5)
 
 
 def test_nothing_is_claimed_without_rows(tmp_path):
@@ -187,7 +187,7 @@ def test_nothing_is_claimed_without_rows(tmp_path):
 def test_what_is_not_there_is_not_tested(evidence, part, tmp_path):
     gone = set(evidence.runs.loc[evidence.runs["part"] == part, "id"])
     some = filled(tmp_path, keep=lambda config: config.id not in gone)
-    found = claims.table(CLAIMS, some).set_index("name")["verdict"]
+    found = claims.table(CLAIMS, some).set_index("claim")["verdict"]
     expected = {
         "teacher": ["teacher, iTransformer", "win keep", "always fewer weights, here", "theorem 4.1"],
         "plain": ["plain, iTransformer", "any teacher", "any look-back", "Ridge", "win keep", "teacher alone"],
@@ -209,15 +209,15 @@ def test_what_is_kept_is_what_page_02_shows_against_the_null_that_keeps_most(tmp
     assert "MLP, decay 1" in table
     own = [name for name in table if " from " in name]
     kept = line(level, "win keep")
-    assert kept["value"] == pytest.approx(table[own].stack().mean())
-    assert (kept["settings"], kept["runs"]) == (2, 4)  # teachers; two seeds of each student
+    assert kept["ours"] == pytest.approx(table[own].stack().mean())
+    assert (kept["settings"], kept["rows"]) == (2, 4)  # teachers; two seeds of each student
     null = line(level, "win keep, best null")
-    assert null["value"] == pytest.approx((table[own].max(axis=1) - table.drop(columns=own).max(axis=1)).mean())
-    assert null["low"] < null["value"] < null["high"]
+    assert null["ours"] == pytest.approx((table[own].max(axis=1) - table.drop(columns=own).max(axis=1)).mean())
+    assert null["low"] < null["ours"] < null["high"]
     seeds = line(level, "win keep, another seed")
-    assert seeds["value"] > null["value"]  # one of the nulls keeps no more than the one that keeps most
+    assert seeds["ours"] > null["ours"]  # one of the nulls keeps no more than the one that keeps most
     shown = (table[own].max(axis=1) - table[next(name for name in table if "another seed" in name)]).mean()
-    assert seeds["value"] == pytest.approx(shown)
+    assert seeds["ours"] == pytest.approx(shown)
     assert line(filled(tmp_path / "none"), "win keep")["verdict"] == "not tested here"  # the plain MLP wins nowhere
 
 
@@ -235,9 +235,9 @@ def test_scales_and_periods_want_five_settings(evidence):
     four, five = (changed(evidence, pd.concat(alike[:count])) for count in (4, 5))
     assert line(four, "coarse scales")["verdict"] == line(four, "periods")["verdict"] == "not tested here"
     found = line(five, "coarse scales")
-    assert found["value"] == pytest.approx(100 * (0.7 - 0.7**2), abs=1)  # the coarse errors are squares of the fine
+    assert found["ours"] == pytest.approx(100 * (0.7 - 0.7**2), abs=1)  # the coarse errors are squares of the fine
     assert (found["settings"], found["verdict"]) == (5, "holds")
-    assert line(five, "periods")["value"] == pytest.approx(-30)
+    assert line(five, "periods")["ours"] == pytest.approx(-30)
 
 
 def test_settings_count_alike_however_many_seeds_they_have(evidence):
@@ -248,14 +248,14 @@ def test_settings_count_alike_however_many_seeds_they_have(evidence):
     kinds = {"a": evidence.main, "b": one}
     parts = [part.assign(dataset=f"{name}{place}") for name, part in kinds.items() for place in range(4)]
     found = line(changed(evidence, pd.concat(parts)), "periods")
-    assert found["value"] == pytest.approx(-35) and found["runs"] == 12
+    assert found["ours"] == pytest.approx(-35) and found["rows"] == 12
     assert -40 <= found["low"] < -35 < found["high"] <= -30
 
 
 def test_a_difference_says_in_how_many_settings_it_has_that_sign(evidence):
-    assert "; lower for 1 of 1 setting, " in line(evidence, "plain, iTransformer")["ours"]
-    assert "; lower for 8 of 8 teachers, " in line(evidence, "any teacher")["ours"]
-    assert "lower" not in line(evidence, "faster")["ours"]  # no difference, no sign
+    assert "; lower for 1 of 1 setting, " in line(evidence, "plain, iTransformer")["words"]
+    assert "; lower for 8 of 8 teachers, " in line(evidence, "any teacher")["words"]
+    assert "lower" not in line(evidence, "faster")["words"]  # no difference, no sign
 
 
 def table_of(wins: list[str], losses: list[str]) -> pd.DataFrame:
@@ -282,7 +282,7 @@ def test_best_on_seven_of_eight_counts_what_is_missing_both_ways(evidence):
         return claims.table([claim], changed(evidence, table_of(wins, losses))).iloc[0]
 
     three = found(["ETTh1", "ETTh2"], ["ETTm1"])
-    assert (three["value"], three["low"], three["high"], three["settings"]) == (2, 2, 7, 3)
+    assert (three["ours"], three["low"], three["high"], three["settings"]) == (2, 2, 7, 3)
     assert three["verdict"] == "inconclusive"
     assert found(["ETTh1"], ["ETTm1", "ETTm2"])["verdict"] == "does not hold here"
     seven = ["ECL", "ETTh1", "ETTh2", "ETTm1", "ETTm2", "Solar", "Traffic"]
@@ -297,7 +297,7 @@ def test_weights_are_set_against_each_teacher(evidence):
     main = evidence.main.assign(parameters=10)
     main.loc[main["model"] == "itransformer", "parameters"] = 12
     main.loc[main["model"] == "moderntcn", "parameters"] = 1300
-    assert line(changed(evidence, main), "always fewer weights, here")[["value", "verdict"]].tolist() == [1.2, "holds"]
+    assert line(changed(evidence, main), "always fewer weights, here")[["ours", "verdict"]].tolist() == [1.2, "holds"]
     main.loc[main["model"] == "itransformer", "parameters"] = 3
     assert line(changed(evidence, main), "always fewer weights, here")["verdict"] == "does not hold here"
 
@@ -308,7 +308,7 @@ def test_speed_and_size_are_those_of_published_sizes(evidence, tmp_path):
     table.to_csv(tmp_path / "ratios.csv", index=False)
     found = claims.Evidence("smoke", evidence.store.place, published=PLACES["published"], benchmarks=tmp_path)
     expected = {"faster": [8, "holds"], "fewer weights": [130, "holds"], "always fewer weights": [2, "holds"]}
-    assert {name: line(found, name)[["value", "verdict"]].tolist() for name in expected} == expected
+    assert {name: line(found, name)[["ours", "verdict"]].tolist() for name in expected} == expected
     table.iloc[:1].to_csv(tmp_path / "ratios.csv", index=False)
     assert line(found, "fewer weights")["verdict"] == "does not hold here"
 
@@ -377,6 +377,8 @@ def test_published_figures_are_those_of_the_table():
 def test_the_committed_table_in_words_and_the_readmes_are_the_same():  # test_notebooks makes it anew from the rows
     committed, words = (pd.read_csv(ROOT / f"results/{name}.csv") for name in ("claims", "tables/claims"))
     assert list(words.columns) == ["claim", "published", "ours", "verdict"]
+    fixed = ["claim", "statement", "published", "source", "ours", "low", "high", "verdict", "rows"]
+    assert list(committed.columns)[: len(fixed)] == fixed  # other programs read it
     assert words["verdict"].tolist() == committed["verdict"].tolist()
     assert (ROOT / "results/tables/claims.md").read_text().strip() in (ROOT / "README.md").read_text()
 

@@ -66,7 +66,7 @@ shown.fillna("")
 errors = found[(found["unit"] == "% MSE") & found["low"].notna()]
 if errors.empty:
     raise rows.missing(evidence.runs, "no pair of runs that a claim compares")
-errors = errors.rename(columns={"value": "estimate"}).set_index("name")
+errors = errors.rename(columns={"ours": "estimate"}).set_index("claim")
 colours = {"holds": "tab:green", "inconclusive": "tab:gray", "does not hold here": "tab:red"}
 look = {"by": "verdict", "colours": colours, "reference": 0}
 figure = plots.intervals(errors, label="difference in test MSE [%]", **look)
@@ -74,11 +74,11 @@ plots.save(figure, "00_claims", figures)
 
 # %% [markdown]
 # ## By what each is decided
-# `claimed` is the side and the bound; `settings` is what the statistic is a mean (or the worst) over, `runs` how many
+# `claimed` is the side and the bound; `settings` is what the statistic is a mean (or the worst) over, `rows` how many
 # runs, or pairs of them.
 
 # %%
-columns = ["name", "source", "statistic", "unit", "claimed", "value", "low", "high", "settings", "runs"]
+columns = ["claim", "source", "statistic", "unit", "claimed", "ours", "low", "high", "settings", "rows"]
 found[columns].round(2)
 
 # %% [markdown]
@@ -95,16 +95,16 @@ looked
 
 # %%
 for verdict in claims.VERDICTS:
-    names = found.loc[found["verdict"] == verdict, "name"]
+    names = found.loc[found["verdict"] == verdict, "claim"]
     print(f"{verdict} ({len(names)} of {len(found)}): {'; '.join(names) or 'none'}\n")
-hanging = found.loc[found["ours"].str.contains("; without ", na=False), "name"]
+hanging = found.loc[found["words"].str.contains("; without ", na=False), "claim"]
 print(f"another verdict without the setting that moves it most: {'; '.join(hanging) or 'none'}")
 
 # %% [markdown]
 # ## What we see
 # * The lines above are made from the rows, and so are the figure and README's table: other rows, other verdicts.
 # * *Inconclusive* is no *no*: a test segment holds few blocks, most settings have one to three seeds, and an interval
-#   over a single setting or two says nothing about other data sets. `settings` and `runs` tell how much a verdict
+#   over a single setting or two says nothing about other data sets. `settings` and `rows` tell how much a verdict
 #   rests on.
 # * *Not tested here* is no *no* either: the rows are being trained, or no profile lists them. What is missing is
 #   said above the table, with the command that trains it.
@@ -124,7 +124,7 @@ ends = zip(stated["low"], stated["high"], sides, stated["published"].astype(floa
 again = pd.Series([claims.verdict(*each) for each in ends], index=stated.index, dtype=object)
 print(f"hold: {(stated['verdict'] == 'holds').sum()} of {len(stated)}; with the published figure as the bound:")
 print(f"{(again == 'holds').sum()} of {len(stated)}")
-for name, old, new in zip(stated["name"], stated["verdict"], again, strict=True):
+for name, old, new in zip(stated["claim"], stated["verdict"], again, strict=True):
     if new != old:
         print(f"{name}: {old} -> {new}")
 

@@ -60,24 +60,27 @@ def verdict(low: float, high: float, side: str, bound: float = 0.0) -> str:
 
 
 def table(claims: Iterable[Claim], evidence: Evidence) -> pd.DataFrame:
-    """One line a claim, with what is claimed, what was found, on how many settings and runs, and the verdict.
+    """One line a claim, its name in `claim`, with its `statement`, what is `claimed`, what was found, and the verdict.
 
-    `ours` adds what is found without the setting that moves it most where the verdict would then be another.
+    `ours`, with the ends of its interval, is the Estimate's value, and `rows` its runs. `words` say the same, and what
+    is left without the setting that moves it most where the verdict would then be another.
     """
     lines = []
     for claim in claims:
         found = _found(claim, evidence)
-        claimed = f"{claim.side} {claim.bound:g}"
-        line = {name: getattr(claim, name) for name in ("name", "sentence", "statistic", "unit", "published", "source")}
-        line |= {"claimed": claimed, **vars(found), "ours": _words(found, claim)}
-        lines.append(line | {"verdict": verdict(found.low, found.high, claim.side, claim.bound)})
-    return pd.DataFrame(lines)
+        line = {"claim": claim.name, "statement": claim.sentence, "published": claim.published, "source": claim.source}
+        line |= {"ours": found.value, "low": found.low, "high": found.high}
+        line |= {"verdict": verdict(found.low, found.high, claim.side, claim.bound), "rows": found.runs}
+        line |= {"statistic": claim.statistic, "unit": claim.unit, "claimed": f"{claim.side} {claim.bound:g}"}
+        lines.append(line | vars(found) | {"words": _words(found, claim)})
+    return pd.DataFrame(lines).drop(columns=["value", "runs"])
 
 
 def short(table: pd.DataFrame) -> pd.DataFrame:
     """What README shows of it: claim, published, ours, verdict."""
     published = table["published"].map("{:.4g} ".format, na_action="ignore") + table["unit"]
-    return pd.DataFrame({"claim": table["sentence"], "published": published, **table[["ours", "verdict"]]})
+    parts = {"claim": table["statement"], "published": published, "ours": table["words"]}
+    return pd.DataFrame(parts | {"verdict": table["verdict"]})
 
 
 def _found(claim: Claim, evidence: Evidence) -> Estimate:
