@@ -22,13 +22,16 @@ DECAYED = "plain, with decay"
 
 
 def win_rate(student_errors: ArrayLike, teacher_errors: ArrayLike) -> float:
-    """Share of windows on which the student's error is strictly smaller, in percent."""
+    """Share of windows on which the student's error is strictly smaller, in percent.
+
+    ValueError for errors that are empty, not finite, or of different windows.
+    """
     student, teacher = _checked(student_errors, teacher_errors)
     return float(100 * np.mean(student < teacher))
 
 
 def tie_rate(student_errors: ArrayLike, teacher_errors: ArrayLike) -> float:
-    """Share of windows with equal errors, in percent: no win for either side."""
+    """Share of windows with equal errors, in percent: no win for either side. ValueError as in `win_rate`."""
     student, teacher = _checked(student_errors, teacher_errors)
     return float(100 * np.mean(student == teacher))
 
@@ -36,7 +39,7 @@ def tie_rate(student_errors: ArrayLike, teacher_errors: ArrayLike) -> float:
 def win_keep(mlp_errors: ArrayLike, distilled_errors: ArrayLike, teacher_errors: ArrayLike) -> float:
     """Of the windows on which the plain MLP beats the teacher, the share that the distilled one wins too, in percent.
 
-    NaN where the plain MLP wins nowhere. Both ValueErrors as in `win_rate`.
+    NaN where the plain MLP wins nowhere. ValueError as in `win_rate`.
     """
     mlp, distilled, teacher = _checked(mlp_errors, distilled_errors, teacher_errors)
     wins = mlp < teacher
@@ -130,7 +133,7 @@ def against_committee(students: pd.DataFrame, store: Store) -> pd.DataFrame:
 def comparisons(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     """`compare` for every distilled MLP `against` the plain one, without and with decay, its teacher and baselines.
 
-    The baselines are `strongest`'s choice and Ridge. Who is not there is left out.
+    The baselines are `strongest`'s choice and Ridge. An opponent that is not there is left out.
     """
     found, mlps = [], runs[runs["model"] == "mlp"]
     for name, ours in mlps[mlps["part"] == "distilled"].groupby("system", sort=False):

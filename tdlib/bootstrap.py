@@ -75,7 +75,7 @@ def _runs(groups: tuple[int, ...], segment: str, count: int) -> list[tuple[np.nd
 
     Groups may differ in size, and so draws in their number of runs P': pairs of those draws [d] that have as many, and
     their runs [d, P'].
-    Kept, as a study has hundreds of comparisons of few shapes. Of other random numbers than the blocks: settings of a
+    Kept, as a study has hundreds of comparisons of few shapes. With other random numbers than the blocks: settings of a
     segment may differ in their number of runs.
     """
     random = _random(segment).spawn(1)[0]

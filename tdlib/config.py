@@ -281,7 +281,7 @@ class RunConfig:
         defaults = {entry.name: entry.default for entry in dataclasses.fields(self)} | {"co_teachers": {}}
         kept = {name: value for name, value in self.to_dict().items() if value != _plain(defaults[name])}
         if self.reduction == "code" and any(term.startswith("period") for term in self.weights):
-            kept["floor"] = losses.FLOOR  # rows of before 2026-11-25, whose period loss lacked it, are other runs
+            kept["floor"] = losses.FLOOR  # rows from before 2026-11-25, whose period loss lacked it, are other runs
         usual = models.settings(self.model)
         kept["settings"] = {name: value for name, value in self.settings.items() if value != usual[name]}
         kept["settings"] |= models.content(self.model, self.settings)

@@ -2,7 +2,7 @@
 
 `runs` are rows with systems (`rows.with_systems`) and the name of their `variant`. A row keeps the mean correlations
 between channels over its test windows, forecast and truth, and how far apart the two of each window are
-(`channels.distance`); rows of before 2026-11-26 do not.
+(`channels.distance`); rows from before 2026-11-26 do not.
 
     distance        sqrt of the mean over windows and pairs of channels of (R_ij(forecast) - R_ij(truth))^2
     of the means    the same of the two mean matrices: what is left when windows have averaged out

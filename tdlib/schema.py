@@ -34,7 +34,7 @@ AXES = {
     "sample_y": "SHC",
     "sample_prediction": "SHC",
 }
-# rows of before 2026-11-26 lack the first three; the last is that of students of a committee
+# rows from before 2026-11-26 lack the first three; the last is that of students of a committee
 LATER = {"correlation": "CC", "correlation_true": "CC", "correlation_errors": "N", "committee_errors": "N"}
 
 

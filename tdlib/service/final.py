@@ -1,4 +1,4 @@
-"""The chosen model once more, from all rows: what the honest run learned nothing from are the latest ones.
+"""The chosen model once more, from all rows: the latest are those that the honest run learned nothing from.
 
     the run's own choices (epochs, lambda, the committee's weights) --all rows--> weights, scaling
 
