@@ -114,6 +114,11 @@ for (place, steps), group in both["test [%]"].groupby(level=["dataset", "horizon
     others = group.droplevel([0, 1]).drop("full", errors="ignore")
     print(words.spread(others, f"{place} {steps}, variants against the full method"))
 
+# %%
+lost = ablation["% against full"].unstack("variant").filter(like="w/o").reindex(columns=list(profiles.ABLATIONS))
+lost = lost.dropna(axis=1, how="all").mean().sort_values(ascending=False)
+print("In short, mean over what is there, without a part:", "; ".join(f"{n[4:]} {v:+.1f}%" for n, v in lost.items()))
+
 # %% [markdown]
 # ## What we see
 # * The sentences above are made from the rows shown. All students of the ablation learn from the first teacher
