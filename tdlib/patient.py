@@ -12,6 +12,7 @@ import math
 
 import pandas as pd
 
+from tdlib import models
 from tdlib.checks import require
 from tdlib.config import DECAY, RunConfig, by_model
 from tdlib.distill import TERMS
@@ -124,5 +125,7 @@ def members(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
             row = store.read(id)
             test = row["metrics"]["test_mse"] if row else math.nan
             errors = {"validation": validation, "halves": unseen, "test": test}
-            lines.append(place | {"member": name, "weight": weight} | errors)
+            model = row["config"]["model"] if row else ""
+            title = models.title(model) + name.removeprefix(model) if row else name
+            lines.append(place | {"member": title, "weight": weight} | errors)
     return pd.DataFrame(lines, columns=[*_PLACE, "member", "weight", "validation", "halves", "test"])

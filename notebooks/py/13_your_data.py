@@ -85,7 +85,8 @@ plots.save(plots.coverage(shares), "13_coverage", figures)
 
 # %% [markdown]
 # ## Forecast
-# What follows the last row, in the file's own units and with its own calendar.
+# What follows the last row, in the file's own units (here degrees Fahrenheit, percent, miles an hour) and with its own
+# calendar. A band knows no bounds, as wind below 0 shows: `predict(nonnegative=True)` cuts it there.
 
 # %% tags=["nbval-ignore-output"]
 forecast = made.predict()

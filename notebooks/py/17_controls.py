@@ -58,7 +58,8 @@ def judged(found: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 # %%
 seeing = of("foresight")
-plots.save(plots.points(seeing, x="test_mse", y="name", label="test MSE"), "17_foresight", figures)
+shares = seeing.assign(spared="spared " + seeing["name"])
+plots.save(plots.points(shares, x="test_mse", y="spared", label="test MSE"), "17_foresight", figures)
 
 # %%
 both = judged(seeing, seeing["name"].iloc[0])
