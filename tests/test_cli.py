@@ -121,7 +121,7 @@ def test_a_forecast_replaces_what_it_wrote_and_anything_else_by_force_only(own_c
 
 def test_data_lists_and_describes(capsys):
     assert cli.main(["data"]) == 0
-    assert capsys.readouterr().out.split() == data.names()
+    assert capsys.readouterr().out == "\n".join(data.names()) + "\n"  # and no empty line at the end
     assert cli.main(["data", "nyc_weather"]) == 0
     assert "8730 rows, 15 channels" in capsys.readouterr().out
 
