@@ -222,6 +222,9 @@ def _runs(options: argparse.Namespace) -> None:
     how = {"executor": options.executor, "compute": compute, "slurm": _slurm(options.slurm)}
     runs = profiles.ensure(profile, configs, store=place, **how)
     print(f"{len(runs)} runs are in {place}")
+    others = sum(runs["precision"] != options.precision)  # a precision makes no other run: they were there before
+    if options.precision != "auto" and others:
+        print(f"{others} of them were trained in another precision than {options.precision}")
 
 
 def _slurm(given: list[str]) -> dict:

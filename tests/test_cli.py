@@ -196,6 +196,19 @@ def test_compare_tells_agreement_from_difference(capsys, tmp_path):
     assert cli.main(["compare", "--profile", "smoke", *stores]) == 1
 
 
+def test_runs_says_how_many_were_there_in_another_precision(capsys, tmp_path, monkeypatch):
+    smoke = profiles.Profile("smoke")
+    there, missing = (smoke.config("synthetic", 24, name, epochs=1) for name in ("nlinear", "dlinear"))
+    study.ensure(there, store=tmp_path)
+    monkeypatch.setattr(profiles.Profile, "runs", lambda self: [there, missing])
+    call = ["runs", "--profile", "smoke", "--store", str(tmp_path)]
+    assert cli.main([*call, "--precision", "bfloat16"]) == 0
+    words = "1 of them were trained in another precision than bfloat16"
+    assert capsys.readouterr().out == f"2 runs are in {tmp_path}\n{words}\n"
+    assert cli.main(call) == 0
+    assert capsys.readouterr().out == f"2 runs are in {tmp_path}\n"
+
+
 # --- the command itself
 
 
