@@ -28,7 +28,7 @@ from tdlib.evaluate import evaluate
 from tdlib.models.pretrained import Foundation
 from tdlib.schema import agree, check_fit
 from tdlib.store import Store
-from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher, outputs_size, store_outputs
+from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher, output_shapes, outputs_size, store_outputs
 from tdlib.train import Objective, Supervised, fit, window_errors
 from tdlib.windows import Splits, halved, split
 
@@ -196,7 +196,7 @@ def _teacher(
     with store.lock(config.id):
         model = _present(config, store, compute)
         with contextlib.suppress(OSError, ValueError, EOFError):  # not there, or not whole
-            return StoredTeacher(folder), model.feature_width
+            return StoredTeacher(folder, output_shapes(model, splits.train)), model.feature_width
         if outputs_size(model, splits.train) > OUTPUTS_BUDGET:
             return LiveTeacher(model, splits.train), model.feature_width
         store_outputs(model, splits.train, folder)
