@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
             call = " ".join(filter(None, (PROGRAM, options.command)))
             require(not unknown, f"unrecognized arguments: {' '.join(unknown)} (see {call} --help)")
             options.run(options)
-            print(flush=True)
+            print(end="", flush=True)
         except ValueError as error:
             _say(error)
             return 2
@@ -59,7 +59,7 @@ def _say(message: object) -> None:
 def _failed(error: OSError) -> int:
     """The exit code for what the system refused: a page, a table, a figure, or an output whose reader has left."""
     try:
-        print(flush=True)
+        print(end="", flush=True)
     except OSError:  # it is the output itself
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at the end
         if isinstance(error, BrokenPipeError):  # as in `data | head -1`: it has read what it wanted
@@ -222,6 +222,9 @@ def _runs(options: argparse.Namespace) -> None:
     how = {"executor": options.executor, "compute": compute, "slurm": _slurm(options.slurm)}
     runs = profiles.ensure(profile, configs, store=place, **how)
     print(f"{len(runs)} runs are in {place}")
+    others = sum(runs["precision"] != options.precision)  # a precision makes no other run: they were there before
+    if options.precision != "auto" and others:
+        print(f"{others} of them were trained in another precision than {options.precision}")
 
 
 def _slurm(given: list[str]) -> dict:

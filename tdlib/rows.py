@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tdlib import models, study
+from tdlib import models, profiles, study
 from tdlib.config import RunConfig
 
 
@@ -20,7 +20,8 @@ def read(
     """The rows of `wanted`, runs of some parts of a profile, as `with_systems` names them; says how many are there.
 
     `store` is as a page sees it, which runs one folder below the root. ValueError, with the command that trains
-    what is missing, where there is no row at all; `missing` says the same of a single one.
+    what is missing, where there is no row at all, or with what the profile has, where no command trains such a run;
+    `missing` says the same of a single one.
     """
     wanted = list(dict.fromkeys(wanted))
     place = store if Path(store).is_absolute() else os.path.relpath(store, "..")
@@ -29,10 +30,24 @@ def read(
     runs = study.ensure(wanted, store=store, train_missing=train_missing)
     runs.attrs["commands"] = " and ".join(commands)  # `missing` names them wherever the frame has got to
     if runs.empty:
+        entries = profiles.load(profile)
+        known = {_place(run) for entry in entries for run in entry.runs(*parts)}
+        if known.isdisjoint(map(_place, wanted)):
+            raise Missing(f"{' and '.join(map(_has, entries))}; train_missing=True trains other runs")
         raise missing(runs, f"none of these {len(wanted)} runs")
     rest = f"; train the rest with {runs.attrs['commands']}" if len(runs) < len(wanted) else ""
     print(len(runs), "of", len(wanted), f"runs are in the store{rest}")
     return with_systems(runs)
+
+
+def _place(run: RunConfig) -> tuple[str, int, str, str | None]:
+    return run.dataset, run.horizon, run.model, run.teacher
+
+
+def _has(entry: profiles.Profile) -> str:
+    has = {"data sets": entry.datasets, "horizons": entry.horizons, "teachers": entry.teachers}
+    listed = "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in has.items())
+    return f"profile {entry.name} has no such run (it has {listed})"
 
 
 def missing(runs: pd.DataFrame, what: str) -> Missing:

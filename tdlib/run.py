@@ -28,7 +28,7 @@ from tdlib.evaluate import evaluate
 from tdlib.models.pretrained import Foundation
 from tdlib.schema import agree, check_fit
 from tdlib.store import Store
-from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher, outputs_size, store_outputs
+from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher, output_shapes, outputs_size, store_outputs
 from tdlib.train import Objective, Supervised, fit, window_errors
 from tdlib.windows import Splits, halved, split
 
@@ -196,7 +196,7 @@ def _teacher(
     with store.lock(config.id):
         model = _present(config, store, compute)
         with contextlib.suppress(OSError, ValueError, EOFError):  # not there, or not whole
-            return StoredTeacher(folder), model.feature_width
+            return StoredTeacher(folder, output_shapes(model, splits.train)), model.feature_width
         if outputs_size(model, splits.train) > OUTPUTS_BUDGET:
             return LiveTeacher(model, splits.train), model.feature_width
         store_outputs(model, splits.train, folder)
@@ -255,14 +255,19 @@ def trained(id: str, store: Store) -> tuple[nn.Module, dict]:
 @functools.cache
 def provenance() -> dict:
     """What a row's figures may depend on beside its config."""
-    revision = ""
-    with contextlib.suppress(OSError):  # git need not be there
-        command = ["git", "describe", "--always", "--dirty"]
-        revision = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "processor": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
-        "git": revision or None,
+        "git": _revision(),
     }
+
+
+def _revision() -> str | None:
+    """What git calls these files; None where it has none of them: installed, they may lie in another's repository."""
+    path, how = Path(__file__), {"capture_output": True, "text": True, "check": True}
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):  # git need not be there
+        subprocess.run(["git", "ls-files", "--error-unmatch", path.name], cwd=path.parent, **how)
+        return subprocess.run(["git", "describe", "--always", "--dirty"], cwd=path.parent, **how).stdout.strip()
+    return None

@@ -1,11 +1,12 @@
 """Where a teacher's outputs come from: stored once, computed live, or several teachers' as one.
 
-    teacher --over all training windows, once--> PLACE/cache/ID/{predictions, features}.npy --> batch(index)
+    teacher --over all training windows, once--> PLACE/cache/ID/{predictions, features}.npy, sha256 --> batch(index)
 
 Shapes: N windows, B batch, H horizon, C channels, D_t teacher width.
 """
 
 import contextlib
+import hashlib
 import math
 import os
 import shutil
@@ -31,14 +32,20 @@ MEMORY_BUDGET = 1e9  # bytes of one teacher's outputs that a process reads into 
 class StoredTeacher:
     """A teacher's forecasts [N, H, C] and features [N, C, D_t], half precision, from the files of `store_outputs`.
 
-    In memory up to MEMORY_BUDGET bytes, else mapped from disk. OSError, ValueError or EOFError where they
-    are not whole.
+    In memory up to MEMORY_BUDGET bytes, else mapped from disk. OSError, ValueError or EOFError where they are not
+    whole: of another type, of other `shapes` where these are given, or with another checksum. Outputs that are mapped
+    have none, since it would take reading them all, nor have those of earlier versions.
     """
 
-    def __init__(self, folder: Path):
-        paths = [folder / f"{name}.npy" for name in OUTPUTS]
-        mode = None if sum(path.stat().st_size for path in paths) <= MEMORY_BUDGET else "c"
-        self.predictions, self.features = (torch.from_numpy(np.load(path, mmap_mode=mode)) for path in paths)
+    def __init__(self, folder: Path, shapes: list[tuple[int, ...]] | None = None):
+        checksum, kept = _checksum(folder), folder / "sha256"
+        whole = checksum is None or not kept.exists() or kept.read_text() == checksum
+        require(whole, f"{folder}: the checksum of the outputs differs")
+        parts = [np.load(path, mmap_mode="c" if checksum is None else None) for path in _paths(folder)]
+        for part, shape in zip(parts, shapes or [part.shape for part in parts], strict=True):
+            fits = part.dtype == np.float16 and part.shape == shape
+            require(fits, f"{folder}: outputs must be float16 of shape {shape}, got {part.dtype} of {part.shape}")
+        self.predictions, self.features = map(torch.from_numpy, parts)
 
     def batch(self, index: Tensor) -> Forecast:
         """The outputs of the windows `index` [B], single precision."""
@@ -112,9 +119,15 @@ def _spread(length: int, count: int) -> Tensor:
     return torch.linspace(0, length - 1, min(length, count)).long()
 
 
+def output_shapes(teacher: nn.Module, windows: Windows) -> list[tuple[int, ...]]:
+    """Of the stored predictions and features."""
+    count, channels = len(windows), windows.channels
+    return [(count, windows.horizon, channels), (count, channels, teacher.feature_width)]
+
+
 def outputs_size(teacher: nn.Module, windows: Windows) -> int:
     """Bytes that the stored outputs take."""
-    return 2 * len(windows) * windows.channels * (windows.horizon + teacher.feature_width)
+    return 2 * sum(map(math.prod, output_shapes(teacher, windows)))
 
 
 def store_outputs(teacher: nn.Module, windows: Windows, folder: Path) -> None:
@@ -123,15 +136,14 @@ def store_outputs(teacher: nn.Module, windows: Windows, folder: Path) -> None:
     Their room on disk is taken before anything is computed: DiskFull where there is none. One process at a
     time may do this (see `Store.lock`); what one that was killed has left is taken away.
     """
-    count, channels = len(windows), windows.channels
-    shapes = [(count, windows.horizon, channels), (count, channels, teacher.feature_width)]
+    shapes = output_shapes(teacher, windows)
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     with room_for(folder, outputs_size(teacher, windows)):
         try:
             unfinished.mkdir(parents=True)
             with contextlib.ExitStack() as opened:
-                files = [opened.enter_context(open(unfinished / f"{name}.npy", "wb")) for name in OUTPUTS]
+                files = [opened.enter_context(open(path, "wb")) for path in _paths(unfinished)]
                 for file, shape in zip(files, shapes, strict=True):
                     _begin_array(file, shape)
                 for index, _, _, forecast in predict(teacher, windows):  # in the order of the windows
@@ -142,10 +154,27 @@ def store_outputs(teacher: nn.Module, windows: Windows, folder: Path) -> None:
                 for file in files:
                     file.flush()
                     os.fsync(file.fileno())
+            if checksum := _checksum(unfinished):
+                (unfinished / "sha256").write_text(checksum)
             shutil.rmtree(folder, ignore_errors=True)
             unfinished.rename(folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _paths(folder: Path) -> list[Path]:
+    return [folder / f"{name}.npy" for name in OUTPUTS]
+
+
+def _checksum(folder: Path) -> str | None:
+    """Of both files together; None where they are too large for memory."""
+    paths, digest = _paths(folder), hashlib.sha256()
+    if sum(path.stat().st_size for path in paths) > MEMORY_BUDGET:
+        return None
+    for path in paths:
+        with open(path, "rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
 
 
 def _check(outputs: list[Tensor], index: Tensor, shapes: list[tuple[int, ...]]) -> None:

@@ -157,7 +157,9 @@ def train_epoch(
         mix = Mixture.draw(len(index), mixup, compute.place) if mixup else unmixed
         x, y = (mix(part) for part in windows.batch(index))
         with compute.autocast():
-            parts = objective(model(x), y, index, mix)
+            forecast = model(x)
+            _check(model, forecast, y)
+            parts = objective(forecast, y, index, mix)
         values = torch.stack([parts[name] for name in objective.weights])
         optimizer.zero_grad()
         torch.dot(weights, values).backward()
@@ -168,6 +170,13 @@ def train_epoch(
         if averaged is not None:
             averaged.update_parameters(model)
     return sums
+
+
+def _check(model: nn.Module, forecast: Forecast, y: Tensor) -> None:
+    """ValueError for a prediction of another shape than the truth: one that broadcasts would train, on other values."""
+    wanted, got = list(y.shape), list(forecast.prediction.shape)
+    if got != wanted:  # asked in every step: no words unless they are needed
+        raise ValueError(f"{type(model).__name__} must return a prediction [B, H, C] = {wanted}, got {got}")
 
 
 def _require_finite(name: str, value: float) -> None:
@@ -192,4 +201,8 @@ def predict(
 
 def window_errors(model: nn.Module, windows: Windows) -> Tensor:
     """The mean squared error of each window [N], over all steps and channels, in scaled units."""
-    return torch.cat([(f.prediction - y).square().mean((1, 2)) for _, _, y, f in predict(model, windows)])
+    errors = []
+    for _, _, y, forecast in predict(model, windows):
+        _check(model, forecast, y)
+        errors.append((forecast.prediction - y).square().mean((1, 2)))
+    return torch.cat(errors)

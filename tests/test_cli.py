@@ -121,7 +121,7 @@ def test_a_forecast_replaces_what_it_wrote_and_anything_else_by_force_only(own_c
 
 def test_data_lists_and_describes(capsys):
     assert cli.main(["data"]) == 0
-    assert capsys.readouterr().out.split() == data.names()
+    assert capsys.readouterr().out == "\n".join(data.names()) + "\n"  # and no empty line at the end
     assert cli.main(["data", "nyc_weather"]) == 0
     assert "8730 rows, 15 channels" in capsys.readouterr().out
 
@@ -194,6 +194,19 @@ def test_compare_tells_agreement_from_difference(capsys, tmp_path):
             row["metrics"]["test_mse"] = 0.0
             store.write({key: value for key, value in row.items() if "sha256" not in key}, store.arrays(id))
     assert cli.main(["compare", "--profile", "smoke", *stores]) == 1
+
+
+def test_runs_says_how_many_were_there_in_another_precision(capsys, tmp_path, monkeypatch):
+    smoke = profiles.Profile("smoke")
+    there, missing = (smoke.config("synthetic", 24, name, epochs=1) for name in ("nlinear", "dlinear"))
+    study.ensure(there, store=tmp_path)
+    monkeypatch.setattr(profiles.Profile, "runs", lambda self: [there, missing])
+    call = ["runs", "--profile", "smoke", "--store", str(tmp_path)]
+    assert cli.main([*call, "--precision", "bfloat16"]) == 0
+    words = "1 of them were trained in another precision than bfloat16"
+    assert capsys.readouterr().out == f"2 runs are in {tmp_path}\n{words}\n"
+    assert cli.main(call) == 0
+    assert capsys.readouterr().out == f"2 runs are in {tmp_path}\n"
 
 
 # --- the command itself

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -84,6 +85,78 @@ def test_several_profiles_are_read_as_one_name_joined_by_plus():
     for name in ("demo+lap", "demo+", "demo laptop"):
         with pytest.raises(ValueError, match="unknown profile"):
             profiles.load(name)
+
+
+# --- an own profile
+
+SMOKE = (Path(profiles.__file__).parent / "smoke.toml").read_text()
+OWN = "[datasets.synthetic]\n"  # what follows is of the data set
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A profile that is smoke with some text replaced by another."""
+
+    def change(old: str, new: str) -> Profile:
+        assert SMOKE.count(old) >= 1
+        (tmp_path / "own.toml").write_text(SMOKE.replace(old, new, 1))
+        monkeypatch.setattr(profiles, "files", lambda _: tmp_path)
+        return Profile("own")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("lookback = 96", "lookback = ", "Invalid value (at line 2"),
+        ("lookback = 96", "", "the profile lacks 'lookback'"),
+        ("temperatures", "temperature", "sensitivity lacks 'temperatures'"),
+        (OWN, "", "it has no data set, such as [datasets.ETTh1]"),
+        (OWN, "[datasets.syntetic]", "unknown data set 'syntetic'; known: nyc_weather, synthetic"),
+        (OWN, f"[reproduc]\n{OWN}", "the profile knows lookback, "),
+        (
+            OWN,
+            f"{OWN}weight = {{}}",
+            "datasets.synthetic knows seeds, teacher_seeds, weights, committee, trials, mlp, ",
+        ),
+        (OWN, f"{OWN}lookback = 48", "datasets.synthetic knows seeds, "),
+        (OWN, f"{OWN}horizons = [12]", "datasets.synthetic knows seeds, "),
+        (OWN, f"{OWN}weights = {{ itransfomer = [1.0, 1.0] }}", "datasets.synthetic.weights knows mlp, "),
+        (OWN, f"{OWN}weights = {{ mlp = 2.0 }}", "datasets.synthetic.weights.mlp must be a list of two, got 2.0"),
+        (OWN, f"{OWN}weights = {{ mlp = [2.0] }}", "datasets.synthetic.weights.mlp must be a list of two, got [2.0]"),
+        (OWN, f"{OWN}teacher_seeds = {{ mlp = 0 }}", "datasets.synthetic.teacher_seeds.mlp knows 1, 2; got 0"),
+        (OWN, f"{OWN}trials = {{ rates = [0.1] }}", "datasets.synthetic.trials knows learning_rates, weight_decays, "),
+        ("mlp = { epochs", "mpl = { epochs", "models knows mlp, dlinear, "),
+        ("mlp = { epochs", "mlp = { epoch", "models.mlp knows settings, learning_rate, batch_size, epochs, "),
+        ("seeds = [2021, 2022]", "seeds = 2021", "seeds must be a list that is not empty, got 2021"),
+        ("horizons = [24]", "horizons = []", "horizons must be a list that is not empty, got []"),
+        ("horizons = [24]", 'horizons = ["24"]', "horizons must be int, got '24'"),
+        ('teachers = ["itransformer"', 'teachers = ["itransfomer"', "teachers knows mlp, "),
+        ('"CAKD"', '"CAKDD"', "versatility.rivals knows TimeDistill, "),
+        (
+            "alphas = [1.0]\nseeds = [2021",
+            "alphas = [1.0]\nseeds = [7",
+            "channels.seeds on synthetic knows 2021, 2022; got 7",
+        ),
+        ("{ synthetic = [2021] }", "{ synthetic = [7] }", "patient.seeds on synthetic knows 2021, 2022; got 7"),
+        ("{ synthetic = [2021] }", "{ syntetic = [2021] }", "patient.seeds knows synthetic; got 'syntetic'"),
+        ("[foundation]", "[reproduce]\nparts = ['mian']\n[foundation]", "reproduce.parts knows main, trials, "),
+        ("[trials]", "trials = 3\n[others]", "trials must be a table, got 3"),
+        ("alphas = [0.1, 1.0]", 'alphas = ["0.1"]', "sensitivity.alphas must be float, got '0.1'"),
+    ],
+)
+def test_a_mistake_in_an_own_profile_is_one_sentence_with_its_file(old, new, words, own):
+    with pytest.raises(ValueError) as caught:
+        own(old, new)
+    assert str(caught.value).startswith(f"own.toml: {words}")
+
+
+def test_an_own_profile_may_change_any_field_of_a_model_and_leave_out_what_is_optional(own):
+    profile = own("mlp = { epochs = 3", "mlp = { weight_decay = 1, epochs = 4")
+    run = profile.config("synthetic", 24, "mlp")
+    assert (run.weight_decay, run.epochs) == (1.0, 4)
+    assert own("seeds = { synthetic = [2021] }", "").patient()
 
 
 def test_a_data_set_that_a_profile_does_not_have_is_refused_with_its_own():

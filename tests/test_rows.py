@@ -125,6 +125,15 @@ def test_reading_nothing_names_the_command_that_trains_it(tmp_path, monkeypatch)
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("horizon", "teacher"), [(97, None), (24, "patchtst")])
+def test_reading_what_no_command_trains_says_what_the_profile_has(horizon, teacher, tmp_path):
+    wanted = [profiles.Profile("smoke").config("synthetic", horizon, "mlp", teacher)]
+    has = "profile smoke has no such run (it has data sets synthetic; horizons 24; teachers itransformer, moderntcn)"
+    with pytest.raises(rows.Missing) as caught:
+        rows.read(wanted, "smoke", "main", store=tmp_path)
+    assert str(caught.value) == f"{has}; train_missing=True trains other runs"
+
+
 def test_reading_a_part_says_how_many_are_there_and_refusals_name_the_command_later(tmp_path, capsys):
     wanted = profiles.Profile("smoke").main()
     store = Store(tmp_path)

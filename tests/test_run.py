@@ -1,5 +1,7 @@
 """A model in closed form is a run like any other: its row, its weights, its forecasts, and it can teach."""
 
+import subprocess
+
 import numpy as np
 import outside
 import pandas as pd
@@ -88,3 +90,19 @@ def test_a_row_is_of_the_rows_that_were_learned_from_whatever_becomes_of_the_fil
     run.train_run(config, Store(tmp_path / "store"))
     assert Store(tmp_path / "store").ids() == [before]
     assert config.id != before
+
+
+def test_the_revision_is_that_of_these_files_and_not_of_a_repository_around_them(tmp_path, monkeypatch):
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a"]
+    (tmp_path / ".gitignore").write_text(".venv\n")
+    (tmp_path / ".venv").mkdir()
+    for place in (tmp_path, tmp_path / ".venv"):
+        (place / "run.py").touch()
+    for command in (["init"], ["add", "."], ["commit", "-m", "own"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    expected = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    found = {}
+    for place in ("run.py", ".venv/run.py", "nowhere/run.py"):
+        monkeypatch.setattr(run, "__file__", str(tmp_path / place))
+        found[place] = run.provenance.__wrapped__()["git"]
+    assert found == {"run.py": expected, ".venv/run.py": None, "nowhere/run.py": None}

@@ -54,7 +54,7 @@ def test_stored_outputs_of_any_windows_in_any_order_are_theirs(teacher, stored, 
 
 
 def test_the_size_of_the_outputs_is_the_size_of_the_files(teacher, stored, splits, tmp_path):
-    files = list((tmp_path / "outputs").iterdir())
+    files = list((tmp_path / "outputs").glob("*.npy"))
     assert sorted(file.name for file in files) == ["features.npy", "predictions.npy"]
     headers = 2 * 128
     assert sum(file.stat().st_size for file in files) == outputs_size(teacher, splits.train) + headers
@@ -181,7 +181,7 @@ def test_outputs_are_in_memory_up_to_a_budget_and_mapped_above_it(
     spare, mapped, teacher, splits, tmp_path, monkeypatch
 ):
     store_outputs(teacher, splits.train, tmp_path / "outputs")
-    size = sum(path.stat().st_size for path in (tmp_path / "outputs").iterdir())
+    size = sum(path.stat().st_size for path in (tmp_path / "outputs").glob("*.npy"))
     monkeypatch.setattr(teachers, "MEMORY_BUDGET", size + spare)
     source = StoredTeacher(tmp_path / "outputs")
     maps = Path("/proc/self/maps").read_text()
@@ -326,13 +326,60 @@ def not_an_array(folder):
     (folder / "predictions.npy").write_bytes(b"not an array, but quite some bytes")
 
 
-@pytest.mark.parametrize("damage", [missing, truncated, not_an_array, empty])
+def other_bits(folder):
+    blob = bytearray((folder / "features.npy").read_bytes())
+    blob[-1] ^= 1
+    (folder / "features.npy").write_bytes(blob)
+
+
+def changed(folder, change):
+    """An array of another kind, as from an earlier version: without a checksum."""
+    np.save(folder / "predictions.npy", change(np.load(folder / "predictions.npy")))
+    (folder / "sha256").unlink()
+
+
+def fewer(folder):
+    changed(folder, lambda part: part[:100])
+
+
+def one_channel(folder):
+    changed(folder, lambda part: part[:, :, :1])
+
+
+def wider(folder):
+    changed(folder, lambda part: part.astype(np.float32))
+
+
+DAMAGES = [missing, truncated, not_an_array, empty, other_bits, fewer, one_channel, wider]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_outputs_that_are_not_whole_are_written_again(damage, taught):
     folder = taught.outputs(TEACHER.id)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     damage(folder)
     prepare_teacher(TEACHER, taught)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_outputs_of_an_earlier_version_have_no_checksum_and_are_used(taught):
+    folder = taught.outputs(TEACHER.id)
+    (folder / "sha256").unlink()
+    before = (folder / "features.npy").stat()
+    prepare_teacher(TEACHER, taught)
+    assert (folder / "features.npy").stat() == before
+
+
+def test_outputs_that_are_mapped_are_written_and_read_without_a_checksum(taught, monkeypatch):
+    monkeypatch.setattr(teachers, "MEMORY_BUDGET", 0)
+    folder = taught.outputs(TEACHER.id)
+    (folder / "sha256").write_text("of other outputs")
+    before = (folder / "features.npy").stat()
+    prepare_teacher(TEACHER, taught)
+    assert (folder / "features.npy").stat() == before
+    shutil.rmtree(folder)
+    prepare_teacher(TEACHER, taught)
+    assert sorted(path.name for path in folder.iterdir()) == ["features.npy", "predictions.npy"]
 
 
 def test_a_folder_left_by_a_killed_writer_is_not_read(taught):

@@ -377,6 +377,26 @@ def test_a_validation_error_that_is_not_finite_stops_the_run_and_is_named(splits
     assert len(states) == 2
 
 
+@pytest.mark.parametrize("shape", [(16, 1), (1, 3), (3, 16)])
+def test_a_prediction_of_another_shape_is_refused_before_it_is_learned_from(shape, splits):
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.level = nn.Parameter(torch.zeros(shape))
+
+        def forward(self, x):
+            return Forecast(self.level.expand(len(x), *shape), x)
+
+    model = Own()
+    words = r"^Own must return a prediction \[B, H, C\] = \[{}, 16, 3\], got \[{}, {}, {}\]$"
+    with pytest.raises(ValueError, match=words.format(32, 32, *shape)):
+        fit(model, Supervised(), splits, **OPTIONS)
+    assert not model.level.any()
+    count = len(splits.val)
+    with pytest.raises(ValueError, match=words.format(count, count, *shape)):  # also of what was solved
+        window_errors(model, splits.val)
+
+
 # --- figures
 
 

@@ -1,4 +1,4 @@
-"""Profiles: which runs a study is made of. Each is one TOML file beside this one.
+"""Profiles: which runs a study is made of. Each is one TOML file beside this one; `check` says what it may hold.
 
     main         two teachers, the plain student, the student distilled from each teacher, baselines; and the plain
                  student once more, with weight decay
@@ -34,6 +34,7 @@ from tdlib import channels, models, patient, rivals, study
 from tdlib.checks import one_of
 from tdlib.config import DECAY, RunConfig
 from tdlib.distill import TERMS
+from tdlib.profiles.check import check_table
 from tdlib.store import Store
 
 PARTS = ("main", "trials", "ablation", "versatility", "lookback", "sensitivity", "patient", "channels", "controls")
@@ -85,7 +86,12 @@ class Profile:
         if name not in names():
             raise ValueError(f"unknown profile {name!r}; known: {', '.join(names())}")
         self.name = name
-        self.table = tomllib.loads((files(__name__) / f"{name}.toml").read_text())
+        file = f"{name}.toml"
+        try:
+            self.table = tomllib.loads((files(__name__) / file).read_text())
+        except ValueError as fault:
+            raise ValueError(f"{file}: {fault}") from None
+        check_table(self.table, file, parts=(*PARTS, *APART), rivals=tuple(RIVALS))
         self.datasets = list(self.table["datasets"])
         self.horizons, self.teachers = self.table["horizons"], self.table["teachers"]
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from tdlib import models, patient
-from tdlib.compute import Compute
+from tdlib.compute import Compute, cores
 from tdlib.config import DECAY, RunConfig
 from tdlib.config import period as period_of
 from tdlib.data import Series
@@ -27,7 +27,6 @@ from tdlib.files import write_atomically
 from tdlib.models.ridge import Ridge
 from tdlib.rows import system
 from tdlib.run import build
-from tdlib.sweep.executors import cores
 from tdlib.train import Supervised, train_epoch, window_errors
 from tdlib.windows import Windows, split
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tdlib.checks import require
-from tdlib.compute import Compute
+from tdlib.compute import Compute, cores
 from tdlib.sweep.processes import Processes, leave_if_starting
 
 SECONDS = 10  # to wait for a Dask scheduler's answer
@@ -29,11 +29,6 @@ def check(executor: Executor | str | None, slurm: dict | None = None) -> None:
 def elsewhere(executor: Executor | str | None) -> bool:
     """Whether a name stands for workers that share no more than storage with this process."""
     return isinstance(executor, str) and executor != "process"
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

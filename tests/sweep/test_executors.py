@@ -13,7 +13,7 @@ from outside import running, wait_until
 
 from tdlib import __main__ as cli
 from tdlib import profiles, run
-from tdlib.compute import Compute
+from tdlib.compute import Compute, cores
 from tdlib.run import prepare_teacher, train_once
 from tdlib.store import Store
 from tdlib.study import RunConfig, ensure
@@ -99,7 +99,7 @@ def test_each_worker_of_a_machine_with_gpus_sees_one_of_them(named, expected, mo
     with executors.opened("process", 9) as pool:
         assert {future.result() for future in [pool.submit(visible_gpu) for _ in range(4)]} == expected
     with executors.opened("process", 9, compute=Compute(threads=2, device="cpu")) as pool:
-        assert len(pool._workers) == max(1, executors.cores() // 2)
+        assert len(pool._workers) == max(1, cores() // 2)
 
 
 def visible_gpu() -> str:

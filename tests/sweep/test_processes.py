@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from outside import running, wait_until
 
-from tdlib.sweep.executors import cores
+from tdlib.compute import cores
 from tdlib.sweep.processes import Processes, WorkerDied
 
 resource = pytest.importorskip("resource", reason="limits of memory are set as on Unix")
