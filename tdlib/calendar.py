@@ -34,8 +34,10 @@ def frequency(index: pd.DatetimeIndex | None) -> offsets.BaseOffset | None:
         with warnings.catch_warnings():  # of what it will return in a later pandas; `to_offset` takes both
             warnings.simplefilter("ignore", DeprecationWarning)
             whole = to_offset(pd.infer_freq(index))
-        if whole is not None:
-            return whole
+        if whole is not None and (apart := distances(index, whole)) is not None and (apart == 1).all():
+            return (
+                whole  # pandas takes the last Friday of a month for its fourth, and any 8 hours for those of business
+            )
     return next((step for step in _candidates(index) if distances(index, step) is not None), None)
 
 
@@ -96,8 +98,11 @@ def period(index: pd.DatetimeIndex | None) -> int:
     """
     if index is None or len(index) < 2:
         return 1
-    if frequency(index) == offsets.BusinessDay():
+    step = frequency(index)
+    if step == offsets.BusinessDay():
         return 5
+    if isinstance(step, offsets.BusinessHour):
+        return int(index.normalize().value_counts().max())
     days = index.to_series().diff().median() / DAY
     if days < 1:
         return round(1 / days)

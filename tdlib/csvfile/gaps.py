@@ -79,10 +79,12 @@ def _at_an_end(missing: pd.DataFrame) -> str:
 
 
 def _absent(index: pd.DatetimeIndex, step: offsets.BaseOffset, path: object) -> pd.DatetimeIndex:
-    """The stamps between first and last that have no row."""
-    if _far_apart(index):
-        raise ValueError(f"{path}: {_uneven(index)}")
-    return pd.date_range(index[0], index[-1], freq=step).difference(index)
+    """The stamps between first and last that have no row; ValueError where a row would have no stamp, and be lost."""
+    if not _far_apart(index):
+        whole = pd.date_range(index[0], index[-1], freq=step)
+        if index.isin(whole).all():
+            return whole.difference(index)
+    raise ValueError(f"{path}: {_uneven(index)}")
 
 
 def _far_apart(index: pd.DatetimeIndex) -> bool:

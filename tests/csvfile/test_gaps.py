@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from test_csvfile import sentence
 
-from tdlib.csvfile import Reading, parse
+from tdlib.csvfile import Reading, gaps, parse
 
 HOURS = pd.date_range("2015-03-01", periods=40, freq="h", name="date")
 USUAL, FILL = Reading(), Reading(missing="interpolate")
@@ -114,6 +114,20 @@ def test_the_line_that_evens_stamps_fits_them(index, code):
     frame = pd.DataFrame({"a": 1.0}, index.rename("date"))
     frame.index = eval(f"frame.{code}", {"frame": frame})
     assert parse(blob(frame.index, a=1.0), "own.csv").values.index.freq is not None
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.date_range("2015-01-01", periods=96, freq="MS", tz="Europe/Berlin").tz_convert("UTC"),  # the day before
+        pd.date_range("2015-01-01", periods=96, freq="LWOM-FRI"),
+        pd.date_range("2015-01-01", periods=96, freq="MS") + pd.to_timedelta(8 + np.arange(96) % 3, "h"),
+    ],
+)
+def test_no_row_is_replaced_where_the_step_that_pandas_infers_does_not_lead_to_it(index):
+    assert "the time stamps are uneven: row " in refused(blob(index.rename("date")), FILL)
+    with pytest.raises(ValueError, match="the time stamps are uneven"):  # if ever a step is wrong
+        gaps._absent(index, pd.offsets.MonthEnd(), "own.csv")
 
 
 def test_stamps_at_random_are_averaged():
