@@ -166,8 +166,8 @@ class Forecaster:
         few = f"a period of {self.period} steps is too long: of {rows} rows the models learn from {learned}"
         require(self.period is None or self.period < learned, few)
         known = calendar.period(series.index)
+        known = known if known < learned else 1  # one that never comes round is as good as none
         self.period_ = self.period or plan.find_period(series.values[:learned], known)
-        self.period_ = self.period_ if self.period_ < learned else 1  # the calendar's never comes round
         self.horizon_ = self.horizon or plan.find_horizon(rows, self.period_)
         self.lookback_ = self.lookback or plan.find_lookback(series, self.horizon_, self.period_)
         found = [name for name in ("lookback", "horizon", "period") if getattr(self, name) is None]

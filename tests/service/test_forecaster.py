@@ -385,6 +385,15 @@ def test_a_period_that_the_training_rows_do_not_hold_is_refused(frame):
     assert Forecaster(1, 1, **SMALL).fit(frame[:30]).period_ == 1  # of the calendar's 24 rows there are 21
 
 
+def test_a_period_of_the_calendar_that_never_comes_round_leaves_the_choice_to_the_values():
+    seconds = pd.date_range("2021-01-01", periods=600, freq="s")  # a day has 86,400 of them
+    waves = np.sin(2 * np.pi * np.arange(600) / 60)[:, None] + 0.1 * np.random.default_rng(0).normal(size=(600, 1))
+    made = Forecaster(120, 30)
+    for index in (seconds, None):
+        made._shape(data.Series(waves, index, ("load",), "own.csv", ""))
+        assert made.period_ == 60
+
+
 def test_one_row_is_said_to_be_too_few(frame):
     with pytest.raises(ValueError, match="has 1 rows, too few"):
         Forecaster().fit(frame[:1])
