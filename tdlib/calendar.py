@@ -74,6 +74,12 @@ def distances(index: pd.DatetimeIndex, step: offsets.BaseOffset) -> np.ndarray |
     return np.diff(places) if step.is_on_offset(index[0]) and (places >= 0).all() else None
 
 
+def by_a_clock(index: pd.DatetimeIndex) -> bool:
+    """Whether stamps, of days or longer steps, all have the same time of day where they are, whatever its offset."""
+    local = index.tz_localize(None)
+    return (local - local.normalize()).nunique() == 1
+
+
 def following(index: pd.DatetimeIndex, steps: int, known: offsets.BaseOffset | None = None) -> pd.DatetimeIndex:
     """The `steps` time stamps after the last one, under the same name; ValueError where no calendar goes on to them.
 

@@ -21,7 +21,7 @@ from tdlib import calendar, csvfile, data, forecast, models
 from tdlib.checks import one_of, require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
-from tdlib.csvfile import panel
+from tdlib.csvfile import dates, panel
 from tdlib.files import check_place, write_atomically
 from tdlib.run import train_once, trained
 from tdlib.service import backtest, final, frames, intervals, plan, score
@@ -367,7 +367,8 @@ def _history(path: Path, channels: list[str]) -> pd.DataFrame:
         values = cells.iloc[:, -len(channels) :].astype(float).set_axis(channels, axis=1)
         if len(cells.columns) > len(channels) and not cells[first].str.isdigit().all():
             name = None if first == "Unnamed: 0" else first
-            values.index = pd.DatetimeIndex(pd.to_datetime(cells[first], format="ISO8601"), name=name)
+            values.index = pd.DatetimeIndex(dates.iso(cells[first])[0], name=name)
+            require(not values.index.hasnans, "it has a row without a time stamp")
         require(bool(np.isfinite(values).all(axis=None)), "it has a value that is no finite number")
         return values
     except ValueError as fault:

@@ -159,6 +159,16 @@ def test_the_hour_that_summer_time_leaves_out_is_explained():
     assert len(frame) == 6
 
 
+@pytest.mark.parametrize("step", ["12h", "D", "W-MON", "MS"])
+@pytest.mark.parametrize("zone", ["Europe/London", "Europe/Berlin"])
+def test_what_is_even_by_a_clock_that_is_changed_is_explained(step, zone):
+    index = pd.date_range("2021-01-01", periods=400, freq=step, name="date").tz_localize(zone).tz_convert("UTC")
+    words = refused(blob(index, a=1.0))
+    code = words[words.index("frame.tz_convert") : words.index(" mends it, with your zone")]
+    mended = eval(code.replace("Europe/Berlin", zone), {"frame": pd.DataFrame({"a": 1.0}, index)})
+    assert parse(blob(mended.index, a=1.0), "own.csv").values.index.freqstr == step
+
+
 def test_holidays_are_no_gaps_and_are_counted():
     days = pd.bdate_range("2019-12-02", periods=300, name="date")
     open_ = days.drop([pd.Timestamp("2019-12-25"), pd.Timestamp("2020-01-01")])
