@@ -146,7 +146,7 @@ def _gaps(absent: pd.DatetimeIndex, index: pd.DatetimeIndex, step: offsets.BaseO
 
 
 def _words(step: pd.Timedelta) -> str:
-    return str(step).replace(" 00:00:00", "").replace("0 days ", "")
+    return str(step).removesuffix(" 00:00:00").removeprefix("0 days ")
 
 
 def _check_runs(missing: pd.DataFrame, path: object, longest: int) -> None:

@@ -94,6 +94,12 @@ def test_uneven_steps_are_named_with_their_place():
     assert "in pandas, frame.index = frame.index.round('1h') evens them" in words
 
 
+def test_a_step_of_thirty_days_and_some_hours_is_told_as_it_is():
+    days = ["2016-01-01 10:00", "2016-02-01 10:00", "2016-03-03 10:00", "2016-04-03 08:00"]
+    words = refused(blob(pd.DatetimeIndex(days, name="date"), a=1.0))
+    assert "row 4 comes 30 days 22:00:00 after row 3" in words
+
+
 OFF = pd.to_timedelta(np.arange(40) % 3 * 7, "min")
 
 
