@@ -34,8 +34,10 @@ def frequency(index: pd.DatetimeIndex | None) -> offsets.BaseOffset | None:
         with warnings.catch_warnings():  # of what it will return in a later pandas; `to_offset` takes both
             warnings.simplefilter("ignore", DeprecationWarning)
             whole = to_offset(pd.infer_freq(index))
-        if whole is not None:
-            return whole
+        if whole is not None and (apart := distances(index, whole)) is not None and (apart == 1).all():
+            return (
+                whole  # pandas takes the last Friday of a month for its fourth, and any 8 hours for those of business
+            )
     return next((step for step in _candidates(index) if distances(index, step) is not None), None)
 
 
@@ -72,6 +74,12 @@ def distances(index: pd.DatetimeIndex, step: offsets.BaseOffset) -> np.ndarray |
     return np.diff(places) if step.is_on_offset(index[0]) and (places >= 0).all() else None
 
 
+def by_a_clock(index: pd.DatetimeIndex) -> bool:
+    """Whether stamps, of days or longer steps, all have the same time of day where they are, whatever its offset."""
+    local = index.tz_localize(None)
+    return (local - local.normalize()).nunique() == 1
+
+
 def following(index: pd.DatetimeIndex, steps: int, known: offsets.BaseOffset | None = None) -> pd.DatetimeIndex:
     """The `steps` time stamps after the last one, under the same name; ValueError where no calendar goes on to them.
 
@@ -96,8 +104,11 @@ def period(index: pd.DatetimeIndex | None) -> int:
     """
     if index is None or len(index) < 2:
         return 1
-    if frequency(index) == offsets.BusinessDay():
+    step = frequency(index)
+    if step == offsets.BusinessDay():
         return 5
+    if isinstance(step, offsets.BusinessHour):
+        return int(index.normalize().value_counts().max())
     days = index.to_series().diff().median() / DAY
     if days < 1:
         return round(1 / days)

@@ -70,6 +70,21 @@ def test_a_period_is_a_day_a_week_or_a_year(step, steps):
     assert calendar.period(pd.date_range("2020-01-01", periods=61, freq=to_offset(step))) == steps
 
 
+@pytest.mark.parametrize(
+    ("hours", "days", "step", "steps"),
+    [((9, 16), 5, "bh", 8), ((9, 16), 7, "h", 24), ((8, 15), 5, "h", 24), ((10, 15), 5, "h", 24)],
+)
+def test_hours_are_those_of_business_where_these_lead_to_all_rows_and_to_no_more(hours, days, step, steps):
+    hourly = pd.date_range("2024-01-01", "2024-03-31", freq="h")
+    index = hourly[(hourly.hour >= hours[0]) & (hourly.hour <= hours[1]) & (hourly.day_of_week < days)]
+    assert (calendar.frequency(index).freqstr, calendar.period(index)) == (step, steps)
+
+
+def test_the_last_friday_of_a_month_is_not_its_fourth():
+    assert calendar.frequency(stamps("LWOM-FRI")) is None
+    assert calendar.frequency(stamps("WOM-4FRI")).freqstr == "WOM-4FRI"
+
+
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("rows", [1, 2, 4])
 def test_few_stamps_go_on_by_the_step_that_is_known(step, rows):

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from tdlib.checks import require
@@ -145,10 +146,10 @@ def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
     start, above = lines.tell(), reader.line_num
     width = max(len(header), len(next((row for row in reader if any(row)), [])))
 
-    def parsed(decimal: str) -> pd.DataFrame:
+    def parsed(decimal: str, **how) -> pd.DataFrame:
         lines.seek(start)
         try:
-            form = {"sep": separator, "decimal": decimal, "skipinitialspace": True, "low_memory": False}
+            form = {"sep": separator, "decimal": decimal, "skipinitialspace": True, "low_memory": False, **how}
             return pd.read_csv(lines, header=None, names=range(width), index_col=False, **form)
         except pd.errors.EmptyDataError:
             return pd.DataFrame(columns=range(width))
@@ -158,14 +159,16 @@ def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
                 raise ValueError(f"line {line} has {found} values, and the lines above have {ragged[1]}") from None
             raise
 
-    frame = parsed(".")
+    frame, sign = parsed("."), "."
     words = frame.select_dtypes(exclude=["number", "bool"])
     if separator != "," and any(_with_commas(words[name]) for name in words):
-        frame = parsed(",")
+        frame, sign = parsed(","), ","
         remarks.append("its decimal commas are read as decimal points")
         for i, column in frame.items():
             frame[i], said = _without_thousands(column, short("".join(header[i : i + 1]).strip()))
             remarks += said
+    if places := _maybe_thousands(frame):
+        _check_sign(parsed(sign, dtype="str", usecols=places), sign, header)
     for i in range(len(header), width):  # a row may end in one more comma than the header, but in no more values
         beyond = frame[i].notna()
         row = int(beyond.argmax())
@@ -199,6 +202,40 @@ def _without_thousands(column: pd.Series, name: str) -> tuple[pd.Series, list[st
     both = f"column {name} has decimal points and decimal commas, {pointed[~grouped].iloc[0]} and {''.join(commas[:1])}"
     require(commas.empty, both)
     return column, [f"column {name} has decimal points"] if grouped.any() else []
+
+
+def _maybe_thousands(frame: pd.DataFrame) -> list[int]:
+    """The places of all columns of decimals, where their sign may stand between thousands, as that of .5 cannot.
+
+    One of these columns then has whole numbers as well, and none of 1000 or more.
+    """
+    floats = frame.select_dtypes("float")
+    values = floats.to_numpy()
+    with np.errstate(invalid="ignore"):  # of infinite ones
+        decimal = (np.abs(values * 1000 - np.rint(values * 1000)) > 1e-4) | ((np.abs(values) < 1) & (values != 0))
+        mixed = (values % 1 == 0).any(0) & ~(np.abs(values) >= 1000).any(0)
+    return list(floats) if mixed.any() and not decimal.any() else []
+
+
+def _check_sign(cells: pd.DataFrame, sign: str, header: list[str]) -> None:
+    """ValueError where each `sign` of the file stands before three digits, and in a column beside 1 to 999 without it.
+
+    1.025 may then be what comes after 999, or after 1. Where another cell has 12.5, it is a decimal sign in all.
+    """
+    doubt = ""
+    for i, column in cells.items():
+        text = column.dropna().str.strip()
+        signed = text.str.contains(sign, regex=False)
+        if not text[signed].str.fullmatch(rf"[+-]?[1-9]\d{{0,2}}\{sign}\d{{3}}").all():
+            return
+        whole = text[~signed & (text != "0")]
+        if signed.any() and len(whole) and whole.str.fullmatch(r"[+-]?\d{1,3}").all():
+            first, other = text[signed].iloc[0], whole.iloc[0]
+            plain = first.replace(sign, "")
+            name = short("".join(header[i : i + 1]).strip())
+            words = f"column {name} has {other} and {first}, which may be {plain} or a decimal"
+            doubt = doubt or f"{words}: write it as {plain}, or the other as {other}{sign}0"
+    require(not doubt, doubt)
 
 
 def _text(blob: bytes) -> tuple[str, list[str]]:

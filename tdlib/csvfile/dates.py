@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
+from tdlib import calendar
 from tdlib.csvfile.cells import short
 
 LAYOUTS = {
@@ -35,6 +36,7 @@ CLOCKS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p", "%H.%M"
 CLOCK = r"(\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:\.\d+)?)?(?:\s*[AaPp][Mm])?)"
 WITH_CLOCK = rf"^(\S.*?)[T\s,]+{CLOCK}$"
 WEEK = r"\d{4} W\d{2}"
+OFFSET = r"^(.{11,}?)\s*(?:Z|[+-]\d\d(?::?\d\d)?)$"  # behind a day and a time
 KNOWN = "write it as 2020-01-31 or 2020-01-31 13:00"
 
 
@@ -69,6 +71,9 @@ def iso(text: pd.Series) -> tuple[pd.Series, list[str]]:
     try:
         return _parsed(text, "ISO8601"), []
     except ValueError:  # several offsets, as those of summer and winter
+        local = _parsed(text.str.replace(OFFSET, r"\1", regex=True), "ISO8601")
+        if calendar.by_a_clock(pd.DatetimeIndex(local)):
+            return local, ["its time stamps, of several offsets, are read as local time"]
         return _parsed(text, "ISO8601", utc=True), ["its time stamps, of several offsets, are read as UTC"]
 
 

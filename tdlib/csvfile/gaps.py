@@ -14,6 +14,8 @@ from tdlib.csvfile.stamps import ZONE
 
 HOLIDAYS = 0.06  # of all weekdays, and as many in a row as below: where an exchange is closed, nothing is missing
 CLOSED = 4
+CLOCK = "by a clock that is changed they are even: in pandas, frame.tz_convert('Europe/Berlin').tz_localize(None)"
+CLOCK += " mends it, with your zone"
 ROUND = [f"{count}{unit}" for unit in ("s", "min") for count in (1, 5, 10, 15, 30)]
 ROUND += ["1h", "2h", "3h", "6h", "12h", "1D"]
 
@@ -79,10 +81,12 @@ def _at_an_end(missing: pd.DataFrame) -> str:
 
 
 def _absent(index: pd.DatetimeIndex, step: offsets.BaseOffset, path: object) -> pd.DatetimeIndex:
-    """The stamps between first and last that have no row."""
-    if _far_apart(index):
-        raise ValueError(f"{path}: {_uneven(index)}")
-    return pd.date_range(index[0], index[-1], freq=step).difference(index)
+    """The stamps between first and last that have no row; ValueError where a row would have no stamp, and be lost."""
+    if not _far_apart(index):
+        whole = pd.date_range(index[0], index[-1], freq=step)
+        if index.isin(whole).all():
+            return whole.difference(index)
+    raise ValueError(f"{path}: {_uneven(index)}")
 
 
 def _far_apart(index: pd.DatetimeIndex) -> bool:
@@ -102,8 +106,15 @@ def _uneven(index: pd.DatetimeIndex) -> str:
     common = steps.mode()[0]
     row = int((steps != common).argmax())
     found = f"row {row + 2} comes {_words(steps.iloc[row])} after row {row + 1}, at {index[row + 1]}"
-    evens = f"in pandas, {_evening(index)} evens them"
+    evens = CLOCK if _by_a_clock(index, common) else f"in pandas, {_evening(index)} evens them"
     return f"the time stamps are uneven: {found}, where the most common step is {_words(common)}; {evens}"
+
+
+def _by_a_clock(index: pd.DatetimeIndex, common: pd.Timedelta) -> bool:
+    """Whether stamps of a zone would be even, were some not an hour off: in another zone the clock is changed."""
+    cycle, hour = min(common, calendar.DAY), pd.Timedelta(hours=1)
+    clocks = ((index - index.normalize()) % cycle).unique()
+    return index.tz is not None and len(clocks) == 2 and abs(clocks[1] - clocks[0]) in (hour, cycle - hour)
 
 
 def _evening(index: pd.DatetimeIndex) -> str:
@@ -135,7 +146,7 @@ def _gaps(absent: pd.DatetimeIndex, index: pd.DatetimeIndex, step: offsets.BaseO
 
 
 def _words(step: pd.Timedelta) -> str:
-    return str(step).replace(" 00:00:00", "").replace("0 days ", "")
+    return str(step).removesuffix(" 00:00:00").removeprefix("0 days ")
 
 
 def _check_runs(missing: pd.DataFrame, path: object, longest: int) -> None:

@@ -49,13 +49,15 @@ def widened(frame: pd.DataFrame, path: object, dayfirst: bool | None) -> tuple[p
 
 
 def _dated(frame: pd.DataFrame, path: object, dayfirst: bool | None) -> tuple[pd.DataFrame, list[str]]:
-    """The same with `ds` as time stamps, of a period that of its begin; whole numbers that are no dates stay."""
+    """The same with `ds` as time stamps, of a period that of its begin; numbers that are no dates count evenly."""
     if isinstance(frame["ds"].dtype, pd.PeriodDtype):
         frame = frame.assign(ds=frame["ds"].dt.to_timestamp())
-    steps = frame["ds"].drop_duplicates().sort_values().reset_index(drop=True)
-    if not pd.api.types.is_numeric_dtype(steps):
+    if not pd.api.types.is_numeric_dtype(frame["ds"]):
         found, remarks = dates.read(frame["ds"], path, dayfirst)
-    else:
-        made, remarks = stamps.numbered(steps), []
-        found = frame["ds"] if made is None else frame["ds"].map(dict(zip(steps, made, strict=True)))
-    return frame.assign(ds=found), remarks
+        return frame.assign(ds=found), remarks
+    found = stamps.numbered(frame["ds"])
+    if found is None:
+        gap = stamps.uneven(frame["ds"].drop_duplicates().sort_values(), "ds")
+        require(not gap, f"{path}: {gap}")
+        return frame, []
+    return frame.assign(ds=found), []

@@ -16,6 +16,7 @@ from tdlib.csvfile.cells import listed, short
 DATES = ("date", "datetime", "date_time", "timestamp", "time_stamp", "day", "month", "year", "ds", "datum", "jahr")
 TIMES = ("", *DATES, "time", "ts", "unix", "unixtime", "unix_time", "epoch")
 COUNTS = ("index", "idx", "level_0", "row", "rows", "row_number", "rownum", "step", "id", "no", "no.", "nr", "#")
+UNNAMED = ("", "Unnamed: 0")  # as pandas writes and reads the name of an index without one
 FEW = 10  # values, of which nothing is suspected
 ROW = "row"  # in files that `csvfile.canonical` writes: numbers beside it are channels, whatever they are called
 UNITS = {"s": (1e8, 1e10), "ms": (1e11, 1e13), "us": (1e14, 1e16), "ns": (1e17, 9e18)}  # unix time from 1973 on
@@ -48,12 +49,15 @@ def take(
     if pd.api.types.is_numeric_dtype(first):
         if (parts := _parts(frame)) is not None:
             return _rising(*parts, path), [f"the columns {parts[1].name} are read as one, the time stamps"]
-        if (stamps := _first_numbers(frame)) is not None:
+        if (stamps := _first_numbers(frame, path)) is not None:
             return stamps, [_said(stamps.to_series(), _place(first, left_out))]
         if counted := _counter(frame, left_out):
             if first.name == ROW and not left_out and all(map(pd.api.types.is_numeric_dtype, frame.dtypes)):
                 return None, counted
             stamps, remarks = take(frame, path, dayfirst, left_out=left_out + 1)
+            if stamps is None and (gap := uneven(first, _place(first, left_out))):
+                require(first.name in UNNAMED, f"{path}: {gap}")  # pandas' own index has what a filter has left
+                counted.append(gap)
             return stamps, [*counted, *remarks]
     elif not _mostly_numbers(first) and (_looks_dated(first) or (not left_out and _elsewhere(frame) is None)):
         column = _joined(frame)
@@ -78,7 +82,7 @@ def _rising(stamps: pd.Series, column: pd.Series, path: object) -> pd.DatetimeIn
         sorts = "; in pandas, frame.sort_index() turns the rows round" if len(steps) > 1 and _falls(steps) else ""
         place = f"the time stamp of row {row + 1}, {column.iloc[row]}, {fault} the one before it"
         raise ValueError(f"{path}: {place}{sorts or _autumn(stamps, row)}")
-    return pd.DatetimeIndex(stamps).rename(None if column.name in ("", "Unnamed: 0") else str(column.name))
+    return pd.DatetimeIndex(stamps).rename(None if column.name in UNNAMED else str(column.name))
 
 
 def _falls(steps: pd.Series) -> bool:
@@ -115,16 +119,19 @@ def _autumn(stamps: pd.Series, row: int) -> str:
 # --- numbers
 
 
-def _first_numbers(frame: pd.DataFrame) -> pd.DatetimeIndex | None:
-    """The time stamps that a first column of numbers stands for, taken out of `frame`; None where it holds none."""
+def _first_numbers(frame: pd.DataFrame, path: object) -> pd.DatetimeIndex | None:
+    """The time stamps that a first column of numbers stands for, taken out of `frame`; None where it holds none.
+
+    ValueError where they do not rise, unless other columns hold dates: it may be the year of these.
+    """
     column, name = frame.iloc[:, 0], _name(frame)
     if len(frame.columns) == 1 or name not in TIMES:
         return None
     stamps = numbered(column, counted=name in DATES)
-    if stamps is None:
+    if stamps is None or (not (stamps.is_unique and stamps.is_monotonic_increasing) and _elsewhere(frame)):
         return None
     frame.pop(column.name)
-    return pd.DatetimeIndex(stamps).rename(None if name == "" else column.name)
+    return _rising(stamps, column, path)
 
 
 def _counter(frame: pd.DataFrame, left_out: int = 0) -> list[str]:
@@ -162,8 +169,29 @@ def _whole(column: pd.Series) -> np.ndarray | None:
     return values if (values[1:] > values[:-1]).all() else None
 
 
+def uneven(numbers: pd.Series, which: str) -> str:
+    """What is said of rising numbers that count rows in uneven steps, as some are missing; "" for even ones."""
+    steps = numbers.astype(float).diff().iloc[1:]
+    wrong = ~np.isclose(steps, steps.mode()[:1], rtol=0.01, atol=0)
+    if not wrong.any():
+        return ""
+    row = int(wrong.argmax())
+    place = f"and by {steps.iloc[row]:g} from {numbers.iloc[row]} to {numbers.iloc[row + 1]}"
+    mends = "are rows missing there? Dates are written as 2020-01-31, and a channel has another name"
+    return f"{which} counts in steps of {steps.mode()[0]:g}, {place}: {mends}"
+
+
 def numbered(column: pd.Series, counted: bool = True) -> pd.Series | None:
-    """Dates such as 20200131 or unix time; with `counted` also years and Excel's days. None where they are neither."""
+    """Dates such as 20200131 or unix time; with `counted` also years and Excel's days. None where they are neither.
+
+    In any order, which is no matter of theirs: those that fall or repeat are refused as dates of text are.
+    """
+    places, values = pd.factorize(column, sort=True)
+    made = None if (places < 0).any() else _of_rising(pd.Series(values), counted)
+    return None if made is None else made.take(places).set_axis(column.index)
+
+
+def _of_rising(column: pd.Series, counted: bool) -> pd.Series | None:
     whole = _whole(column)
     if whole is not None:
         digits = len(str(whole[0]))
@@ -177,8 +205,6 @@ def numbered(column: pd.Series, counted: bool = True) -> pd.Series | None:
         if counted and whole[0] >= 1000 and whole[-1] <= 2200:
             return pd.to_datetime(pd.Series(whole.astype(str)), format="%Y")
     values = column.to_numpy(float)
-    if not (np.diff(values) > 0).all():
-        return None
     if UNITS["s"][0] <= values[0] and values[-1] < UNITS["s"][1]:  # with parts of a second
         return pd.to_datetime(pd.Series(values), unit="s").dt.round("ms")
     if counted and values[0] >= SERIAL[0] and values[-1] < SERIAL[1]:
@@ -220,9 +246,10 @@ def suspicions(frame: pd.DataFrame) -> list[str]:
 
 
 def _dated(column: pd.Series) -> bool:
-    """Whether numbers can hardly be anything but time: rising days, or months such as 201501, or unix time."""
+    """Whether numbers can hardly be anything but time: ordered days, or months such as 201501, or unix time."""
     months = len(f"{column.iloc[0]:.0f}") == 6
-    return numbered(column, counted=months) is not None
+    ordered = column.is_monotonic_increasing or column.is_monotonic_decreasing
+    return ordered and column.nunique() > 1 and numbered(column, counted=months) is not None
 
 
 def _evenly(values: np.ndarray) -> bool:
@@ -260,7 +287,8 @@ def _elsewhere(frame: pd.DataFrame, path: object = "") -> str | None:
     dated = [name for name in others if _looks_dated(frame[name])]
     if not dated:
         numbers = (name for name in others if name.lower() in TIMES and pd.api.types.is_numeric_dtype(frame[name]))
-        dated = [name for name in numbers if numbered(frame[name], counted=name.lower() in DATES) is not None]
+        years = {name: name.lower() in DATES and frame[name].is_unique for name in numbers}  # else one of a calendar
+        dated = [name for name, counted in years.items() if numbered(frame[name], counted) is not None]
     by_name = [name for name in dated if name.lower() in TIMES]
     if len(dated) > 1 and len(by_name) != 1 and path:
         several = " and ".join(map(short, dated))

@@ -21,7 +21,7 @@ from tdlib import calendar, csvfile, data, forecast, models
 from tdlib.checks import one_of, require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
-from tdlib.csvfile import panel
+from tdlib.csvfile import dates, panel
 from tdlib.files import check_place, write_atomically
 from tdlib.run import train_once, trained
 from tdlib.service import backtest, final, frames, intervals, plan, score
@@ -166,8 +166,8 @@ class Forecaster:
         few = f"a period of {self.period} steps is too long: of {rows} rows the models learn from {learned}"
         require(self.period is None or self.period < learned, few)
         known = calendar.period(series.index)
+        known = known if known < learned else 1  # one that never comes round is as good as none
         self.period_ = self.period or plan.find_period(series.values[:learned], known)
-        self.period_ = self.period_ if self.period_ < learned else 1  # the calendar's never comes round
         self.horizon_ = self.horizon or plan.find_horizon(rows, self.period_)
         self.lookback_ = self.lookback or plan.find_lookback(series, self.horizon_, self.period_)
         found = [name for name in ("lookback", "horizon", "period") if getattr(self, name) is None]
@@ -367,7 +367,8 @@ def _history(path: Path, channels: list[str]) -> pd.DataFrame:
         values = cells.iloc[:, -len(channels) :].astype(float).set_axis(channels, axis=1)
         if len(cells.columns) > len(channels) and not cells[first].str.isdigit().all():
             name = None if first == "Unnamed: 0" else first
-            values.index = pd.DatetimeIndex(pd.to_datetime(cells[first], format="ISO8601"), name=name)
+            values.index = pd.DatetimeIndex(dates.iso(cells[first])[0], name=name)
+            require(not values.index.hasnans, "it has a row without a time stamp")
         require(bool(np.isfinite(values).all(axis=None)), "it has a value that is no finite number")
         return values
     except ValueError as fault:

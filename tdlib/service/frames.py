@@ -23,7 +23,8 @@ MODEL = "tdlib"  # what forecasts in long form are called, as in statsforecast's
 def wide(frame: pd.DataFrame, step: offsets.BaseOffset | None = None) -> Frame:
     """A frame in either form as float64 [T, C], the columns' names as text, and what was made of it, in sentences.
 
-    Time stamps are those of UTC where their zone's clock is changed within the rows, and of periods their begins.
+    Time stamps are those of UTC where their zone's clock is changed within the rows, unless all are of one time of day,
+    and of periods their begins.
     `step` is that of the stamps where it is known: few rows do not show that they are weekdays, with a holiday.
     ValueError for what is no frame, a value that is missing or no finite number, names that repeat, an index of neither
     stamps nor numbers, time stamps that do not rise, are uneven or leave some out (`gaps.evened`), and for a long frame
@@ -69,12 +70,12 @@ def _goes_on(index: pd.DatetimeIndex, step: offsets.BaseOffset) -> bool:
 
 
 def _even_clock(index: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """In UTC where the zone's clock is changed within the rows: an hour would repeat, another one lack."""
+    """In UTC where the zone's clock is changed within the rows: an hour would repeat, another one lack. Not days."""
     if index.tz is None:
         return index
     universal = index.tz_convert("UTC")
     offsets = index.tz_localize(None) - universal.tz_localize(None)
-    return index if offsets.nunique() == 1 else universal
+    return index if offsets.nunique() == 1 or calendar.by_a_clock(index) else universal
 
 
 def series(table: pd.DataFrame, name: str) -> data.Series:

@@ -74,6 +74,41 @@ def test_points_and_commas_that_cannot_both_be_are_refused():
     assert words in refused(b"a;b\n1,5;12.5\n2,5;1.234\n3,5;3,5\n")
 
 
+def beside(*cells: str, separator: str = ";", other: str = "7") -> bytes:
+    """A file with these cells in its second column."""
+    return "\n".join([f"a{separator}b", *(f"{other}{separator}{cell}" for cell in cells)]).encode()
+
+
+@pytest.mark.parametrize(("separator", "sign"), [(";", "."), ("\t", "."), (",", "."), (";", ","), ("\t", ",")])
+@pytest.mark.parametrize("cells", [("976", "1{}025", "1{}239", ""), ("0", "-12", "-1{}000"), ('"976"', '"1{}025"')])
+def test_a_sign_before_three_digits_beside_whole_numbers_may_be_of_thousands_and_is_refused(cells, separator, sign):
+    words = refused(beside(*(cell.format(sign) for cell in cells), separator=separator))
+    first, plain = (f"-1{sign}000", "-1000") if "0" in cells else (f"1{sign}025", "1025")
+    other = "-12" if "0" in cells else "976"
+    said = f"column 'b' has {other} and {first}, which may be {plain} or a decimal"
+    assert words.endswith(f"{said}: write it as {plain}, or the other as {other}{sign}0")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("1.025", "1.239", "976.000"),  # all are decimals
+        ("1.025", "0.239", "976"),
+        ("1.025", "1.2390", "976"),
+        ("1.025", "1.5", "976"),
+        ("1.025", "1.239", "1976"),  # it has no sign, and would have one
+        ("1.025", "1234.239", "976"),
+        ("1.025", "0", "0"),
+    ],
+)
+def test_a_sign_that_can_only_be_decimal_is_read_as_one(cells):
+    for separator, sign in ((";", "."), (",", "."), (";", ",")):
+        frame, _ = parse(beside(*(cell.replace(".", sign) for cell in cells), separator=separator), "own.csv")
+        assert frame["b"].tolist() == [float(cell) for cell in cells]
+    frame, _ = parse(beside("1.025", "976", other="12.5"), "own.csv")  # another column shows it
+    assert frame["b"].tolist() == [1.025, 976]
+
+
 def test_a_decimal_comma_late_in_the_file_counts():
     lines = ["a;b", *["1;2"] * 5000, "1,5;2"]
     frame, _ = parse("\n".join(lines).encode(), "own.csv")

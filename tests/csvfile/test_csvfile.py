@@ -159,6 +159,17 @@ def test_time_stamps_of_several_offsets_are_read_as_utc_which_is_said(csv):
     assert remarks == ("its time stamps, of several offsets, are read as UTC",)
 
 
+@pytest.mark.parametrize("step", ["D", "W-MON", "MS"])
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S%:z"])
+def test_days_of_several_offsets_are_read_by_their_clock_which_is_said(step, form, csv):
+    index = pd.date_range("2021-01-01 06:00", periods=100, freq=step, tz="Europe/Berlin")
+    cells = [stamp.strftime(form) if "%:z" not in form else stamp.isoformat() for stamp in index]
+    frame, remarks = csvfile.read_frame(csv("date,load", *(f"{cell},{row % 7}" for row, cell in enumerate(cells))))
+    assert list(frame.index) == list(index.tz_localize(None))
+    assert frame.index.freqstr == step
+    assert remarks == ("its time stamps, of several offsets, are read as local time",)
+
+
 # --- a first column of numbers that is no channel
 
 

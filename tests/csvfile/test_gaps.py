@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from test_csvfile import sentence
 
-from tdlib.csvfile import Reading, parse
+from tdlib.csvfile import Reading, gaps, parse
 
 HOURS = pd.date_range("2015-03-01", periods=40, freq="h", name="date")
 USUAL, FILL = Reading(), Reading(missing="interpolate")
@@ -94,6 +94,12 @@ def test_uneven_steps_are_named_with_their_place():
     assert "in pandas, frame.index = frame.index.round('1h') evens them" in words
 
 
+def test_a_step_of_thirty_days_and_some_hours_is_told_as_it_is():
+    days = ["2016-01-01 10:00", "2016-02-01 10:00", "2016-03-03 10:00", "2016-04-03 08:00"]
+    words = refused(blob(pd.DatetimeIndex(days, name="date"), a=1.0))
+    assert "row 4 comes 30 days 22:00:00 after row 3" in words
+
+
 OFF = pd.to_timedelta(np.arange(40) % 3 * 7, "min")
 
 
@@ -114,6 +120,20 @@ def test_the_line_that_evens_stamps_fits_them(index, code):
     frame = pd.DataFrame({"a": 1.0}, index.rename("date"))
     frame.index = eval(f"frame.{code}", {"frame": frame})
     assert parse(blob(frame.index, a=1.0), "own.csv").values.index.freq is not None
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.date_range("2015-01-01", periods=96, freq="MS", tz="Europe/Berlin").tz_convert("UTC"),  # the day before
+        pd.date_range("2015-01-01", periods=96, freq="LWOM-FRI"),
+        pd.date_range("2015-01-01", periods=96, freq="MS") + pd.to_timedelta(8 + np.arange(96) % 3, "h"),
+    ],
+)
+def test_no_row_is_replaced_where_the_step_that_pandas_infers_does_not_lead_to_it(index):
+    assert "the time stamps are uneven: row " in refused(blob(index.rename("date")), FILL)
+    with pytest.raises(ValueError, match="the time stamps are uneven"):  # if ever a step is wrong
+        gaps._absent(index, pd.offsets.MonthEnd(), "own.csv")
 
 
 def test_stamps_at_random_are_averaged():
@@ -143,6 +163,16 @@ def test_the_hour_that_summer_time_leaves_out_is_explained():
     assert "if the clock was put forward then, in pandas, frame.tz_localize('Europe/Berlin'" in refused(blob(night))
     frame, _ = parse(blob(night), "own.csv", FILL)
     assert len(frame) == 6
+
+
+@pytest.mark.parametrize("step", ["12h", "D", "W-MON", "MS"])
+@pytest.mark.parametrize("zone", ["Europe/London", "Europe/Berlin"])
+def test_what_is_even_by_a_clock_that_is_changed_is_explained(step, zone):
+    index = pd.date_range("2021-01-01", periods=400, freq=step, name="date").tz_localize(zone).tz_convert("UTC")
+    words = refused(blob(index, a=1.0))
+    code = words[words.index("frame.tz_convert") : words.index(" mends it, with your zone")]
+    mended = eval(code.replace("Europe/Berlin", zone), {"frame": pd.DataFrame({"a": 1.0}, index)})
+    assert parse(blob(mended.index, a=1.0), "own.csv").values.index.freqstr == step
 
 
 def test_holidays_are_no_gaps_and_are_counted():

@@ -44,6 +44,12 @@ def test_steps_may_be_numbers_and_dates_day_first():
     assert wide.index.freqstr == "YS-JAN"
 
 
+def test_steps_that_are_numbers_and_lack_some_are_refused():
+    steps = [*range(0, 400, 10), *range(600, 700, 10)]
+    words = "own.csv: ds counts in steps of 10, and by 210 from 390 to 600: are rows missing there?"
+    assert words in refused(long(a=steps, b=steps))
+
+
 def test_a_series_that_does_not_fit_is_named():
     shifted = refused(long(a=DAYS, b=DAYS[1:]))
     assert "series 'b' begins at 2020-02-29 00:00:00, and 'a' at 2020-01-31 00:00:00" in shifted

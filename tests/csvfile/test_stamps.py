@@ -154,6 +154,61 @@ def test_parts_of_a_second_of_unix_time_are_kept():
     assert (list(frame.index), list(frame.columns)) == (list(index), ["a"])
 
 
+SECONDS = list(range(1_600_000_000, 1_600_144_000, 3600))
+IN_DIGITS = [int(day) for day in DAYS.strftime("%Y%m%d")]
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("name", ["time", "ts", "unix", "epoch", "date", "timestamp"])
+@pytest.mark.parametrize("cells", [SECONDS, [1000 * second for second in SECONDS], IN_DIGITS])
+def test_numbers_of_time_that_fall_or_repeat_are_refused_as_dates_are(cells, name, place):
+    def words(cells):
+        columns = {name: cells, "a": np.arange(40) % 7}
+        return sentence(parse, table(**dict(sorted(columns.items(), reverse=not place))), "own.csv")
+
+    found = f"own.csv: the time stamp of row 2, {cells[-2]}, is earlier than the one before it"
+    assert words(cells[::-1]) == f"{found}; in pandas, frame.sort_index() turns the rows round"
+    assert (
+        words([*cells[:5], *cells[4:-1]]) == f"own.csv: the time stamp of row 6, {cells[4]}, repeats the one before it"
+    )
+    found = f"the time stamp of row 3, {cells[1]}, is earlier than the one before it"
+    assert words([cells[0], cells[2], cells[1], *cells[3:]]) == f"own.csv: {found}"
+
+
+def test_a_year_that_repeats_is_refused_unless_dates_stand_beside_it():
+    years = 2015 + np.arange(40) // 12
+    assert "row 2, 2015, repeats the one before it" in sentence(parse, table(year=years, a=NUMBERS), "own.csv")
+    frame, _ = parse(table(year=years, date=WORDS, a=NUMBERS), "own.csv")
+    assert (list(frame.index), list(frame.columns)) == (list(DAYS), ["year", "a"])
+    assert list(parse(table(a=NUMBERS, year=years), "own.csv").values.columns) == ["a", "year"]
+
+
+def test_numbers_of_time_that_fall_or_repeat_under_another_name_are_told(tmp_path):
+    told = ("column 'Period' looks like time stamps and is read as a channel; --time 'Period' makes them the time",)
+    for cells in (IN_DIGITS[::-1], SECONDS[::-1], np.repeat(IN_DIGITS[:20], 2)):
+        (tmp_path / "own.csv").write_bytes(table(Period=cells, a=NUMBERS))
+        assert csvfile.read_frame(tmp_path / "own.csv").remarks == told
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ([*range(100, 400, 10), *range(600, 700, 10)], "steps of 10, and by 210 from 390 to 600"),
+        ([step**2 for step in range(20)], "steps of 1, and by 3 from 1 to 4"),
+        ([*range(200101, 200111), *range(200115, 200120)], "steps of 1, and by 5 from 200110 to 200115"),
+    ],
+)
+def test_a_counter_with_a_gap_is_refused_with_its_place(counts, words):
+    values = np.arange(len(counts)) % 7
+    words = f"counts in {words}: are rows missing there? Dates are written as 2020-01-31, and a channel has another"
+    for name in ("time", "ts"):
+        assert f"own.csv: the first column {words}" in sentence(parse, table(**{name: counts, "a": values}), "own.csv")
+    _, remarks = parse(pd.DataFrame({"a": values}, counts).to_csv().encode(), "own.csv")  # what a filter has left
+    assert remarks == (COUNTED, f"the first column {words} name")
+    dated = pd.DataFrame({"date": DAYS[: len(counts)], "a": values}, counts).rename_axis("time")
+    assert parse(dated.to_csv().encode(), "own.csv").remarks[0] == COUNTED
+
+
 @pytest.mark.parametrize(
     ("name", "values", "step"),  # that of the stamps, if it looks like such
     [
@@ -237,8 +292,9 @@ def test_channels_beside_a_counted_index_are_as_before_where_nothing_is_dated():
     found, remarks = parse(frame.to_csv().encode(), "own.csv", Reading(columns=("a", "day")))
     assert (list(found.columns), remarks) == (["a", "day"], (COUNTED,))
     times = pd.DataFrame({"time": range(1_600_000_000, 1_600_000_400, 10), "year": range(1960, 2000), "month": 1})
-    frame, _ = parse(csvfile.canonical(times.astype(float)), "own.csv")  # of a frame of channels with these names
-    assert list(frame.columns) == ["time", "year", "month"]
+    for names in (["time", "year", "month"], ["month", "time", "year"]):
+        frame, _ = parse(csvfile.canonical(times[names].astype(float)), "own.csv")  # of a frame of channels
+        assert list(frame.columns) == names
 
 
 def test_of_several_columns_of_dates_one_is_chosen():

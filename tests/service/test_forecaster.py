@@ -209,6 +209,19 @@ def test_a_backtest_is_of_the_rows_of_fit_and_later_ones(loaded, fitted, frame, 
     assert len(made.backtest(1, frame=abroad.tz_convert("UTC"))) == 1  # at one time
 
 
+def test_days_of_a_zone_are_forecast_by_its_clock_and_loaded_again(frame, tmp_path):
+    days = pd.date_range("2021-01-01", periods=91, freq="D", tz="Europe/Berlin")  # the clock is changed on the 87th
+    made = Forecaster(7, 4, **SMALL).fit(frame[:91].set_axis(days))
+    assert made.period_ == 7
+    found = made.predict()
+    assert list(found.index) == list(pd.date_range("2021-04-02", periods=4, freq="D", tz="Europe/Berlin"))
+    assert len(made.backtest(2)) > 0
+    made.save(tmp_path)
+    loaded = Forecaster.load(tmp_path).predict()
+    np.testing.assert_allclose(loaded, found, rtol=1e-3)
+    assert list(loaded.index) == list(found.index.tz_localize(None))
+
+
 def test_rows_that_are_numbered_are_known_again(fitted, frame):
     made = Forecaster.__new__(Forecaster)
     made.__dict__ = fitted.__dict__ | {"rows_": [400, "0", "399"], "step_": ""}
@@ -383,6 +396,15 @@ def test_a_period_that_the_training_rows_do_not_hold_is_refused(frame):
         with pytest.raises(ValueError, match=words):
             Forecaster(24, 4, period=period).fit(frame)
     assert Forecaster(1, 1, **SMALL).fit(frame[:30]).period_ == 1  # of the calendar's 24 rows there are 21
+
+
+def test_a_period_of_the_calendar_that_never_comes_round_leaves_the_choice_to_the_values():
+    seconds = pd.date_range("2021-01-01", periods=600, freq="s")  # a day has 86,400 of them
+    waves = np.sin(2 * np.pi * np.arange(600) / 60)[:, None] + 0.1 * np.random.default_rng(0).normal(size=(600, 1))
+    made = Forecaster(120, 30)
+    for index in (seconds, None):
+        made._shape(data.Series(waves, index, ("load",), "own.csv", ""))
+        assert made.period_ == 60
 
 
 def test_one_row_is_said_to_be_too_few(frame):

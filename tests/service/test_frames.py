@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tdlib import calendar
 from tdlib.service import frames
 
 DAYS = pd.date_range("2024-01-01", periods=3, name="ds")
@@ -104,6 +105,22 @@ def test_stamps_of_a_zone_are_those_of_utc_and_gaps_are_refused():
     assert table.index.freq == pd.offsets.Hour()
     with pytest.raises(ValueError, match="the frame: 2 rows are missing"):
         frames.wide(pd.DataFrame({"x": np.arange(70.0)}, local.delete([5, 6])))
+
+
+@pytest.mark.parametrize("step", ["D", "W-MON", "MS"])
+def test_days_of_a_zone_go_by_its_clock(step):
+    local = pd.date_range("2021-01-01", periods=100, freq=step, tz="Europe/Berlin")
+    frame = pd.DataFrame({"x": np.arange(100.0)}, pd.DatetimeIndex(list(local)))
+    table = frames.wide(frame).values
+    assert table.index.equals(local)
+    assert (table.index.freqstr, calendar.period(table.index)) == (step, calendar.period(local.tz_localize(None)))
+    assert list(calendar.following(table.index, 3)) == list(pd.date_range(local[-1], periods=4, freq=step)[1:])
+    with pytest.raises(ValueError, match="the frame: 2 rows are missing after row 20"):
+        frames.wide(frame.drop(local[20:22]))
+    with pytest.raises(ValueError, match="by a clock that is changed they are even") as fault:
+        frames.wide(frame.tz_convert("UTC"))
+    code = str(fault.value).split("in pandas, ")[1].split(" mends")[0]
+    assert frames.wide(eval(code, {"frame": frame})).values.index.equals(local.tz_localize(None))
 
 
 def test_forecasts_of_a_long_frame_are_long_and_those_of_names_alike_are_kept_apart():
