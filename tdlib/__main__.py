@@ -59,7 +59,7 @@ def _say(message: object) -> None:
 def _failed(error: OSError) -> int:
     """The exit code for what the system refused: a page, a table, a figure, or an output whose reader has left."""
     try:
-        print(end="", flush=True)
+        print(flush=True)
     except OSError:  # it is the output itself
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at the end
         if isinstance(error, BrokenPipeError):  # as in `data | head -1`: it has read what it wanted
