@@ -161,9 +161,10 @@ def forecast(options: argparse.Namespace) -> None:
     id, csv = _id_and_csv(options.what)
     record = options.store / RECORD
     check_output(options.out, record, inputs=[csv], force=options.force)
+    remarks = ()
     if id is None:
         made = _load(options.store, csv)
-        frame, _ = csvfile.read_frame(csv, csvfile.given(options))
+        frame, remarks = csvfile.read_frame(csv, csvfile.given(options))
         level = None if options.level is None else tuple(options.level)
         found = made.predict(frame, level, nonnegative=options.nonnegative, integer=options.integer)
     else:
@@ -171,9 +172,9 @@ def forecast(options: argparse.Namespace) -> None:
         found = forecast_csv(id, options.store, csv, csvfile.given(options))
         found = frames.bounded(found, nonnegative=options.nonnegative, integer=options.integer)
     found = found.replace([np.inf, -np.inf], np.nan)  # a band without an end is an empty cell
-    write_atomically((options.out, found.to_csv(float_format="%.12g").encode()))
+    write_atomically((options.out, found.to_csv(float_format="%.16g").encode()))  # as many digits as float64 holds
     note_written(options.out, record)
-    print(f"{len(found)} steps after the last row of {csv} are in {options.out}")
+    print("; ".join([f"{len(found)} steps after the last row of {csv} are in {options.out}", *remarks]))
 
 
 def _id_and_csv(what: list[Path]) -> tuple[str | None, Path]:
@@ -184,10 +185,11 @@ def _id_and_csv(what: list[Path]) -> tuple[str | None, Path]:
 def backtest_(options: argparse.Namespace) -> None:
     """The forecaster of a CSV and its rivals from several origins in the past."""
     made = _load(options.store, options.csv)
-    frame, _ = csvfile.read_frame(options.csv, csvfile.given(options))
+    frame, remarks = csvfile.read_frame(options.csv, csvfile.given(options))
     lines = made.backtest(options.cutoffs, frame=frame, retrain=options.retrain)
     how = "trained again at each" if options.retrain else "by the weights of the training rows"
-    print(f"{options.cutoffs} origins, {made.horizon_} steps each, {how}; best: at how many origins\n")
+    said = f"{options.cutoffs} origins, {made.horizon_} steps each, {how}; best: at how many origins"
+    print("; ".join([said, *remarks]), end="\n\n")
     print(backtest.summary(lines).rename(index={made.chosen_: f"* {made.chosen_}"}).to_string(float_format=DIGITS))
 
 

@@ -251,8 +251,7 @@ class Forecaster:
         self._require_fit()
         if frame is not None:
             table = frames.wide(frame, calendar.parsed(self.step_)).values
-            same = list(table.columns) == self.channels_
-            require(same, f"the forecaster knows the columns {', '.join(self.channels_)}")
+            forecast.check_columns(list(table.columns), self.channels_)
             rows, first, last = self.rows_
             words = f"backtest needs the {rows} rows of fit, from {first} to {last}, and later ones"
             require(self._begins_as_in_fit(table), f"{words}, and these are others: fit the forecaster to them")
