@@ -47,7 +47,7 @@ def write(made: Forecaster, onnx: Path, *, int8: bool = False, cost: deploy.Expo
     widths = {f"{level:g}": rounded(width) for level, width in made.widths_.items()}
     more = {"name": made.name_, "intervals": json.dumps(widths)}
     difference = deploy.to_onnx(made.model_, made.about_, target, run=made.id_, int8=int8, metadata=more)
-    code = SCRIPT.read_text().replace("MODEL.onnx", target.name).replace("predict.py", script.name)
+    code = SCRIPT.read_text().replace('"MODEL.onnx"', repr(target.name))
     weights = f", 8-bit integers, {_said(cost or int8_cost(made))}" if int8 else ""
     write_atomically((card, _card(made, target, script, weights).encode()), (script, code.encode()))
     return difference

@@ -19,7 +19,7 @@ NEEDED = ("numpy", "numpy.libs", "onnxruntime", "onnxruntime.libs")  # of the sc
 
 @pytest.fixture(scope="module")
 def exported(fitted, tmp_path_factory) -> Path:
-    target = tmp_path_factory.mktemp("export") / "own.onnx"
+    target = tmp_path_factory.mktemp("export") / 'my "own" \\new.onnx'
     assert export.write(fitted, target) < 1e-5
     return target
 
@@ -117,8 +117,8 @@ def test_the_script_ends_with_one_sentence(script, frame, tmp_path):
         assert words in done.stderr
         assert done.stderr.count("\n") == 1
     assert script(tmp_path / "none.csv").stderr == f"cannot read {tmp_path}/none.csv: No such file or directory\n"
-    takes = "own_predict.py takes one file: python own_predict.py my.csv > my_forecast.csv\n"
-    assert script().stderr == takes
+    name = 'my "own" \\new_predict.py'
+    assert script().stderr == f"{name} takes one file: python {name} my.csv > my_forecast.csv\n"
 
 
 def test_the_script_is_short(exported):
