@@ -1,6 +1,6 @@
 """A forecaster as files for another machine: ONNX, a card that says what it is, a script without torch.
 
-NAME.onnx         own units in, own units out; channels, look-back, horizon and bands in its metadata
+NAME.onnx         own units in, own units out; channels, look-back, horizon, step and bands in its metadata
 NAME.md           the model card
 NAME_predict.py   a CSV in, a forecast out, with onnxruntime and numpy alone
 """
@@ -8,8 +8,13 @@ NAME_predict.py   a CSV in, a forecast out, with onnxruntime and numpy alone
 import json
 from pathlib import Path
 
-from tdlib import __version__
+import numpy as np
+import pandas as pd
+from pandas.tseries import offsets
+
+from tdlib import __version__, calendar
 from tdlib.checks import require
+from tdlib.csvfile import gaps
 from tdlib.deploy import onnx as deploy
 from tdlib.files import check_place, write_atomically
 from tdlib.service import intervals
@@ -45,12 +50,24 @@ def write(made: Forecaster, onnx: Path, *, int8: bool = False, cost: deploy.Expo
     for path in (target, card, script):
         check_place(path)
     widths = {f"{level:g}": rounded(width) for level, width in made.widths_.items()}
-    more = {"name": made.name_, "intervals": json.dumps(widths)}
+    more = {"name": made.name_, "intervals": json.dumps(widths)} | _apart(calendar.parsed(made.step_))
     difference = deploy.to_onnx(made.model_, made.about_, target, run=made.id_, int8=int8, metadata=more)
     code = SCRIPT.read_text().replace('"MODEL.onnx"', repr(target.name))
     weights = f", 8-bit integers, {_said(cost or int8_cost(made))}" if int8 else ""
     write_atomically((card, _card(made, target, script, weights).encode()), (script, code.encode()))
     return difference
+
+
+def _apart(step: offsets.BaseOffset | None) -> dict[str, str]:
+    """Between how many and how many seconds two rows are apart, where their step is known: else one is missing.
+
+    Months have 28 to 31 days, weekdays may lack holidays, and a day when the clock is changed has an hour less or more.
+    """
+    if step is None:
+        return {}
+    seconds = np.diff(pd.date_range("2001", periods=20, freq=step)) / np.timedelta64(1, "s")
+    closed = (gaps.CLOSED + 3.5) * 86400 if isinstance(step, offsets.BusinessDay) else 0
+    return {"apart": json.dumps([0.6 * seconds.min(), max(1.9 * seconds.max(), closed)])}
 
 
 def _said(cost: deploy.Export | None) -> str:
