@@ -62,9 +62,18 @@ def test_what_distill_prints_can_be_called_as_it_stands(place, capsys, frame):
     source = report.with_name("source")
     assert source.read_text() == str(place / "it's my data.csv")
     assert "it's my data" in call(capsys, "list")
-    again = call(capsys, "distill", "./it's my data.csv", *SMALL)  # one series: nothing is trained again
-    assert again.split("Use ")[0].replace("./", "") != ""
+    mine = [*SMALL, "--report", "my report.html"]
+    again = call(capsys, "distill", "./it's my data.csv", *mine)  # one series: nothing is trained again
+    assert "report    my report.html\n" in again
+    assert "--report &#39;my report.html&#39;" in Path("my report.html").read_text()
     assert len(list((place / "build/own/runs").glob("*.json"))) == 8
+
+
+def test_a_report_takes_no_other_files_place(place, capsys, monkeypatch):
+    monkeypatch.setattr(commands.Forecaster, "fit", lambda *_: pytest.fail("it is trained"))
+    (place / "notes.html").touch()
+    for name, words in (("notes.html", "--force replaces it"), ("it's my data.csv", "it is the input")):
+        assert words in refused(capsys, "distill", "it's my data.csv", "--report", name)
 
 
 def test_export_writes_three_files_and_its_own_again(place, capsys):

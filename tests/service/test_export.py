@@ -21,7 +21,7 @@ NEEDED = ("numpy", "numpy.libs", "onnxruntime", "onnxruntime.libs")  # of the sc
 @pytest.fixture(scope="module")
 def exported(fitted, tmp_path_factory) -> Path:
     target = tmp_path_factory.mktemp("export") / 'my "own" \\new.onnx'
-    assert export.write(fitted, target) < 1e-5
+    assert fitted.to_onnx(target).difference < 1e-5
     return target
 
 
@@ -175,22 +175,27 @@ def test_the_script_is_short(exported):
 
 
 def test_int8_says_what_it_costs_on_test(fitted, tmp_path):
-    cost = export.int8_cost(fitted)
-    assert cost.mse == pytest.approx(fitted.scores_.loc[fitted.chosen_, ("test", "MSE")], rel=1e-4)
-    export.write(fitted, tmp_path / "small.onnx", int8=True, cost=cost)
-    assert f"8-bit integers, test MSE {cost.cost} |" in (tmp_path / "small.md").read_text()
+    done = export.write(fitted, tmp_path / "small.onnx", int8=True)
+    assert done.mse == pytest.approx(fitted.scores_.loc[fitted.chosen_, ("test", "MSE")], rel=1e-4)
+    assert f"8-bit integers, test MSE {done.cost} |" in (tmp_path / "small.md").read_text()
 
 
 def test_int8_of_a_forecaster_without_its_rows_says_that_nothing_was_measured(fitted, tmp_path):
     fitted.save(tmp_path / "kept")
-    export.write(Forecaster.load(tmp_path / "kept"), tmp_path / "small.onnx", int8=True)
-    assert "8-bit integers, whose cost was not measured |" in (tmp_path / "small.md").read_text()
+    done = export.write(Forecaster.load(tmp_path / "kept"), tmp_path / "small.onnx", int8=True)
+    assert done[1:] == (None, None)
+    assert "8-bit integers, test MSE not measured, as the rows are not there |" in (tmp_path / "small.md").read_text()
 
 
 def test_a_card_does_not_take_the_place_of_the_onnx_file(fitted, tmp_path):
     with pytest.raises(ValueError, match=r"model\.md is the name of the model card: end that .* in \.onnx$"):
         export.write(fitted, tmp_path / "model.md")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_has_learned_nothing_is_not_exported(tmp_path):
+    with pytest.raises(ValueError, match="call fit first"):
+        Forecaster().to_onnx(tmp_path / "own.onnx")
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is(fitted, tmp_path):
