@@ -153,6 +153,8 @@ def _own_series(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("--threads", type=int, help="torch's threads (default: one, or one a core, whichever is faster)")
     sub.add_argument("--device", default="auto", choices=DEVICES, help="default: the first GPU, else the CPU")
     sub.add_argument("--precision", default="auto", choices=PRECISIONS, help="of matrix products")
+    sub.add_argument("--report", type=_path, metavar="FILE", help="the page to write (default: beside the forecaster)")
+    force(sub)
     of_store(sub)
     csvfile.add_options(sub)
     sub.set_defaults(usual=sub.get_default)

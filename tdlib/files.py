@@ -122,9 +122,13 @@ def check_output(path: Path, record: Path, *, inputs: Iterable[Path] = (), force
 
 def note_written(path: Path, record: Path) -> None:
     """Keep in `record`, JSON of path -> sha256, that a file is a command's own: it may be replaced while unchanged."""
-    written = _written(record) | {os.path.realpath(path): _sha256(path)}
     with contextlib.suppress(OSError):  # where nothing can be kept, the next time asks for --force
-        write_atomically((record, json.dumps(written, indent=1).encode()))
+        record.parent.mkdir(parents=True, exist_ok=True)
+        with open(record.with_suffix(".lock"), "w") as held:  # the record itself is replaced, and its lock lost
+            with contextlib.suppress(OSError):  # of a file system without `flock`
+                fcntl.flock(held, fcntl.LOCK_EX)
+            written = _written(record) | {os.path.realpath(path): _sha256(path)}
+            write_atomically((record, json.dumps(written, indent=1).encode()))
 
 
 def _written(record: Path) -> dict:

@@ -3,6 +3,7 @@
 Shapes: T rows, L look-back, H horizon, C channels.
 """
 
+import shlex
 import warnings
 from numbers import Real
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from tdlib import calendar, csvfile
 from tdlib.checks import require
+from tdlib.csvfile.cells import listed
 from tdlib.run import trained
 from tdlib.store import Store
 
@@ -86,8 +88,13 @@ def following(
 def forecast_csv(
     id: str, store: str | Path | Store, path: str | Path, how: csvfile.Reading | None = None
 ) -> pd.DataFrame:
-    """What follows the last row of a CSV: see `following`; ValueError too for whatever is wrong with the CSV."""
-    frame, _ = csvfile.read_frame(path, how or csvfile.Reading())
+    """What follows the last row of a CSV: see `following`; ValueError too for whatever is wrong with the CSV.
+
+    A UserWarning says what was made of the file, and what looks odd in it.
+    """
+    frame, remarks = csvfile.read_frame(path, how or csvfile.Reading())
+    if remarks:
+        warnings.warn(f"{path}: {'; '.join(remarks)}", stacklevel=2)
     found = trained(id, store if isinstance(store, Store) else Store(store))
     try:
         return following(*found, frame)
@@ -100,8 +107,7 @@ def _window(values, about: dict) -> np.ndarray:
     lookback, channels = about["config"]["lookback"], about["channels"]
     names = getattr(values, "columns", None)
     if names is not None and not isinstance(names, pd.RangeIndex):
-        known = f"the run knows the columns {', '.join(channels)}; these are {', '.join(map(str, names))}"
-        require(list(map(str, names)) == channels, known)
+        check_columns([*map(str, names)], channels)
     table = _numbers(values)
     shape = f"the run knows {len(channels)} channels, and values must be [rows, {len(channels)}]; got {table.shape}"
     require(table.ndim == 2 and table.shape[1] == len(channels), shape)
@@ -110,6 +116,15 @@ def _window(values, about: dict) -> np.ndarray:
     bad = int((~np.isfinite(window)).sum())
     require(bad == 0, f"values must be finite; of the last {lookback} rows {bad} values are missing or infinite")
     return window
+
+
+def check_columns(names: list[str], channels: list[str]) -> None:
+    """ValueError for other columns than the run's, or another order: it names the missing, or the option that mends."""
+    missing = [name for name in channels if name not in names]
+    chosen = shlex.quote(",".join(channels)) if len(channels) <= 10 else "with all of their names, in their order,"
+    mend = f"there is no {listed(missing)}" if missing else f"--columns {chosen} chooses them"
+    known = f"the run knows the columns {listed(channels)}; these are {listed(names)}"
+    require(names == channels, f"{known}; {mend}")
 
 
 def check_step(index: object, about: dict, step: offsets.BaseOffset | None = None) -> None:

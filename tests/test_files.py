@@ -1,7 +1,9 @@
 """Where a file can be written, what is replaced, and that a link stays a link."""
 
+import contextlib
 import os
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,27 @@ def test_a_file_is_replaced_only_as_it_was_written_or_by_force(there):
     (there / "file").write_bytes(b"forecast, and a note")
     with pytest.raises(ValueError, match="there already"):
         check_output(there / "file", record)
+
+
+def test_two_commands_at_once_both_keep_what_they_wrote(there, monkeypatch):
+    read, both = own._written, threading.Barrier(2)
+
+    def late(record):
+        found = read(record)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.2)  # for the other one to have read as well
+        return found
+
+    monkeypatch.setattr(own, "_written", late)
+    record, names = there / "cache" / "written.json", ("a.csv", "b.csv")
+    for name in names:
+        (there / name).write_text(name)
+    threads = [threading.Thread(target=note_written, args=(there / name, record)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {*read(record)} == {str(there / name) for name in names}
 
 
 def test_an_input_is_never_replaced_by_whatever_name(there):

@@ -90,6 +90,7 @@ def changed(value, row: int = -1):
         (pd.DataFrame({"load": [pd.NA] * 30, "wind": [2.0] * 30}), "table of real numbers, got DataFrame"),
         (pd.DataFrame(VALUES, columns=["wind", "load"]), "knows the columns load, wind; these are wind, load"),
         (pd.DataFrame(VALUES, columns=["load", "wind"]).reset_index(), "these are index, load, wind"),
+        (pd.DataFrame(0.5, range(60), [*map(str, range(300)), "load"]), "8, 9 and 291 more; there is no wind$"),
         (VALUES[:, :1], r"knows 2 channels, and values must be \[rows, 2\]; got \(60, 1\)"),
         (VALUES[0], r"knows 2 channels, .* got \(2,\)"),
         (VALUES[:23], "23 rows are too few: the run looks back 24"),

@@ -107,7 +107,7 @@ past.round(3)
 # One ONNX file with names, scaling and bands inside, a model card, and a script that needs onnxruntime and numpy alone.
 
 # %% tags=["nbval-ignore-output"]
-difference = export.write(made, folder / "jfk.onnx")
+made.to_onnx(folder / "jfk.onnx")
 script = export.files(folder / "jfk.onnx")[2]
 printed = subprocess.run(
     [sys.executable, script, folder / "jfk.csv"], capture_output=True, text=True, check=True

@@ -40,7 +40,7 @@ BATCHES = (1, 3, 16)  # at which an export is checked
 
 
 class Export(NamedTuple):
-    """Of an exported file: its largest difference from torch, in scaled units, and what int8 costs, if it is int8."""
+    """Of an exported file: its largest difference from torch, in scaled units; what int8 costs, where that is known."""
 
     difference: float
     mse: float | None = None
@@ -49,6 +49,8 @@ class Export(NamedTuple):
     @property
     def cost(self) -> str:
         """What int8 costs, in words."""
+        if self.mse is None:
+            return "not measured, as the rows are not there"
         change = f"a change of {100 * (self.mse_int8 / self.mse - 1):+.2f} percent"
         return f"{self.mse:.5f} in float32, {self.mse_int8:.5f} in int8, {change}"
 
@@ -104,24 +106,13 @@ def to_onnx(
     return difference
 
 
-def export(id: str, store: Store, path: str | Path, *, int8: bool = False) -> Export:
-    """`to_onnx` for a run of a store; with `int8` also the test MSE before and after.
+def export(id: str, store: Store, path: str | Path, *, int8: bool = False, dataset: str = "") -> Export:
+    """`to_onnx` for a run of a store; with `int8` also the test MSE before and after, on `dataset` if it has moved.
 
     ValueError too for what is no id or has no weights and, with `int8`, where the run's series has changed.
     """
-    return _export_run(*trained(id, store), path, id, int8)
-
-
-def int8_cost(id: str, store: Store, dataset: str) -> Export:
-    """`export` with `int8` of a run whose series is `dataset` now, of which no file is kept."""
     model, about = trained(id, store)
-    with tempfile.TemporaryDirectory() as folder:
-        here = about | {"config": about["config"] | {"dataset": dataset}}
-        return _export_run(model, here, Path(folder, "int8.onnx"), id, int8=True)
-
-
-def _export_run(model: nn.Module, about: dict, path: str | Path, id: str, int8: bool) -> Export:
-    windows = _test_windows(about) if int8 else None  # its faults are told before anything is written
+    windows = _test_windows(about, dataset) if int8 else None  # its faults are told before anything is written
     difference = to_onnx(model, about, path, run=id, int8=int8)
     if windows is None:
         return Export(difference)
@@ -129,8 +120,8 @@ def _export_run(model: nn.Module, about: dict, path: str | Path, id: str, int8: 
     return Export(difference, full, mse(path, about, windows))
 
 
-def _test_windows(about: dict) -> Windows:
-    config = about["config"]
+def _test_windows(about: dict, dataset: str) -> Windows:
+    config = about["config"] | ({"dataset": dataset} if dataset else {})
     splits = split(data.load(config["dataset"]), config["lookback"], config["horizon"])
     found, kept = [splits.mean, splits.deviation], [about["mean"], about["deviation"]]
     same = np.array_equal(np.float32(found), np.float32(kept))  # as earlier runs have kept them

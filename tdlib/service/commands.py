@@ -38,6 +38,10 @@ DIGITS = "{:.4g}".format
 def distill(options: argparse.Namespace, program: str) -> None:
     """Read, fit, save, report; print the verdict and the commands that go on from here."""
     _check_source(options.store, options.csv)
+    place, record = folder(options.store, options.csv), options.store / RECORD
+    page = options.report or place / "report.html"
+    if options.report:
+        check_output(page, record, inputs=[options.csv], force=options.force)
     frame, remarks = csvfile.read_frame(options.csv, csvfile.given(options))
     asked = (options.threads, options.device, options.precision)
     compute = (
@@ -49,7 +53,6 @@ def distill(options: argparse.Namespace, program: str) -> None:
     given = {name: getattr(options, name) for name in names}
     made = Forecaster(**given, compute=compute, folder=options.store).fit(frame, options.csv.stem)
     made.remarks_ = list(dict.fromkeys([*remarks, *made.remarks_]))  # a frame's remarks may be the file's
-    place = folder(options.store, options.csv)
     replaced = _replaced(place, made)
     made.save(place)
     write_atomically((place / SOURCE, str(options.csv.resolve()).encode()))
@@ -66,8 +69,9 @@ def distill(options: argparse.Namespace, program: str) -> None:
     print(f"Its bands hold {intervals.held(made.coverage_, made.widths_)}. {again}\n")
     commands = _commands(options, program)
     try:
-        report.write(made, place / "report.html", commands)
-        print(f"{'report':9} {place / 'report.html'}")
+        report.write(made, page, commands)
+        note_written(page, record)
+        print(f"{'report':9} {page}")
     except ValueError as missing:
         print(f"no report: {missing}")
     for command in commands[1:]:
@@ -106,7 +110,7 @@ def _commands(options: argparse.Namespace, program: str) -> list[str]:
     kept = _elsewhere(options.store)
     reading = _asked(options, "dayfirst", "missing", "longest_gap", "columns", "time")
     names = ("lookback", "horizon", "period", "teacher", "student", "minutes", "epochs", "seed", "threads")
-    asked = _asked(options, *names, "device", "precision")
+    asked = _asked(options, *names, "device", "precision", "report")
     stem = shlex.quote(f"{options.csv.stem}.onnx")
     return [
         f"{program} distill {quoted}{reading}{asked}{kept}",
@@ -161,9 +165,10 @@ def forecast(options: argparse.Namespace) -> None:
     id, csv = _id_and_csv(options.what)
     record = options.store / RECORD
     check_output(options.out, record, inputs=[csv], force=options.force)
+    remarks = ()
     if id is None:
         made = _load(options.store, csv)
-        frame, _ = csvfile.read_frame(csv, csvfile.given(options))
+        frame, remarks = csvfile.read_frame(csv, csvfile.given(options))
         level = None if options.level is None else tuple(options.level)
         found = made.predict(frame, level, nonnegative=options.nonnegative, integer=options.integer)
     else:
@@ -171,9 +176,9 @@ def forecast(options: argparse.Namespace) -> None:
         found = forecast_csv(id, options.store, csv, csvfile.given(options))
         found = frames.bounded(found, nonnegative=options.nonnegative, integer=options.integer)
     found = found.replace([np.inf, -np.inf], np.nan)  # a band without an end is an empty cell
-    write_atomically((options.out, found.to_csv(float_format="%.12g").encode()))
+    write_atomically((options.out, found.to_csv(float_format="%.16g").encode()))  # as many digits as float64 holds
     note_written(options.out, record)
-    print(f"{len(found)} steps after the last row of {csv} are in {options.out}")
+    print("; ".join([f"{len(found)} steps after the last row of {csv} are in {options.out}", *remarks]))
 
 
 def _id_and_csv(what: list[Path]) -> tuple[str | None, Path]:
@@ -184,37 +189,32 @@ def _id_and_csv(what: list[Path]) -> tuple[str | None, Path]:
 def backtest_(options: argparse.Namespace) -> None:
     """The forecaster of a CSV and its rivals from several origins in the past."""
     made = _load(options.store, options.csv)
-    frame, _ = csvfile.read_frame(options.csv, csvfile.given(options))
+    frame, remarks = csvfile.read_frame(options.csv, csvfile.given(options))
     lines = made.backtest(options.cutoffs, frame=frame, retrain=options.retrain)
     how = "trained again at each" if options.retrain else "by the weights of the training rows"
-    print(f"{options.cutoffs} origins, {made.horizon_} steps each, {how}; best: at how many origins\n")
+    said = f"{options.cutoffs} origins, {made.horizon_} steps each, {how}; best: at how many origins"
+    print("; ".join([said, *remarks]), end="\n\n")
     print(backtest.summary(lines).rename(index={made.chosen_: f"* {made.chosen_}"}).to_string(float_format=DIGITS))
 
 
 def export_(options: argparse.Namespace) -> None:
     """An ONNX file: of a CSV's forecaster with its card and script, or of the run of an id."""
-    record, target, inputs = options.store / RECORD, options.onnx, _inputs(options.store, options.what)
-    check_output(target, record, inputs=inputs, force=options.force)
+    record, target, files = options.store / RECORD, options.onnx, [options.onnx]
+    made = None
     if options.what.suffix or os.path.exists(folder(options.store, options.what)):
-        made = _load(options.store, options.what)
-        files = export.files(target)
-        for file in files[1:]:
-            check_output(file, record, inputs=inputs, force=options.force)
-        cost = export.int8_cost(made) if options.int8 else None
-        difference = export.write(made, target, int8=options.int8, cost=cost)
-        for file in files:
-            note_written(file, record)
-        apart = f"by at most {difference:.1e} scaled units"
-        print(f"{target}: {target.stat().st_size:,} bytes; its forecasts differ from torch's {apart}")
-        print(f"{files[1]}: what it is and how good; {files[2]}: forecasts with onnxruntime and numpy alone")
-        if options.int8:
-            unknown = "what 8-bit weights cost was not measured: the rows are not there"
-            print(f"test MSE: {cost.cost}" if cost else unknown)
-        return
-    done = deploy.export(str(options.what), Store(options.store), target, int8=options.int8)
-    note_written(target, record)
+        made, files = _load(options.store, options.what), export.files(target)
+    for file in files:
+        check_output(file, record, inputs=_inputs(options.store, options.what), force=options.force)
+    if made:
+        done = export.write(made, target, int8=options.int8)
+    else:
+        done = deploy.export(str(options.what), Store(options.store), target, int8=options.int8)
+    for file in files:
+        note_written(file, record)
     size, apart = target.stat().st_size, f"by at most {done.difference:.1e} scaled units"
     print(f"{target}: {size:,} bytes; its forecasts differ from torch's {apart}")
+    if made:
+        print(f"{files[1]}: what it is and how good; {files[2]}: forecasts with onnxruntime and numpy alone")
     if options.int8:
         print(f"test MSE: {done.cost}")
 

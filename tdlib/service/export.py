@@ -1,15 +1,22 @@
 """A forecaster as files for another machine: ONNX, a card that says what it is, a script without torch.
 
-NAME.onnx         own units in, own units out; channels, look-back, horizon and bands in its metadata
+NAME.onnx         own units in, own units out; channels, look-back, horizon, step and bands in its metadata
 NAME.md           the model card
 NAME_predict.py   a CSV in, a forecast out, with onnxruntime and numpy alone
 """
 
+import contextlib
 import json
+import tempfile
 from pathlib import Path
 
-from tdlib import __version__
+import numpy as np
+import pandas as pd
+from pandas.tseries import offsets
+
+from tdlib import __version__, calendar
 from tdlib.checks import require
+from tdlib.csvfile import gaps
 from tdlib.deploy import onnx as deploy
 from tdlib.files import check_place, write_atomically
 from tdlib.service import intervals
@@ -24,20 +31,9 @@ def files(onnx: Path) -> tuple[Path, Path, Path]:
     return onnx, onnx.with_suffix(".md"), onnx.with_name(f"{onnx.stem}_predict.py")
 
 
-def int8_cost(made: Forecaster) -> deploy.Export | None:
-    """What 8-bit weights cost on test, by the run that was tested; None where its weights and rows are not at hand."""
-    if not hasattr(made, "store_"):  # it was loaded without one
-        return None
-    try:
-        return deploy.int8_cost(made.id_, made.store_, made.configs_[made.chosen_].dataset)
-    except ValueError:
-        return None
+def write(made: Forecaster, onnx: str | Path, *, int8: bool = False) -> deploy.Export:
+    """Write the three files; what 8-bit weights cost is that of the run that was tested, where its rows are at hand.
 
-
-def write(made: Forecaster, onnx: Path, *, int8: bool = False, cost: deploy.Export | None = None) -> float:
-    """Write the three files; the largest difference of the ONNX file's forecasts from torch's, in scaled units.
-
-    With `int8` the card says what `cost` says, which is `int8_cost(made)` where it is not given.
     ValueError as of `deploy.onnx.to_onnx`, before anything is written.
     """
     target, card, script = files(Path(onnx))
@@ -45,16 +41,29 @@ def write(made: Forecaster, onnx: Path, *, int8: bool = False, cost: deploy.Expo
     for path in (target, card, script):
         check_place(path)
     widths = {f"{level:g}": rounded(width) for level, width in made.widths_.items()}
-    more = {"name": made.name_, "intervals": json.dumps(widths)}
-    difference = deploy.to_onnx(made.model_, made.about_, target, run=made.id_, int8=int8, metadata=more)
-    code = SCRIPT.read_text().replace("MODEL.onnx", target.name).replace("predict.py", script.name)
-    weights = f", 8-bit integers, {_said(cost or int8_cost(made))}" if int8 else ""
+    more = {"name": made.name_, "intervals": json.dumps(widths)} | _apart(calendar.parsed(made.step_))
+    done = deploy.Export(deploy.to_onnx(made.model_, made.about_, target, run=made.id_, int8=int8, metadata=more))
+    if int8 and hasattr(made, "store_"):  # else it was loaded without one
+        with contextlib.suppress(ValueError), tempfile.TemporaryDirectory() as folder:
+            tested = made.id_, made.store_, Path(folder, target.name)
+            cost = deploy.export(*tested, int8=True, dataset=made.configs_[made.chosen_].dataset)
+            done = cost._replace(difference=done.difference)
+    code = SCRIPT.read_text().replace('"MODEL.onnx"', repr(target.name))
+    weights = f", 8-bit integers, test MSE {done.cost}" if int8 else ""
     write_atomically((card, _card(made, target, script, weights).encode()), (script, code.encode()))
-    return difference
+    return done
 
 
-def _said(cost: deploy.Export | None) -> str:
-    return f"test MSE {cost.cost}" if cost else "whose cost was not measured"
+def _apart(step: offsets.BaseOffset | None) -> dict[str, str]:
+    """Between how many and how many seconds two rows are apart, where their step is known: else one is missing.
+
+    Months have 28 to 31 days, weekdays may lack holidays, and a day when the clock is changed has an hour less or more.
+    """
+    if step is None:
+        return {}
+    seconds = np.diff(pd.date_range("2001", periods=20, freq=step)) / np.timedelta64(1, "s")
+    closed = (gaps.CLOSED + 3.5) * 86400 if isinstance(step, offsets.BusinessDay) else 0
+    return {"apart": json.dumps([0.6 * seconds.min(), max(1.9 * seconds.max(), closed)])}
 
 
 def _card(made: Forecaster, target: Path, script: Path, int8: str) -> str:

@@ -22,6 +22,7 @@ from tdlib.checks import one_of, require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
 from tdlib.csvfile import dates, panel
+from tdlib.deploy.onnx import Export
 from tdlib.files import check_place, write_atomically
 from tdlib.run import train_once, trained
 from tdlib.service import backtest, final, frames, intervals, plan, score
@@ -251,8 +252,7 @@ class Forecaster:
         self._require_fit()
         if frame is not None:
             table = frames.wide(frame, calendar.parsed(self.step_)).values
-            same = list(table.columns) == self.channels_
-            require(same, f"the forecaster knows the columns {', '.join(self.channels_)}")
+            forecast.check_columns(list(table.columns), self.channels_)
             rows, first, last = self.rows_
             words = f"backtest needs the {rows} rows of fit, from {first} to {last}, and later ones"
             require(self._begins_as_in_fit(table), f"{words}, and these are others: fit the forecaster to them")
@@ -282,6 +282,13 @@ class Forecaster:
         Store(place).write_weights(self.id_, self.model_.state_dict(), self.about_)
         csvfile.write_canonical(self.history_, place / HISTORY)
         write_atomically((place / STATE, json.dumps(self._state(), indent=1).encode()))
+
+    def to_onnx(self, path: str | Path, *, int8: bool = False) -> Export:
+        """An ONNX file with its card and its script: see `export.write`."""
+        from tdlib.service import export  # which imports this class
+
+        self._require_fit()
+        return export.write(self, path, int8=int8)
 
     @property
     def baseline_(self) -> str:

@@ -100,7 +100,7 @@ def check_names(channels: list[str], levels: tuple[float, ...]) -> None:
 def bounded(forecasts: pd.DataFrame, *, nonnegative: bool, integer: bool) -> pd.DataFrame:
     """Forecasts and bands of which nothing is below 0, or all is rounded, where that is asked for."""
     found = forecasts.clip(lower=0) if nonnegative else forecasts
-    return found.round() if integer else found
+    return found.round() + 0.0 if integer else found  # -0.0 becomes 0
 
 
 def stacked(forecasts: pd.DataFrame, channels: list[str], levels: tuple[float, ...]) -> pd.DataFrame:

@@ -6,7 +6,8 @@ Shapes: T rows, H the farthest step of the forecasting horizon.
 import numpy as np
 import pandas as pd
 
-from tdlib.checks import require_extra
+from tdlib.checks import require, require_extra
+from tdlib.service import frames
 from tdlib.service.forecaster import Forecaster
 
 require_extra("sktime", "sktime")
@@ -66,11 +67,19 @@ class TimeDistill(BaseForecaster):
 
     def _update(self, y: pd.DataFrame, X: pd.DataFrame | None = None, update_params: bool = True) -> "TimeDistill":
         self.seen_ = y.combine_first(self.seen_)
+        self._rows(self.seen_)
         return self
 
     def _rows(self, y: pd.DataFrame) -> pd.DataFrame:
-        """Numbered rows: sktime keeps the time stamps itself, of kinds that a frame here does not know."""
-        return pd.DataFrame(y.to_numpy(float), columns=[f"channel {place}" for place in range(y.shape[1])])
+        """Numbered rows: sktime keeps the time stamps itself. ValueError where a number would hide a missing row."""
+        rows = pd.DataFrame(y.to_numpy(float), columns=[f"channel {place}" for place in range(y.shape[1])])
+        if isinstance(y.index, pd.DatetimeIndex | pd.PeriodIndex):
+            frames.wide(rows.set_axis(y.index.copy()))  # which may set its `freq`
+        else:
+            before = y.index[:-1][np.diff(y.index) != 1]
+            words = f"rows are missing, the first after {before.min()}: an index of whole numbers must rise by 1"
+            require(before.empty, words)
+        return rows
 
     def _predict(self, fh, X: pd.DataFrame | None) -> pd.DataFrame:
         made = self.forecaster_.predict(self._rows(self.seen_), level=())
@@ -81,7 +90,8 @@ class TimeDistill(BaseForecaster):
         columns, parts = [], []
         for place, name in enumerate(self._get_varnames()):
             for level in coverage:
-                half = self.forecaster_.half_widths(100 * level)[self._steps(fh), place]
+                # sktime asks for the median, a quantile, as the band of level 0
+                half = self.forecaster_.half_widths(100 * level)[self._steps(fh), place] if level else 0
                 parts += [made.iloc[:, place] - half, made.iloc[:, place] + half]
                 columns += [(name, level, "lower"), (name, level, "upper")]
         found = pd.concat(parts, axis=1)

@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -61,9 +62,18 @@ def test_what_distill_prints_can_be_called_as_it_stands(place, capsys, frame):
     source = report.with_name("source")
     assert source.read_text() == str(place / "it's my data.csv")
     assert "it's my data" in call(capsys, "list")
-    again = call(capsys, "distill", "./it's my data.csv", *SMALL)  # one series: nothing is trained again
-    assert again.split("Use ")[0].replace("./", "") != ""
+    mine = [*SMALL, "--report", "my report.html"]
+    again = call(capsys, "distill", "./it's my data.csv", *mine)  # one series: nothing is trained again
+    assert "report    my report.html\n" in again
+    assert "--report &#39;my report.html&#39;" in Path("my report.html").read_text()
     assert len(list((place / "build/own/runs").glob("*.json"))) == 8
+
+
+def test_a_report_takes_no_other_files_place(place, capsys, monkeypatch):
+    monkeypatch.setattr(commands.Forecaster, "fit", lambda *_: pytest.fail("it is trained"))
+    (place / "notes.html").touch()
+    for name, words in (("notes.html", "--force replaces it"), ("it's my data.csv", "it is the input")):
+        assert words in refused(capsys, "distill", "it's my data.csv", "--report", name)
 
 
 def test_export_writes_three_files_and_its_own_again(place, capsys):
@@ -109,7 +119,14 @@ def test_what_is_not_there_is_said_with_the_command_that_makes_it(place, capsys)
 def test_a_csv_of_other_columns_or_too_few_rows_is_refused(place, capsys, frame):
     call(capsys, "distill", "it's my data.csv", *SMALL)
     frame.rename(columns={"wind": "sun"}).to_csv("it's my data.csv")
-    assert "the run knows the columns load, wind" in refused(capsys, "forecast", "it's my data.csv")
+    for command in ("forecast", "backtest"):
+        said = refused(capsys, command, "it's my data.csv")
+        assert said.endswith("the run knows the columns load, wind; these are load, sun; there is no wind")
+    frame.assign(sun=0.5)[["sun", "wind", "load"]].to_csv("it's my data.csv")
+    for command in ("forecast", "backtest"):
+        mend = "--columns load,wind"
+        assert refused(capsys, command, "it's my data.csv").endswith(f"these are sun, wind, load; {mend} chooses them")
+        call(capsys, command, "it's my data.csv", *mend.split())
     frame[:20].to_csv("it's my data.csv")
     assert "20 rows are too few" in refused(capsys, "forecast", "it's my data.csv")
 
@@ -187,14 +204,38 @@ def test_every_model_can_be_had_by_its_run(served, capsys):
     call(capsys, "forecast", table.loc["MLP distilled", "run"], "own.csv")
 
 
+@pytest.mark.filterwarnings("default:own.csv. 3 missing rows interpolated")
 def test_a_run_reads_a_file_as_it_is_told_to(served, frame, capsys):
     id = served.runs_["Naive"]
     frame.drop(frame.index[300:303]).to_csv("own.csv")
     assert "--missing interpolate" in refused(capsys, "forecast", id, "own.csv")
-    call(capsys, "forecast", id, "own.csv", "--missing", "interpolate", "--nonnegative", "--integer")
+    words = ["forecast", id, "own.csv", "--missing", "interpolate", "--nonnegative", "--integer"]
+    assert cli.main(words) == 0
+    assert "own.csv: 3 missing rows interpolated" in capsys.readouterr().err
     found = pd.read_csv("forecast.csv", index_col=0)
     assert ((found >= 0) & (found == found.round())).all(axis=None)
     assert "has no bands: --level is for the forecaster" in refused(capsys, "forecast", id, "own.csv", "--level", 80)
+
+
+def test_a_forecast_keeps_its_digits_and_no_sign_of_nothing(served, monkeypatch, capsys):
+    made = pd.DataFrame({"load": [1e12 + 0.25, 1e15 + 3, -0.4, 0.1]})
+    bounded = commands.frames.bounded
+    predict = lambda *_, **how: bounded(made, **how)  # noqa: E731
+    monkeypatch.setattr(commands.Forecaster, "predict", predict)
+    for words, cells in (
+        ([], "1000000000000.25 1000000000000003 -0.4 0.1"),
+        (["--integer"], "1000000000000 1000000000000003 0 0"),
+    ):
+        call(capsys, "forecast", "own.csv", *words)
+        assert (" ".join(line.split(",")[1] for line in Path("forecast.csv").read_text().split()[1:])) == cells
+
+
+def test_what_was_made_of_a_file_is_said(served, frame, capsys):
+    frame.drop(frame.index[300:303]).to_csv("own.csv")
+    for command in ("forecast", "backtest"):
+        assert "; 3 missing rows interpolated" in call(capsys, command, "own.csv", "--missing", "interpolate")
+    frame["load"].where(frame.index != frame.index[-1], -9999).to_frame().join(frame["wind"]).to_csv("own.csv")
+    assert "column 'load' has -9999 in 1 row, far from" in call(capsys, "forecast", "own.csv")
 
 
 @pytest.mark.parametrize("what", ["own.csv", "own"])

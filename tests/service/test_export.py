@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pandas.tseries.frequencies import to_offset
 
 from tdlib.service import Forecaster, export
 
@@ -19,8 +20,8 @@ NEEDED = ("numpy", "numpy.libs", "onnxruntime", "onnxruntime.libs")  # of the sc
 
 @pytest.fixture(scope="module")
 def exported(fitted, tmp_path_factory) -> Path:
-    target = tmp_path_factory.mktemp("export") / "own.onnx"
-    assert export.write(fitted, target) < 1e-5
+    target = tmp_path_factory.mktemp("export") / 'my "own" \\new.onnx'
+    assert fitted.to_onnx(target).difference < 1e-5
     return target
 
 
@@ -117,31 +118,84 @@ def test_the_script_ends_with_one_sentence(script, frame, tmp_path):
         assert words in done.stderr
         assert done.stderr.count("\n") == 1
     assert script(tmp_path / "none.csv").stderr == f"cannot read {tmp_path}/none.csv: No such file or directory\n"
-    takes = "own_predict.py takes one file: python own_predict.py my.csv > my_forecast.csv\n"
-    assert script().stderr == takes
+    name = 'my "own" \\new_predict.py'
+    assert script().stderr == f"{name} takes one file: python {name} my.csv > my_forecast.csv\n"
+
+
+def test_the_script_sorts_or_refuses_rows_that_are_no_steps_apart(script, fitted, frame, tmp_path):
+    path, long = tmp_path / "own.csv", frame.melt(ignore_index=False, var_name="unique_id", value_name="y")
+    long[::-1].rename_axis("ds").reset_index().to_csv(path, index=False)
+    found = pd.read_csv(io.StringIO(script(path).stdout), index_col="step")
+    np.testing.assert_allclose(found[["load", "wind"]], fitted.predict()[["load", "wind"]], atol=1e-4)
+    zoned = frame.tz_localize("UTC").tz_convert("Europe/Berlin")
+    for rows, words in (
+        (frame[::-1], "row 354, 2020-01-02 22:00:00, does not come one step after 2020-01-02 23:00:00"),
+        (
+            frame.drop(frame.index[380]),
+            "row 381, 2020-01-16 21:00:00, does not come one step after 2020-01-16 19:00:00",
+        ),
+        (
+            pd.concat([frame, frame[-1:]]),
+            "row 401, 2020-01-17 15:00:00, does not come one step after 2020-01-17 15:00:00",
+        ),
+        (frame[::2], "does not come one step after"),
+        (zoned[::2], "does not come one step after"),
+        (zoned, ""),
+        (frame.set_axis(frame.index.strftime("%d.%m.%Y %H:%M"))[::-1], ""),  # not in ISO's form
+        (frame.set_axis(frame.index.strftime("%Y-%m-%d")), ""),  # a column of hours may stand beside it
+        (frame.reset_index(drop=True)[::-1], ""),
+    ):
+        rows.to_csv(path)
+        said = script(path).stderr
+        assert words in said if words else said == ""
+        assert said.count("\n") == bool(words)
+
+
+@pytest.mark.parametrize(
+    ("step", "shortest", "longest", "another"),
+    [
+        ("h", "1h", "1h", ["30min", "2h", "0h"]),
+        ("D", "23h", "25h", ["12h", "2D"]),
+        ("MS", "28D", "31D", ["14D", "59D"]),
+        ("B", "1D", "7D", ["12h", "8D"]),  # four weekdays are closed, and a weekend
+        ("QE", "90D", "92D", ["31D", "181D"]),
+        ("YS", "365D", "366D", ["92D", "730D"]),
+        ("W-SUN", "7D", "7D", ["1D", "14D"]),
+    ],
+)
+def test_how_far_apart_rows_are(step, shortest, longest, another):
+    low, high = json.loads(export._apart(to_offset(step))["apart"])
+    assert low < pd.Timedelta(shortest).total_seconds() <= pd.Timedelta(longest).total_seconds() < high
+    assert not any(low < pd.Timedelta(other).total_seconds() < high for other in another)
+    assert export._apart(None) == {}
 
 
 def test_the_script_is_short(exported):
-    assert len(export.files(exported)[2].read_text().splitlines()) <= 100
+    assert len(export.files(exported)[2].read_text().splitlines()) <= 120
 
 
 def test_int8_says_what_it_costs_on_test(fitted, tmp_path):
-    cost = export.int8_cost(fitted)
-    assert cost.mse == pytest.approx(fitted.scores_.loc[fitted.chosen_, ("test", "MSE")], rel=1e-4)
-    export.write(fitted, tmp_path / "small.onnx", int8=True, cost=cost)
-    assert f"8-bit integers, test MSE {cost.cost} |" in (tmp_path / "small.md").read_text()
+    done = export.write(fitted, tmp_path / "small.onnx", int8=True)
+    assert done.mse == pytest.approx(fitted.scores_.loc[fitted.chosen_, ("test", "MSE")], rel=1e-4)
+    assert f"8-bit integers, test MSE {done.cost} |" in (tmp_path / "small.md").read_text()
 
 
 def test_int8_of_a_forecaster_without_its_rows_says_that_nothing_was_measured(fitted, tmp_path):
     fitted.save(tmp_path / "kept")
-    export.write(Forecaster.load(tmp_path / "kept"), tmp_path / "small.onnx", int8=True)
-    assert "8-bit integers, whose cost was not measured |" in (tmp_path / "small.md").read_text()
+    done = export.write(Forecaster.load(tmp_path / "kept"), tmp_path / "small.onnx", int8=True)
+    assert done[1:] == (None, None)
+    assert "8-bit integers, test MSE not measured, as the rows are not there |" in (tmp_path / "small.md").read_text()
 
 
 def test_a_card_does_not_take_the_place_of_the_onnx_file(fitted, tmp_path):
     with pytest.raises(ValueError, match=r"model\.md is the name of the model card: end that .* in \.onnx$"):
         export.write(fitted, tmp_path / "model.md")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_has_learned_nothing_is_not_exported(tmp_path):
+    with pytest.raises(ValueError, match="call fit first"):
+        Forecaster().to_onnx(tmp_path / "own.onnx")
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is(fitted, tmp_path):

@@ -20,7 +20,29 @@ def test_it_forecasts_at_the_steps_that_are_asked_for_with_bands():
     band = made.predict_interval(coverage=0.8)
     assert (band["sales", 0.8, "lower"] <= found).all()
     assert (found <= band["sales", 0.8, "upper"]).all()
+    quantiles = made.predict_quantiles(alpha=[0.1, 0.5, 0.9])["sales"]
+    np.testing.assert_array_equal(quantiles[0.5], found)
+    np.testing.assert_array_equal(quantiles[[0.1, 0.9]], band["sales", 0.8])
     later = pd.Series(np.sin(2 * np.pi * np.arange(96, 99) / 12) + 3, pd.period_range("2023-01", periods=3, freq="M"))
     moved = made.update(later.rename("sales")).predict()
     assert moved.index.equals(pd.PeriodIndex(["2023-04", "2023-09"], freq="M"))
     np.testing.assert_allclose(moved, [3 + np.sin(2 * np.pi * 3 / 12), 3 + np.sin(2 * np.pi * 8 / 12)], atol=0.2)
+
+
+@pytest.mark.filterwarnings("ignore:The default of config ``remember_data``:FutureWarning")
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        (pd.period_range("2015-01", periods=96, freq="M"), "6 rows are missing after row 80, 2021-08-01"),
+        (pd.date_range("2015-01-01", periods=96, freq="h"), "6 rows are missing after row 80, 2015-01-04 07:00:00"),
+        (pd.RangeIndex(96), "rows are missing, the first after 79"),
+    ],
+)
+def test_rows_that_are_missing_are_refused(index, words):
+    y = pd.Series(np.sin(2 * np.pi * np.arange(96) / 12) + 3, index, name="sales")
+    with pytest.raises(ValueError, match=words):
+        TimeDistill(24, 12, "ridge", "rlinear", epochs=1).fit(y.drop(index[80:86]), fh=[1])
+    made = TimeDistill(24, 12, "ridge", "rlinear", epochs=1).fit(y[:80], fh=[1])
+    for work in (lambda: made.update(y[86:], update_params=False), made.predict):
+        with pytest.raises(ValueError, match=words):
+            work()
