@@ -99,7 +99,7 @@ plots.save(plots.bands(table[-168:], forecast, list(made.level)), "13_forecast",
 # many of them a model was the best.
 
 # %% tags=["nbval-ignore-output"]
-past = backtest.summary(made.backtest(5))
+past = backtest.summary(made.backtest(cutoffs=5))
 past.round(3)
 
 # %% [markdown]

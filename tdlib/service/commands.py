@@ -190,7 +190,7 @@ def backtest_(options: argparse.Namespace) -> None:
     """The forecaster of a CSV and its rivals from several origins in the past."""
     made = _load(options.store, options.csv)
     frame, remarks = csvfile.read_frame(options.csv, csvfile.given(options))
-    lines = made.backtest(options.cutoffs, frame=frame, retrain=options.retrain)
+    lines = made.backtest(frame, options.cutoffs, retrain=options.retrain)
     how = "trained again at each" if options.retrain else "by the weights of the training rows"
     said = f"{options.cutoffs} origins, {made.horizon_} steps each, {how}; best: at how many origins"
     print("; ".join([said, *remarks]), end="\n\n")

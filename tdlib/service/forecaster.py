@@ -243,7 +243,7 @@ class Forecaster:
         long = self.long_ if frame is None else panel.is_long(frame)
         return frames.stacked(found, self.channels_, levels) if long else found
 
-    def backtest(self, cutoffs: int = 5, *, frame: pd.DataFrame | None = None, retrain: bool = False) -> pd.DataFrame:
+    def backtest(self, frame: pd.DataFrame | None = None, cutoffs: int = 5, *, retrain: bool = False) -> pd.DataFrame:
         """Forecasts of all models from the last `cutoffs` origins of the test rows, scored: see `backtest.run`.
 
         `frame` are the rows of `fit`, and later ones; a forecaster that was loaded keeps none itself. ValueError for

@@ -145,23 +145,23 @@ def test_a_damaged_or_missing_forecaster_is_named(fitted, tmp_path):
 
 
 def test_a_backtest_is_scored_by_what_came(fitted, frame):
-    lines = fitted.backtest(3)
+    lines = fitted.backtest(cutoffs=3)
     assert len(lines) == 3 * len(fitted.configs_)
     last = lines[(lines["model"] == "Naive") & (lines["origin"] == frame.index[-8])].iloc[0]
     assert last["MAE, own units"] == pytest.approx(np.abs(frame.iloc[-8:] - frame.iloc[-9]).mean(axis=None))
     with pytest.raises(ValueError, match="cutoffs must be at most that, got 11"):
-        fitted.backtest(11)
+        fitted.backtest(cutoffs=11)
 
 
 def test_a_backtest_that_trains_again_knows_only_the_rows_before_its_origin(fitted, frame):
     few = Forecaster.__new__(Forecaster)
     few.__dict__ = fitted.__dict__ | {"configs_": {name: fitted.configs_[name] for name in ("Ridge", "DLinear")}}
-    lines = few.backtest(1, retrain=True)
-    assert not np.allclose(lines["MSE"], few.backtest(1)["MSE"])
+    lines = few.backtest(cutoffs=1, retrain=True)
+    assert not np.allclose(lines["MSE"], few.backtest(cutoffs=1)["MSE"])
     later, changed = longer(frame), longer(frame)
     changed.iloc[-8:] += 100  # what comes after the origin
     lines, others = (
-        few.backtest(1, frame=rows, retrain=True)["MAE, own units"].to_numpy() for rows in (later, changed)
+        few.backtest(cutoffs=1, frame=rows, retrain=True)["MAE, own units"].to_numpy() for rows in (later, changed)
     )
     assert (others - lines > 90).all()  # the forecasts are the same: only the truth has moved
 
@@ -195,18 +195,18 @@ def test_a_backtest_is_of_the_rows_of_fit_and_later_ones(loaded, fitted, frame, 
         with pytest.raises(
             ValueError, match=r"^backtest needs the 400 rows of fit, from 2020-01-01 00:00:00 to 2020-01-17"
         ):
-            made.backtest(1, frame=rows)
+            made.backtest(cutoffs=1, frame=rows)
     later = pd.concat([frame, *[1.5 * frame[:8]] * 60])  # another level: the scale stays that of the rows of fit
     later.index = pd.date_range(frame.index[0], periods=len(later), freq="h")
-    found = made.backtest(1, frame=later)
+    found = made.backtest(cutoffs=1, frame=later)
     off = later.iloc[-8:] - later.iloc[-9]
     assert found["MASE"].item() == pytest.approx(np.nanmean(off.abs().mean().to_numpy() / scale(frame)))
     assert loaded or len(made.table_) == 400  # and the rows of fit are kept
     if not loaded:
-        assert made.backtest(1)["origin"].item() == frame.index[-8]
+        assert made.backtest(cutoffs=1)["origin"].item() == frame.index[-8]
     abroad = longer(frame).tz_localize("Asia/Tokyo")
     made.rows_ = [400, str(abroad.index[0]), str(abroad.index[399])]
-    assert len(made.backtest(1, frame=abroad.tz_convert("UTC"))) == 1  # at one time
+    assert len(made.backtest(cutoffs=1, frame=abroad.tz_convert("UTC"))) == 1  # at one time
 
 
 def test_days_of_a_zone_are_forecast_by_its_clock_and_loaded_again(frame, tmp_path):
@@ -215,7 +215,7 @@ def test_days_of_a_zone_are_forecast_by_its_clock_and_loaded_again(frame, tmp_pa
     assert made.period_ == 7
     found = made.predict()
     assert list(found.index) == list(pd.date_range("2021-04-02", periods=4, freq="D", tz="Europe/Berlin"))
-    assert len(made.backtest(2)) > 0
+    assert len(made.backtest(cutoffs=2)) > 0
     made.save(tmp_path)
     loaded = Forecaster.load(tmp_path).predict()
     np.testing.assert_allclose(loaded, found, rtol=1e-3)
@@ -226,9 +226,9 @@ def test_rows_that_are_numbered_are_known_again(fitted, frame):
     made = Forecaster.__new__(Forecaster)
     made.__dict__ = fitted.__dict__ | {"rows_": [400, "0", "399"], "step_": ""}
     made.configs_ = {"Naive": made.configs_["Naive"]}
-    assert len(made.backtest(1, frame=frame.reset_index(drop=True))) == 1
+    assert len(made.backtest(cutoffs=1, frame=frame.reset_index(drop=True))) == 1
     with pytest.raises(ValueError, match="400 rows of fit, from 0 to 399"):
-        made.backtest(1, frame=frame)
+        made.backtest(cutoffs=1, frame=frame)
 
 
 # --- the step of the time stamps
@@ -352,11 +352,11 @@ def test_a_store_that_was_moved_goes_on(frame, tmp_path):
     assert moved.id_ in report.html(moved, ["tdlib distill own.csv"])
     again = Forecaster.load(tmp_path / "kept", store=tmp_path / "new")
     for retrain in (False, True):
-        found = again.backtest(1, frame=frame, retrain=retrain)
-        pd.testing.assert_frame_equal(found, moved.backtest(1, retrain=retrain))
+        found = again.backtest(cutoffs=1, frame=frame, retrain=retrain)
+        pd.testing.assert_frame_equal(found, moved.backtest(cutoffs=1, retrain=retrain))
     next((tmp_path / "new/runs").glob(f"{moved.runs_['DLinear']}.json")).unlink()
     with pytest.raises(ValueError, match=f"has no run {moved.runs_['DLinear']} any more"):
-        moved.backtest(1, retrain=True)
+        moved.backtest(cutoffs=1, retrain=True)
 
 
 def test_the_store_is_read_without_the_folder_of_fit(fitted, tmp_path):
@@ -448,5 +448,5 @@ def test_a_last_training_that_diverges_leaves_the_weights_before_it(frame, monke
     assert "trained on the training rows" in report.html(made, [])
     made.configs_ = {"Ridge": made.configs_["Ridge"]}
     with pytest.warns(UserWarning, match="Ridge keeps its weights of the training rows at an origin"):
-        again = made.backtest(1, retrain=True)
-    pd.testing.assert_frame_equal(again, made.backtest(1))
+        again = made.backtest(cutoffs=1, retrain=True)
+    pd.testing.assert_frame_equal(again, made.backtest(cutoffs=1))
