@@ -37,7 +37,7 @@ def evened(frame: pd.DataFrame, path: object, *, interpolate: bool, longest: int
             raise ValueError(f"{path}: {_uneven(frame.index)}")
         absent = _absent(frame.index, step, path)
         if len(absent) == 0:
-            frame.index.freq = step
+            frame = frame.set_axis(pd.DatetimeIndex(frame.index, freq=step))  # the caller's own stays as it is
         elif isinstance(step, offsets.BusinessDay) and not interpolate and _holidays(absent, frame.index):
             remarks.append(f"{len(absent)} weekdays, such as {absent[0]:%Y-%m-%d}, have no row and count as holidays")
         else:

@@ -143,3 +143,10 @@ def test_a_channel_that_is_called_as_a_band_is_refused():
     frames.check_names(["load", "load-lo-80"], (95,))
     with pytest.raises(ValueError, match="the column 'load-lo-80' is called as a band of 'load' will be"):
         frames.check_names(["load", "load-lo-80"], (80, 95))
+
+
+def test_the_index_of_whoever_calls_stays_as_it_is():
+    index = pd.DatetimeIndex(pd.date_range("2020-01-01", periods=9, freq="h"), freq=None)
+    given = pd.DataFrame({"load": range(9)}, index=pd.DatetimeIndex(index.to_numpy()))
+    assert frames.wide(given).values.index.freq is not None
+    assert given.index.freq is None
