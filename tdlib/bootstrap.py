@@ -2,6 +2,8 @@
 
     one draw:  teachers with replacement, the students of each with replacement, circular blocks of windows
 
+One less of each than there are, where there is more than one: means of as many draws as there are seeds, three say,
+would have two thirds of the variance that means of three seeds have (Rao and Wu, JASA 83, 1988).
 Every statistic here is a function of means over windows, so a draw needs no more than sums over blocks.
 Two students of one teacher, and two neighbouring windows, are not independent: teachers and blocks are drawn whole.
 Shapes: P runs or pairs of runs, K quantities of each window, N windows, D draws.
@@ -31,10 +33,11 @@ def draws(
 ) -> tuple[float, np.ndarray]:
     """`statistic` of the means [P, K] of `quantities` [P, K, N], and of `count` draws of them, [D].
 
-    It is given means [..., P, K], many draws at once, and returns one value, or an axis of several, for each: [...].
-    `groups` names the teacher of each of the P runs: runs of one group are drawn within it. Blocks of `block` windows
-    start anywhere; one that reaches the end goes on at the beginning. Settings of one test `segment` use the same
-    random numbers, so that what a draw does to one horizon it does to the others.
+    It is given means [..., P', K] of a draw's P' runs, many draws at once, and returns one value, or an axis of
+    several, for each: [...]. `groups` names the teacher of each of the P runs: runs of one group are drawn within it.
+    Blocks of `block` windows start anywhere; one that reaches the end goes on at the beginning; a draw has a block less
+    than the N windows. Settings of one test `segment` use the same random numbers, so that what a draw does to one
+    horizon it does to the others.
     ValueError where a quantity is not finite, groups and runs differ in number, or `statistic` is of one draw only.
     """
     quantities = np.asarray(quantities, dtype=float)
@@ -58,20 +61,21 @@ def _random(segment: str) -> np.random.Generator:
 
 
 def _block_means(quantities: np.ndarray, block: int, random: np.random.Generator, count: int) -> np.ndarray:
-    """Means over N windows, made of blocks that are drawn, the last one cut: [D, P, K]."""
+    """Means over N - block windows, made of blocks that are drawn, the last one cut: [D, P, K]."""
     windows = quantities.shape[2]
-    lengths = np.full(-(-windows // block), min(block, windows))
-    lengths[-1] = windows - lengths[:-1].sum()
+    size = max(windows - block, min(block, windows))
+    lengths = np.full(-(-size // block), min(block, size))
+    lengths[-1] = size - lengths[:-1].sum()
     starts = (random.random((len(lengths), count)) * windows).astype(int)
     twice = np.concatenate([quantities, quantities], 2).cumsum(2)
     sums = np.concatenate([np.zeros_like(twice[:, :, :1]), twice], 2)  # of the windows before a place
     drawn = sum(sums[:, :, start + length] - sums[:, :, start] for start, length in zip(starts, lengths, strict=True))
-    return np.moveaxis(drawn / windows, 2, 0)
+    return np.moveaxis(drawn / size, 2, 0)
 
 
 @functools.lru_cache(maxsize=256)
 def _runs(groups: tuple[int, ...], segment: str, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """`count` times: groups with replacement, and from each as many of its runs as it has, with replacement.
+    """`count` times: groups with replacement, and from each some of its runs, with replacement.
 
     Groups may differ in size, and so draws in their number of runs P': pairs of those draws [d] that have as many, and
     their runs [d, P'].
@@ -87,8 +91,12 @@ def _runs(groups: tuple[int, ...], segment: str, count: int) -> list[tuple[np.nd
 
 
 def _draw(members: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
-    chosen = [members[place] for place in random.integers(0, len(members), len(members))]
-    return np.concatenate([group[random.integers(0, len(group), len(group))] for group in chosen])
+    chosen = [members[place] for place in random.integers(0, len(members), _fewer(members))]
+    return np.concatenate([group[random.integers(0, len(group), _fewer(group))] for group in chosen])
+
+
+def _fewer(units: Sequence) -> int:
+    return max(1, len(units) - 1)
 
 
 def interval(values: ArrayLike, blocks: float = np.inf) -> tuple[float, float]:

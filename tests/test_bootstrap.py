@@ -13,9 +13,9 @@ def mean(means: np.ndarray) -> np.ndarray:
 def test_the_estimate_is_the_statistic_of_all_windows_and_runs():
     quantities = np.arange(24.0).reshape(2, 3, 4)
     estimate, drawn = bootstrap.draws(
-        quantities, [1, 2], lambda means: means[..., 1, 2] - means[..., 0, 0], block=2, count=5
+        quantities, [1, 2], lambda means: (means[..., 2] - means[..., 0]).max(-1), block=2, count=5
     )
-    assert estimate == 21.5 - 1.5
+    assert estimate == 9.5 - 1.5
     assert drawn.shape == (5,)
 
 
@@ -40,21 +40,23 @@ def test_draws_are_the_same_again_and_differ_between_segments():
 
 @pytest.mark.parametrize(("count", "block"), [(10, 5), (11, 5), (9, 5), (5, 5), (3, 5), (7, 1)])
 def test_a_draw_is_whole_blocks_that_start_anywhere_and_go_round(count, block):
-    places = np.eye(count)[None]  # the mean of quantity n over a draw: how often window n is in it, over N
+    places = np.eye(count)[None]  # the mean of quantity n over a draw: how often window n is in it, over its size
     seen = set()
 
     def counted(means: np.ndarray) -> np.ndarray:
-        for draw in means.reshape(-1, count):
-            look(np.rint(draw * count).astype(int))
+        for draw in means.reshape(-1, count) if means.ndim > 2 else ():  # not the estimate, of all windows
+            look(np.rint(draw * size).astype(int))
         return np.zeros(means.shape[:-2])
 
+    size = max(count - block, min(block, count))  # a block less than there are windows
+
     def look(often: np.ndarray) -> None:
-        assert often.sum() == count
-        rest = count - block * (-(-count // block) - 1) if count > block else count
+        assert often.sum() == size
+        rest = size - block * (-(-size // block) - 1) if size > block else size
         circular = [np.roll(np.arange(count) < min(block, count), start).astype(int) for start in range(count)]
         last = [np.roll(np.arange(count) < rest, start).astype(int) for start in range(count)]
         left = {tuple(often - end) for end in last}
-        for _ in range(-(-count // block) - 1):
+        for _ in range(-(-size // block) - 1):
             left = {tuple(np.subtract(one, whole)) for one in left for whole in circular if min(one) >= 0}
         assert any(not any(one) for one in left)
         seen.update(np.flatnonzero(often))
@@ -63,33 +65,39 @@ def test_a_draw_is_whole_blocks_that_start_anywhere_and_go_round(count, block):
     assert seen == set(range(count))
 
 
-def test_runs_of_a_group_are_drawn_within_it_and_groups_whole():
-    levels = np.array([1.0, 10.0, 100.0, 1000.0])[:, None, None] * np.ones((4, 1, 8))
+def test_runs_of_a_group_are_drawn_within_it_and_groups_whole_one_less_of_each():
+    levels = 10.0 ** np.arange(9)[:, None, None] * np.ones((9, 1, 8))
     found = set()
 
     def sums(means: np.ndarray) -> np.ndarray:
-        found.update(map(tuple, means.reshape(-1, 4)))
+        found.update(map(tuple, np.rint(np.log10(means.reshape(-1, means.shape[-2])))))
         return means.sum((-2, -1))
 
-    bootstrap.draws(levels, ["a", "b", "a", "b"], sums, block=2, count=400)
-    members = {1.0: "a", 100.0: "a", 10.0: "b", 1000.0: "b"}
-    words = {"".join(members[round(value)] for value in one) for one in found}
-    whole = {"abab"}  # the estimate itself
-    assert words - whole == {"aaaa", "aabb", "bbaa", "bbbb"}  # two teachers are drawn, and two students of each
-    assert len(found) > 30  # of the 4 x 16 that there are
+    bootstrap.draws(levels, list("abcabcabc"), sums, block=2, count=2000)
+    whole, found = {one for one in found if len(one) == 9}, {one for one in found if len(one) < 9}
+    assert whole == {tuple(range(9))}  # the estimate itself
+    words = {"".join("abc"[int(place) % 3] for place in one) for one in found}
+    assert words == {"aabb", "bbaa", "aacc", "ccaa", "bbcc", "ccbb", "aaaa", "bbbb", "cccc"}  # two of three teachers
+    assert len(found) > 600  # of the 9 x 3^4 that there are: any two students of each
 
 
 def test_groups_of_different_size_bring_their_own_number_of_runs():
-    levels = np.array([1.0, 2.0, 3.0])[:, None, None] * np.ones((3, 1, 4))
+    levels = np.arange(1.0, 6)[:, None, None] * np.ones((5, 1, 4))
     sizes = set()
 
     def counted(means: np.ndarray) -> np.ndarray:
         sizes.add(means.shape[-2])
         return mean(means)
 
-    _, drawn = bootstrap.draws(levels, [7, 7, 8], counted, block=2, count=100)
-    assert sizes == {2, 3, 4}
-    assert set(drawn[drawn > 2.5]) == {3}  # the third run alone, drawn once or twice
+    _, drawn = bootstrap.draws(levels, [7, 7, 7, 8, 8], counted, block=2, count=100)
+    assert sizes == {5, 2, 1}  # all; two of the first three; one of the last two
+    assert set(drawn[drawn > 3]) == {4, 5}
+
+
+def test_a_draw_varies_as_a_mean_of_so_many_does():
+    levels = np.random.default_rng(0).normal(size=(3, 1, 1)) * np.ones((3, 1, 4))
+    drawn = bootstrap.draws(levels, [1, 2, 3], mean, block=4, count=20_000)[1]
+    assert drawn.var() == pytest.approx(levels[:, 0, 0].var(ddof=1) / 3, rel=0.03)
 
 
 def test_a_statistic_of_one_draw_at_a_time_is_refused():
@@ -117,7 +125,7 @@ def test_blocks_widen_the_interval_of_errors_that_hang_together():
 def test_seeds_that_differ_widen_the_interval_though_time_does_not():
     flat = np.ones((3, 1, 100)) * np.array([1.0, 2.0, 3.0])[:, None, None]
     low, high = bootstrap.interval(bootstrap.draws(flat, [1, 2, 3], mean, block=10)[1])
-    assert (low, high) == (1, 3)  # one draw of 27 is the best seed three times: more than the 2.5% outside
+    assert (low, high) == (1, 3)  # one draw of 9 is the best seed twice: more than the 2.5% outside
     same = bootstrap.interval(bootstrap.draws(np.ones((3, 1, 100)), [1, 2, 3], mean, block=10)[1])
     assert same == pytest.approx((1.0, 1.0))
 
