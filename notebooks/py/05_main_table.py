@@ -51,6 +51,7 @@ print("trained with matrix products in bfloat16:", "; ".join(half["system"] + ",
 defaults = study.ensure(
     [run for entry in profiles.load(profile) for run in entry.defaults()], store=store, train_missing=train_missing
 )
+defaults = defaults.reindex(columns=runs.columns)  # also where there is none
 beside = runs.merge(defaults, on=["dataset", "lookback", "horizon", "model"], suffixes=("", ", elsewhere"))
 own = beside[["dataset", "system", "settings", "settings, elsewhere"]].astype(str)
 for name, error in {"validation": "val_mse", "test": "test_mse"}.items():

@@ -259,8 +259,6 @@ for (place, steps), group in tried:
 best = means["test"].drop("held out").idxmin()
 print(f"Of weightings that are the same everywhere {best} errs least on test: {means['test'][best]:.2f}% above")
 print(f"the best of each setting; held out, chosen without the test segment, {means['test']['held out']:.2f}%.")
-
-# %%
 whole = pooled.xs(everywhere, level="system")
 sides = {"ahead of": whole["high"] < 0, "level with": whole["low"] * whole["high"] <= 0, "behind": whole["low"] > 0}
 for side, which in sides.items():
