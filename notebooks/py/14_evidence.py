@@ -161,7 +161,7 @@ print(f"beside them; {below} of these {len(largest)} are no larger than the larg
 # %%
 print(f"Simulated, an interval of one setting, 3 seeds, 3.4 blocks holds the truth in {flat.iloc[0, 2]:.0f}%, and of")
 print(f"10 settings with one seed in {flat.iloc[2, 0]:.0f}%: more settings narrow it, and do not make it honest.")
-print(f"With 10 seeds and 40 blocks it is {flat.iloc[0, -1]:.0f}%. Few seeds and blocks know little of their own spread.")
+print(f"With 10 seeds and 40 blocks it is {flat.iloc[0, -1]:.0f}%. Few know little of their own spread.")
 
 # %%
 few, many = wide.iloc[0].round(1), wide.iloc[-1].round(1)
