@@ -18,7 +18,7 @@ BEST = "of the distilled MLP whose teacher is best on validation"
 def _against_plain(teacher: str, published: float) -> Claim:
     return Claim(
         f"plain, {models.title(teacher)}",
-        f"Distilled from {models.title(teacher)} an MLP beats the plain MLP, both as published",
+        f"Distilled from {models.title(teacher)} an MLP beats the plain MLP, both at the published rate",
         f"difference between students of one seed, {OVER}",
         lambda evidence: evidence.difference(evidence.distilled(teacher), evidence.plain()),
         published=published,
