@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
             call = " ".join(filter(None, (PROGRAM, options.command)))
             require(not unknown, f"unrecognized arguments: {' '.join(unknown)} (see {call} --help)")
             options.run(options)
-            print(end="", flush=True)
+            sys.stdout.flush()
         except ValueError as error:
             _say(error)
             return 2

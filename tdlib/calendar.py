@@ -34,10 +34,9 @@ def frequency(index: pd.DatetimeIndex | None) -> offsets.BaseOffset | None:
         with warnings.catch_warnings():  # of what it will return in a later pandas; `to_offset` takes both
             warnings.simplefilter("ignore", DeprecationWarning)
             whole = to_offset(pd.infer_freq(index))
+        # pandas takes the last Friday of a month for its fourth, and any 8 hours for those of business
         if whole is not None and (apart := distances(index, whole)) is not None and (apart == 1).all():
-            return (
-                whole  # pandas takes the last Friday of a month for its fourth, and any 8 hours for those of business
-            )
+            return whole
     return next((step for step in _candidates(index) if distances(index, step) is not None), None)
 
 

@@ -43,7 +43,7 @@ def _beyond(differences: np.ndarray, block: int = 1) -> float:
     """1 where the 95% interval of the mean leaves out zero, else 0; of independent windows by the normal formula."""
     if block == 1:
         return float(abs(differences.mean()) > 1.96 * differences.std(ddof=1) / np.sqrt(len(differences)))
-    _, drawn = bootstrap.draws(differences[None, None], [0], lambda means: means.mean((-2, -1)), block=block)
+    _, drawn = bootstrap.draws(differences[None, None], [0], _mean, block=block)
     low, high = bootstrap.interval(drawn, bootstrap.blocks(len(differences), block))
     return np.nan if np.isnan(low) else float(low > 0 or high < 0)
 
@@ -98,10 +98,9 @@ def coverage(settings: int, seeds: int, *, blocks: float = 3.4, trials: int = 20
     for _ in range(trials):
         drawn = np.zeros(bootstrap.DRAWS)
         for setting in range(settings):
-            effects = (
-                random.normal(0, 1, (seeds, 1))
-                + np.repeat(random.normal(0, 2, windows // length + 1), length)[:windows]
-            )
+            seed = random.normal(0, 1, (seeds, 1))
+            time = np.repeat(random.normal(0, 2, windows // length + 1), length)[:windows]
+            effects = seed + time
             drawn += bootstrap.draws(effects[:, None], range(seeds), _mean, block=length, segment=f"{setting}")[1]
         low, high = bootstrap.interval(drawn)
         held += low <= 0 <= high

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from tdlib.checks import require
 
@@ -55,8 +56,7 @@ def write_atomically(*files: tuple[Path, bytes]) -> None:
             for temporary, (_, blob) in zip(unfinished, files, strict=True):
                 temporary.parent.mkdir(parents=True, exist_ok=True)
                 file = held.enter_context(open(temporary, "wb"))
-                with contextlib.suppress(OSError):  # of a file system without `flock`: none is taken away there
-                    fcntl.flock(file, fcntl.LOCK_EX)
+                _lock(file)
                 file.write(blob)
                 file.flush()
                 os.fsync(file.fileno())
@@ -65,6 +65,11 @@ def write_atomically(*files: tuple[Path, bytes]) -> None:
         finally:
             for temporary in unfinished:
                 temporary.unlink(missing_ok=True)
+
+
+def _lock(file: IO) -> None:
+    with contextlib.suppress(OSError):  # of a file system without `flock`: there nobody waits, nor is anything removed
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def remove_unfinished(*folders: Path) -> None:
@@ -125,8 +130,7 @@ def note_written(path: Path, record: Path) -> None:
     with contextlib.suppress(OSError):  # where nothing can be kept, the next time asks for --force
         record.parent.mkdir(parents=True, exist_ok=True)
         with open(record.with_suffix(".lock"), "w") as held:  # the record itself is replaced, and its lock lost
-            with contextlib.suppress(OSError):  # of a file system without `flock`
-                fcntl.flock(held, fcntl.LOCK_EX)
+            _lock(held)
             written = _written(record) | {os.path.realpath(path): _sha256(path)}
             write_atomically((record, json.dumps(written, indent=1).encode()))
 

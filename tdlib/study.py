@@ -108,9 +108,9 @@ def _check(configs: list[RunConfig]) -> None:
 
 def _check_shared(configs: list[RunConfig]) -> None:
     """ValueError for a file that workers with another working directory would not find."""
-    for dataset in {config.dataset for config in configs} - {*data.names()}:
-        absolute = Path(dataset).is_absolute()
-        require(absolute, f"{dataset} is a relative path: workers elsewhere need an absolute one")
+    for dataset in (config.dataset for config in configs):
+        found = dataset in data.names() or Path(dataset).is_absolute()
+        require(found, f"{dataset} is a relative path: workers elsewhere need an absolute one")
 
 
 def _jobs(missing: list[RunConfig], store: Store, compute: Compute) -> list[Job]:

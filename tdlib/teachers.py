@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,13 +39,13 @@ class StoredTeacher:
     """
 
     def __init__(self, folder: Path, shapes: list[tuple[int, ...]] | None = None):
-        checksum, kept = _checksum(folder), folder / "sha256"
-        whole = checksum is None or not kept.exists() or kept.read_text() == checksum
-        require(whole, f"{folder}: the checksum of the outputs differs")
-        parts = [np.load(path, mmap_mode="c" if checksum is None else None) for path in _paths(folder)]
+        mapped, kept = _mapped(folder), folder / "sha256"
+        parts = [np.load(path, mmap_mode="c" if mapped else None) for path in _paths(folder)]
         for part, shape in zip(parts, shapes or [part.shape for part in parts], strict=True):
             fits = part.dtype == np.float16 and part.shape == shape
             require(fits, f"{folder}: outputs must be float16 of shape {shape}, got {part.dtype} of {part.shape}")
+        whole = mapped or not kept.exists() or kept.read_text() == _listed(map(hashlib.sha256, parts))
+        require(whole, f"{folder}: the checksum of the outputs differs")
         self.predictions, self.features = map(torch.from_numpy, parts)
 
     def batch(self, index: Tensor) -> Forecast:
@@ -136,7 +137,7 @@ def store_outputs(teacher: nn.Module, windows: Windows, folder: Path) -> None:
     Their room on disk is taken before anything is computed: DiskFull where there is none. One process at a
     time may do this (see `Store.lock`); what one that was killed has left is taken away.
     """
-    shapes = output_shapes(teacher, windows)
+    shapes, digests = output_shapes(teacher, windows), [hashlib.sha256() for _ in OUTPUTS]
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     with room_for(folder, outputs_size(teacher, windows)):
@@ -149,13 +150,15 @@ def store_outputs(teacher: nn.Module, windows: Windows, folder: Path) -> None:
                 for index, _, _, forecast in predict(teacher, windows):  # in the order of the windows
                     kept = [part.half().cpu() for part in forecast]
                     _check(kept, index, shapes)
-                    for file, part in zip(files, kept, strict=True):
-                        file.write(part.numpy().tobytes())
+                    for file, digest, part in zip(files, digests, kept, strict=True):
+                        blob = part.numpy().tobytes()
+                        file.write(blob)
+                        digest.update(blob)
                 for file in files:
                     file.flush()
                     os.fsync(file.fileno())
-            if checksum := _checksum(unfinished):
-                (unfinished / "sha256").write_text(checksum)
+            if not _mapped(unfinished):
+                (unfinished / "sha256").write_text(_listed(digests))
             shutil.rmtree(folder, ignore_errors=True)
             unfinished.rename(folder)
         finally:
@@ -166,15 +169,13 @@ def _paths(folder: Path) -> list[Path]:
     return [folder / f"{name}.npy" for name in OUTPUTS]
 
 
-def _checksum(folder: Path) -> str | None:
-    """Of both files together; None where they are too large for memory."""
-    paths, digest = _paths(folder), hashlib.sha256()
-    if sum(path.stat().st_size for path in paths) > MEMORY_BUDGET:
-        return None
-    for path in paths:
-        with open(path, "rb") as file:
-            hashlib.file_digest(file, lambda: digest)
-    return digest.hexdigest()
+def _mapped(folder: Path) -> bool:
+    """Whether the outputs are too large for memory."""
+    return sum(path.stat().st_size for path in _paths(folder)) > MEMORY_BUDGET
+
+
+def _listed(digests: Iterable) -> str:
+    return " ".join(digest.hexdigest() for digest in digests)
 
 
 def _check(outputs: list[Tensor], index: Tensor, shapes: list[tuple[int, ...]]) -> None:

@@ -17,27 +17,25 @@ horizon = 96
 train_missing = False
 
 # %%
-from collections.abc import Callable
-
 import pandas as pd
 
 from tdlib import models, profiles, rows
-from tdlib.profiles import Profile
 from tdlib.report import plots, tables, words
 from tdlib.store import Store
 
 studies = [(entry, teacher) for entry in profiles.load(profile) for teacher in entry.ablation_teachers()]
-variants = {run: name for entry, teacher in studies for run, name in entry.ablation(teacher).items()}
+ablations = [entry.ablation(teacher) for entry, teacher in studies]
+variants = {run: name for wanted in ablations for run, name in wanted.items()}
 every = rows.read(variants, profile, "ablation", store=store, train_missing=train_missing)
 every["variant"] = every["id"].map({run.id: name for run, name in variants.items()})
 
 
 # %%
-def of_each(every: pd.DataFrame, runs: Callable) -> pd.DataFrame:
-    """The runs of each ablation; another teacher makes another panel of a figure, and other lines of a table."""
+def of_each(found: pd.DataFrame, wanted: list) -> pd.DataFrame:
+    """The runs wanted for each ablation; another teacher makes another panel of a figure, other lines of a table."""
     parts = []
-    for entry, teacher in studies:
-        part = every[every["id"].isin([run.id for run in runs(entry, teacher)])]
+    for (entry, teacher), own in zip(studies, wanted, strict=True):
+        part = found[found["id"].isin([run.id for run in own])]
         if teacher != entry.ablation_teachers()[0]:
             where = f"from {models.title(teacher)}"
             part = part.assign(dataset=part["dataset"] + " " + where, setting=part["setting"] + "\n" + where)
@@ -45,7 +43,7 @@ def of_each(every: pd.DataFrame, runs: Callable) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-runs = of_each(every, Profile.ablation).rename(columns=tables.METRICS)
+runs = of_each(every, ablations).rename(columns=tables.METRICS)
 
 # %% [markdown]
 # ## One part at a time
@@ -53,9 +51,10 @@ runs = of_each(every, Profile.ablation).rename(columns=tables.METRICS)
 # learn from the first teacher of the study; where they learn from another, the panel and the line say so.
 
 # %%
-references = [run for entry, teacher in studies for run in entry.ablation_references(teacher)]
-beside = rows.read(references, profile, "main", store=store, train_missing=train_missing)
-beside = of_each(beside, Profile.ablation_references)
+references = [entry.ablation_references(teacher) for entry, teacher in studies]
+needed = [run for wanted in references for run in wanted]
+beside = rows.read(needed, profile, "main", store=store, train_missing=train_missing)
+beside = of_each(beside, references)
 beside["system"] = beside["system"].mask(beside["part"] == "teacher", "teacher")
 lines = beside.pivot_table(index="system", columns="setting", values="test_mse", sort=False)
 lines = lines.reindex(columns=runs["setting"].unique())

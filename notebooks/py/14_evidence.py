@@ -16,6 +16,8 @@ teacher = "itransformer"
 train_missing = False
 
 # %%
+import itertools
+
 import numpy as np
 import pandas as pd
 
@@ -75,17 +77,12 @@ tables.save(wide.reset_index(), "14_widths", f"{results}/tables", digits=1)
 # settings are pooled; columns: seeds of each; a segment of 3.4 blocks, as of hourly data, and of 40.
 
 # %%
-coverage = pd.DataFrame(
-    {
-        (f"{blocks:g} blocks", f"seeds: {seeds}"): {
-            settings: chance.coverage(settings, seeds, blocks=blocks) for settings in (1, 3, 10)
-        }
-        for blocks in (3.4, 40)
-        for seeds in (1, 2, 3, 10)
-    }
-)
-flat = coverage.set_axis([", ".join(names) for names in coverage], axis=1).rename_axis("settings pooled")
-tables.save(flat.reset_index(), "14_coverage", f"{results}/tables", digits=0)
+pooled, coverage = (1, 3, 10), {}
+for blocks, seeds in itertools.product((3.4, 40), (1, 2, 3, 10)):
+    held = [chance.coverage(settings, seeds, blocks=blocks) for settings in pooled]
+    coverage[f"{blocks:g} blocks, seeds: {seeds}"] = held
+coverage = pd.DataFrame(coverage, index=pd.Index(pooled, name="settings pooled"))
+tables.save(coverage.reset_index(), "14_coverage", f"{results}/tables", digits=0)
 
 # %% [markdown]
 # ## Does validation rank variants as test does?
@@ -159,9 +156,10 @@ print(
 print(f"beside them; {below} of these {len(largest)} are no larger than the largest of their nulls.")
 
 # %%
-print(f"Simulated, an interval of one setting, 3 seeds, 3.4 blocks holds the truth in {flat.iloc[0, 2]:.0f}%, and of")
-print(f"10 settings with one seed in {flat.iloc[2, 0]:.0f}%: more settings narrow it, and do not make it honest.")
-print(f"With 10 seeds and 40 blocks it is {flat.iloc[0, -1]:.0f}%. Few know little of their own spread.")
+one = coverage.iloc[0, 2]
+print(f"Simulated, an interval of one setting, 3 seeds, 3.4 blocks holds the truth in {one:.0f}%, and of")
+print(f"10 settings with one seed in {coverage.iloc[2, 0]:.0f}%: more settings narrow it, and do not make it honest.")
+print(f"With 10 seeds and 40 blocks it is {coverage.iloc[0, -1]:.0f}%. Few know little of their own spread.")
 
 # %%
 few, many = wide.iloc[0].round(1), wide.iloc[-1].round(1)

@@ -98,13 +98,7 @@ def _words(found: Estimate, claim: Claim) -> str | None:
     over, count = claim.over.removesuffix("s" if found.settings == 1 else ""), f"{found.settings}"
     if found.negative is not None:
         count = f"lower for {found.negative} of {count}"
-    rest = ""
-    if verdict(found.low, found.high, claim.side, claim.bound) != _of_the_rest(found, claim):
+    rest, ends = "", ((found.low, found.high), (found.rest_low, found.rest_high))
+    if found.without and len({verdict(*pair, claim.side, claim.bound) for pair in ends}) > 1:
         rest = f"; without {found.without}: {words.interval(found.rest, found.rest_low, found.rest_high)}"
     return f"{words.interval(found.value, found.low, found.high)} {claim.unit}; {count} {over}{runs}{rest}"
-
-
-def _of_the_rest(found: Estimate, claim: Claim) -> str:
-    """The verdict if the setting that moves the estimate most were not there; the same where none is named."""
-    low, high = (found.rest_low, found.rest_high) if found.without else (found.low, found.high)
-    return verdict(low, high, claim.side, claim.bound)

@@ -142,16 +142,6 @@ def figures(chosen: Iterable[str] = ()) -> None:
             runpy.run_path(str(script))
 
 
-def _strip(page: "nbformat.NotebookNode") -> None:
-    """Take out what differs between two executions or tells of the machine: times, paths, empty tags."""
-    import nbformat
-
-    page.metadata = nbformat.from_dict({"kernelspec": page.metadata.kernelspec, "language_info": {"name": "python"}})
-    for cell in page.cells:
-        tags = [tag for tag in cell.metadata.get("tags", []) if tag]
-        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
-
-
 @contextlib.contextmanager
 def _kernel() -> Iterator[None]:
     """What kernels start with: no progress bars, which would be stored, and one thread, since pages run abreast."""
@@ -166,3 +156,13 @@ def _kernel() -> Iterator[None]:
                 os.environ.pop(name)
             else:
                 os.environ[name] = value
+
+
+def _strip(page: "nbformat.NotebookNode") -> None:
+    """Take out what differs between two executions or tells of the machine: times, paths, empty tags."""
+    import nbformat
+
+    page.metadata = nbformat.from_dict({"kernelspec": page.metadata.kernelspec, "language_info": {"name": "python"}})
+    for cell in page.cells:
+        tags = [tag for tag in cell.metadata.get("tags", []) if tag]
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})

@@ -74,7 +74,7 @@ class TimeDistill(BaseForecaster):
         """Numbered rows: sktime keeps the time stamps itself. ValueError where a number would hide a missing row."""
         rows = pd.DataFrame(y.to_numpy(float), columns=[f"channel {place}" for place in range(y.shape[1])])
         if isinstance(y.index, pd.DatetimeIndex | pd.PeriodIndex):
-            frames.wide(rows.set_axis(y.index.copy()))  # which may set its `freq`
+            frames.wide(rows.set_axis(y.index))
         else:
             before = y.index[:-1][np.diff(y.index) != 1]
             words = f"rows are missing, the first after {before.min()}: an index of whole numbers must rise by 1"
