@@ -21,7 +21,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from tdlib import chance, profiles, rows, study
+from tdlib import chance, models, profiles, rows, study
 from tdlib.report import plots, tables
 from tdlib.store import Store
 
@@ -92,7 +92,8 @@ tables.save(coverage.reset_index(), "14_coverage", f"{results}/tables", digits=0
 # %%
 entries = []
 for entry in studies:
-    trials = [(f"{run.dataset}: {'distilled' if run.teacher else 'plain'}, trials", run) for run in entry.trials()]
+    whose = {None: "plain"} | {name: models.title(name) for name in entry.teachers}
+    trials = [(f"{run.dataset}: trials, {whose[run.teacher]}", run) for run in entry.trials()]
     weights = [(f"{run.dataset}: weights", run) for run in entry.sensitivity()["weights"]]
     entries += [*trials, *((f"{run.dataset}: ablation", run) for run in entry.ablation()), *weights]
 found = study.ensure([run for _, run in entries], store=store, train_missing=train_missing)
