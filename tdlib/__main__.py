@@ -213,12 +213,15 @@ def _runs(options: argparse.Namespace) -> None:
         for value in wanted or []:
             if value not in valid:
                 raise ValueError(f"profile {profile.name} has no {value!r}; it has: {', '.join(map(str, valid))}")
+    listed = profile.runs(*options.part or ())
     configs = [
         config
-        for config in profile.runs(*options.part or ())
+        for config in listed
         if config.dataset in (options.dataset or profile.datasets)
         and config.horizon in (options.horizon or profile.horizons)
     ]
+    places = ", ".join(dict.fromkeys(f"{config.dataset} at {config.horizon}" for config in listed))
+    require(configs, f"no such run in profile {profile.name}; {' and '.join(options.part or ())} has: {places}")
     place = options.store or Path("build") / profile.name
     compute = Compute(options.threads, options.device, options.precision)
     how = {"executor": options.executor, "compute": compute, "slurm": _slurm(options.slurm)}

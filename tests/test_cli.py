@@ -44,6 +44,10 @@ def refused(capsys, *arguments: str) -> str:
         (["reproduce", "--profile", "lap"], "unknown profile 'lap'"),
         (["runs", "--profile", "smoke", "--dataset", "ETTh9"], "no 'ETTh9'; it has: synthetic"),
         (["runs", "--profile", "smoke", "--horizon", "7"], "no 7; it has: 24"),
+        (
+            ["runs", "--profile", "laptop", "--part", "foundation", "--dataset", "ETTh2"],
+            "no such run in profile laptop; foundation has: ETTh1 at 96",
+        ),
         (["data", "ETTh9"], "unknown data set 'ETTh9'; known: nyc_weather, synthetic, ETTh1"),
         (["pages", "77_none"], "unknown page '77_none'"),
         (["pages", "02_win_rate", "-p", "horizont", "96"], "no parameter 'horizont'"),
