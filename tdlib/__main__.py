@@ -249,8 +249,8 @@ def _pages(options: argparse.Namespace) -> None:
     for name in pages.names(options.page):
         print(pages.execute(name, out, parameters))
     if committed:
-        for text in ("README.md", "docs/scaling.md"):
-            tables.update_text(Path(text), Path("results/tables"))
+        for text in (Path("README.md"), *Path("docs").glob("*.md")):
+            tables.update_text(text, Path("results/tables"))
 
 
 def _literal(text: str) -> object:

@@ -9,7 +9,6 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 
@@ -30,11 +29,16 @@ def test_each_section_that_the_book_takes_is_in_readme(title):
 
 
 def test_a_section_ends_at_the_next_heading_and_a_missing_one_is_named():
-    text = "## One\nfirst\n\n## Two\nsecond\n"
-    assert build.section(text, "One") == "first\n"
+    text = "## One\n\n    first, code\n\n## Two\nsecond\n"
+    assert build.section(text, "One") == "    first, code\n"
     assert build.section(text, "Two") == "second\n"
     with pytest.raises(ValueError, match="no section 'Three'"):
         build.section(text, "Three")
+
+
+def test_the_front_page_leads_to_every_text_and_chapter():
+    listed = re.findall(r"^[\w/]+$", (ROOT / "docs/book/index.md").read_text(), re.MULTILINE)
+    assert {f"docs/{path.stem}" for path in (ROOT / "docs").glob("*.md")} | set(build.CHAPTERS) <= set(listed)
 
 
 def test_every_page_has_its_line_in_readme_and_those_before_it_come_before_it():
@@ -46,11 +50,11 @@ def test_every_page_has_its_line_in_readme_and_those_before_it_come_before_it():
 
 
 def test_a_box_says_what_a_page_needs_and_leaves_out_what_it_does_not_stand_for():
-    line = {"question": "why?", "in the paper": "", "alone, from committed rows": "`run it`", "minutes": "0.2"}
+    line = {"question": "why?", "in the paper": "", "minutes": "0.2"}
     box = build.box("12_beyond", 600, line)
     assert "Before\n: [05_main_table](05_main_table.ipynb), [07_versatility](07_versatility.ipynb)\n" in box
     assert "Time\n: 4 minutes to read, 0.2 to run\n" in box
-    assert "Command\n: `run it`\n" in box
+    assert "Command\n: `python -m tdlib pages 12_beyond`\n" in box
     assert "In the paper" not in box
     assert "In the paper\n: Fig 1\n" in build.box("12_beyond", 600, line | {"in the paper": "Fig 1"})
 
@@ -62,11 +66,6 @@ def test_the_reference_has_every_module_with_its_first_line_but_private_ones():
     assert packages <= set(found)
     assert {f"tdlib.{path.stem}" for path in (ROOT / "tdlib").glob("[a-z]*.py")} <= set(found)
     assert not any(part.startswith("_") for name in found for part in name.split("."))
-
-
-def test_the_front_page_counts_verdicts():
-    claims = pd.DataFrame({"verdict": ["holds", "inconclusive", "holds"]})
-    assert build.verdicts(claims) == "Of 3 claims the rows say of 2 “holds”, of 1 “inconclusive”.\n"
 
 
 def test_the_paper_is_cited_as_its_file_has_it():

@@ -13,7 +13,7 @@ import torch
 from tdlib import analysis, bootstrap, claims, profiles, rows, study
 from tdlib.claims import Claim, Estimate, theorems
 from tdlib.claims.evidence import HORIZONS
-from tdlib.claims.listed import CLAIMS
+from tdlib.claims.listed import CLAIMS, HEADLINES
 from tdlib.config import DECAY
 from tdlib.report import tables, words
 from tdlib.store import Store
@@ -380,7 +380,23 @@ def test_the_committed_table_in_words_and_the_readmes_are_the_same():  # test_no
     fixed = ["claim", "statement", "published", "source", "ours", "low", "high", "verdict", "rows"]
     assert list(committed.columns)[: len(fixed)] == fixed  # other programs read it
     assert words["verdict"].tolist() == committed["verdict"].tolist()
-    assert (ROOT / "results/tables/claims.md").read_text().strip() in (ROOT / "README.md").read_text()
+    headlines = pd.read_csv(ROOT / "results/tables/claims_headlines.csv")
+    assert headlines["claim"].tolist() == [claim.sentence for claim in CLAIMS if claim.name in HEADLINES]
+    assert set(HEADLINES) <= set(BY_NAME)
+    pd.testing.assert_frame_equal(words.merge(headlines), headlines)
+    counts = pd.read_csv(ROOT / "results/tables/claims_counts.csv", index_col=0)
+    assert counts.loc["all", claims.VERDICTS].to_dict() == committed["verdict"].value_counts().to_dict()
+    assert counts.loc["of the paper", "all"] == (committed["source"] != "this study").sum()
+    for name in ("claims_headlines", "claims_counts"):
+        assert (ROOT / f"results/tables/{name}.md").read_text().strip() in (ROOT / "README.md").read_text()
+
+
+def test_counts_tell_the_papers_claims_from_ours_and_name_a_verdict_that_none_has():
+    sources, verdicts = ["Table 1", "this study", "this study"], ["holds", "holds", "inconclusive"]
+    given = pd.DataFrame({"source": sources, "verdict": verdicts})
+    found = claims.counts(given)
+    assert list(found.columns) == [*claims.VERDICTS, "all"] and not found[claims.VERDICTS[1]].any()
+    assert found.loc["of this study"].tolist() == [1, 0, 1, 0, 2] and found.loc["all", "all"] == 3
 
 
 def test_a_claim_without_an_estimate_is_said_in_the_table(evidence):

@@ -3,7 +3,7 @@
     notebooks/*.ipynb, README.md, docs/*.md, docs/book/*.md --this file--> build/book-src --Sphinx--> build/book
 
 Every sentence has one source: the box at the head of a page comes from README's table of pages, the front page's
-claims and the pages on the models and on your own data are sections of README, the reference is made from docstrings.
+claims and the pages on the numbers and the models are sections of README, the reference is made from docstrings.
 The committed pages are shown as they are; nothing is executed. MathJax is fetched once, checked, and shipped, so that
 the book needs no other host.
 """
@@ -21,7 +21,6 @@ import urllib.request
 from pathlib import Path
 
 import nbformat
-import pandas as pd
 import yaml
 
 import knobs  # beside this file
@@ -39,9 +38,7 @@ PARTS = {"readme-claims": "The claims", "readme-pages": "The pages"}  # sections
 CHAPTERS = {  # and those that are a page
     "numbers": "The numbers",
     "beyond": "The student to take away",
-    "differences": "What differs from the paper, and why",
     "models": "The models",
-    "your_data": "Your own CSV",
     "cite": "Licence and citation",
 }
 NEEDS = {  # what to have read before a page; all others need the method, page 01
@@ -65,7 +62,6 @@ def main() -> None:
     readme = (ROOT / "README.md").read_text()
     for name, title in PARTS.items():
         _write(f"{name}.md", section(readme, title))
-    (SOURCES / "verdicts.md").write_text(verdicts(pd.read_csv(ROOT / "results/claims.csv")))
     for name, title in CHAPTERS.items():
         _write(f"{name}.md", f"# {title}\n\n{section(readme, title)}")
     with (SOURCES / "cite.md").open("a") as page:
@@ -90,14 +86,7 @@ def section(readme: str, title: str) -> str:
     found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)
     if not found:
         raise ValueError(f"README has no section {title!r}, and the book shows it")
-    return found[1].strip() + "\n"
-
-
-def verdicts(claims: pd.DataFrame) -> str:
-    """One sentence on how many claims have which verdict."""
-    counts = claims["verdict"].value_counts()
-    parts = [f"{count} “{verdict}”" for verdict, count in counts.items()]
-    return f"Of {len(claims)} claims the rows say of {', of '.join(parts)}.\n"
+    return found[1].strip("\n") + "\n"
 
 
 def bibtex(citation: dict) -> str:
@@ -127,7 +116,7 @@ def box(name: str, words: int, line: dict[str, str]) -> str:
         "In the paper": line.get("in the paper"),
         "Before": needs,
         "Time": f"{max(1, round(words / WORDS_A_MINUTE))} minutes to read",
-        "Command": line.get("alone, from committed rows"),
+        "Command": f"`python -m tdlib pages {name}`",
     }
     if minutes := line.get("minutes"):
         entries["Time"] += f", {minutes} to run"

@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from tdlib.checks import one_of
@@ -18,7 +19,7 @@ from tdlib.claims.evidence import Estimate, Evidence
 from tdlib.report import words
 from tdlib.rows import Missing
 
-__all__ = ["VERDICTS", "Claim", "Estimate", "Evidence", "table", "verdict"]
+__all__ = ["VERDICTS", "Claim", "Estimate", "Evidence", "counts", "short", "table", "verdict"]
 
 VERDICTS = ("holds", "does not hold here", "inconclusive", "not tested here")
 SIDES = {"below": operator.lt, "above": operator.gt, "at least": operator.ge}
@@ -77,10 +78,17 @@ def table(claims: Iterable[Claim], evidence: Evidence) -> pd.DataFrame:
 
 
 def short(table: pd.DataFrame) -> pd.DataFrame:
-    """What README shows of it: claim, published, ours, verdict."""
+    """It in words: claim, published, ours, verdict."""
     published = table["published"].map("{:.4g} ".format, na_action="ignore") + table["unit"]
     parts = {"claim": table["statement"], "published": published, "ours": table["words"]}
     return pd.DataFrame(parts | {"verdict": table["verdict"]})
+
+
+def counts(table: pd.DataFrame) -> pd.DataFrame:
+    """How many claims have which verdict, those of the paper and those that this study adds."""
+    whose = np.where(table["source"] == Claim.source, "of this study", "of the paper")
+    found = pd.crosstab(whose, table["verdict"], rownames=["claims"], colnames=[None], margins=True, margins_name="all")
+    return found.reindex(columns=[*VERDICTS, "all"], fill_value=0)
 
 
 def _found(claim: Claim, evidence: Evidence) -> Estimate:

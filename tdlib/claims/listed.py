@@ -329,3 +329,28 @@ CLAIMS = [
     ),
     *exact.CLAIMS,
 ]
+
+HEADLINES = (  # README's: the paper's main ones, each with its strongest opponent or null; the student to take away
+    "plain, iTransformer",
+    "plain, ModernTCN",
+    "plain, decayed",
+    "plain, fair, iTransformer",
+    "plain, fair, ModernTCN",
+    "teacher, iTransformer",
+    "teacher, ModernTCN",
+    analysis.CHOSEN,
+    models.title("ridge"),
+    "best of all",
+    "largest gain",
+    "win keep",
+    "win keep, best null",
+    "any teacher",
+    "any teacher, decayed",
+    "target: Ridge",
+    "patient, published",
+    f"patient, {models.title('ridge')}",
+    "patient, committee",
+    "faster",
+    "fewer weights",
+    "always fewer weights, here",
+)
