@@ -6,7 +6,8 @@ OTHER is an environment of its own with statsforecast and, where it installs, ne
 The models that learn do so from the first 70% of the rows; every forecast is of a test window, from its last 720 steps.
 Test windows follow one another, each step is forecast once; intervals are of blocks of as many windows as look-back and
 horizon hold. statsforecast's models have no training: each window is fitted anew, which is its time to forecast.
-Writes results/benchmarks/rivals.csv, which docs/your_csv.md shows. Two series: nyc_weather (embedded) and ETTh1 (`TDLIB_DATA`).
+Writes results/benchmarks/rivals.csv, which docs/your_csv.md shows. Two series: nyc_weather (embedded) and ETTh1
+(`TDLIB_DATA`).
 """
 
 import argparse

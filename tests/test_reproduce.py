@@ -193,7 +193,12 @@ def command(*parts: str) -> str:
 
 READ = {"06_ablation": ["ablation"], "07_versatility": ["versatility"], "08_lookback": ["lookback"]}
 READ |= {"09_sensitivity": ["sensitivity"], "10_efficiency": ["main", "versatility"], "00b_claims": []}
-READ |= {"12_beyond": ["patient"], "15_channels": ["channels"], "16_foundation": ["foundation"]}
+READ |= {
+    "12_beyond": ["patient"],
+    "12b_committee": ["patient"],
+    "15_channels": ["channels"],
+    "16_foundation": ["foundation"],
+}
 READ |= {"17_controls": ["controls"]}
 
 

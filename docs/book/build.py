@@ -49,6 +49,7 @@ NEEDS = {  # what to have read before a page; all others need the method, page 0
     "08_lookback": "`05_main_table`",
     "09_sensitivity": "`01_from_scratch`, `06_ablation`",
     "12_beyond": "`05_main_table`, `07_versatility`",
+    "12b_committee": "`12_beyond`",
     "14_evidence": "`05_main_table`, `09_sensitivity`",
     "15_channels": "`01_from_scratch`, `06_ablation`",
     "16_foundation": "`07_versatility`, `12_beyond`",

@@ -2,15 +2,15 @@
 # # Beyond the paper: which student is worth taking away?
 # The paper's student is no better than one linear layer (page 00b). Here the same MLP learns from a **committee**, with
 # patience: mixup of windows, a rate that falls slowly, and the moving average of its weights (`tdlib.patient`; after
-# Beyer et al., CVPR 2022). The truth is no part of its loss.
+# Beyer et al., CVPR 2022). The truth is no part of its loss. How the committee is weighted is page 12b.
 #
-# Who is in the committee, and how it is weighted, was chosen on validation (on Weather its Transformer is left out for
-# what an epoch costs). Rate, average and mixup are those of a
-# first trial at 96 steps of ETTh1 and ETTh2 whose test errors had been read: in these two settings they may flatter.
+# There are three such students: the MLP; the same whose committee was weighed *on halves* of training, too; and one
+# linear layer from that committee. Who is in the committee, and how it is weighted, was chosen on validation (on
+# Weather its Transformer is left out for what an epoch costs). Rate, average and mixup are those of a first trial at
+# 96 steps of ETTh1 and ETTh2 whose test errors had been read: in these two settings they may flatter.
 #
-# **After this page you can** say why a committee's error is never above the mean of its members', weigh one without
-# reading the test segment, and tell a gain over one's teachers from a gain over the field.
-
+# **After this page you can** say whom a student of a committee beats and whom not, name the piece of its recipe that
+# does the work, and tell a gain over one's teachers from a gain over the field.
 # %% tags=["parameters"]
 profile = "demo+laptop"
 store = "../results"
@@ -23,7 +23,6 @@ import contextlib
 import itertools
 
 import pandas as pd
-from IPython.display import Markdown, display
 
 from tdlib import analysis, models, patient, profiles, rows
 from tdlib.report import plots, tables, words
@@ -36,135 +35,7 @@ runs["variant"] = runs["id"].map({run.id: name for run, name in variants.items()
 # %%
 rows.select(runs, variant="recipe")  # without it there is no page
 students = {name: runs[runs["variant"] == variant].assign(system=name) for variant, name in patient.EVERYWHERE.items()}
-recipe, halves, linear = students.values()
-
-
-def suggested(datasets: pd.Index) -> pd.Index:
-    """Which data sets suggested the halves, of settings that begin with their names."""
-    return datasets.map(lambda name: "suggested" if name.startswith(patient.HALVES_FROM) else "not looked at before")
-
-
-# %% [markdown]
-# ## Whom to listen to
-# Several ways of weighing the same members (`tdlib.committee`). *Held out* tries each of them on blocks of validation
-# that were left out of the fit, and keeps the best. The committee's own test MSE, means over seeds, the least of
-# a line in bold; then, over all settings, how far each is above the best on those blocks, on all of validation, and on
-# test. `results/tables/12_weightings.csv` has all three for every setting.
-
-# %%
-weighted = patient.weightings(recipe, Store(store))
-errors = ["held out", "validation", "test"]
-shown = weighted.groupby(["setting", "weighting"], sort=False)[errors].mean()
-tables.save(shown.reset_index(), "12_weightings", f"{results}/tables", digits=4)
-Markdown(tables.marked(shown["test"].unstack("weighting", sort=False), digits=4))
-
-# %%
-relative = weighted[errors] / weighted.groupby(["setting", "seed"])[errors].transform("min")
-means = 100 * (relative.groupby(weighted["weighting"], sort=False).mean() - 1)
-tables.save(means.add_suffix(" [% above the best]").reset_index(), "12_weightings_all", f"{results}/tables", digits=2)
-
-# %% [markdown]
-# Who was listened to: mean weights.
-
-# %%
-weights = patient.members(recipe, Store(store))
-table = weights.pivot_table(index="setting", columns="member", values="weight", sort=False).rename(columns=str)
-tables.save(table.rename_axis(columns=None).reset_index(), "12_members", f"{results}/tables", digits=2)
-
-# %% [markdown]
-# ## What validation cannot tell
-# Validation is four months of ETTh1, July to October 2017. The year of training may say more, but every member has seen
-# it. So train each member **twice more, on one half of the training rows each**, and let it forecast the other half:
-# then the rows of training, too, say who forecasts well what they have not seen. *Weighed on halves* fits the weights
-# to those errors and validation's together.
-#
-# This was tried because the test errors of the weights from validation had been read on ETTh1 and ETTh2, and were
-# poor: there it may flatter. On the other data sets nothing had been looked at; the two are counted apart below.
-#
-# The weight of each member, means over seeds; their MSE is in `results/tables/12_unseen.csv`. In the figure a dot is a
-# setting, in percent of the mean of its members: where the order is that of test, dots rise; on the line the distances
-# agree, too.
-
-# %%
-known = patient.members(halves, Store(store))
-kinds = ["validation", "halves", "test"]
-table = known.groupby(["setting", "member"], sort=False)[[*kinds, "weight"]].mean()
-tables.save(table.reset_index(), "12_unseen", f"{results}/tables")
-display(tables.grid(known, "weight", "setting", "member", digits=2))
-apart = 100 * (table[kinds] / table.groupby("setting", sort=False)[kinds].transform("mean") - 1)
-if len(apart):
-    display(plots.save(plots.chance.evidence(apart.reset_index()), "12_unseen", figures))
-    ranks = apart.groupby("setting", sort=False)[kinds]
-    ranked = ranks.corr(method="spearman")["test"].unstack()[kinds[:2]]
-    for where, own in ranked.groupby(suggested(ranked.index)):
-        print(f"{where}, {len(own)} settings: mean rank correlation with the order on test", end=": ")
-        print("; ".join(f"{kind} {value:.2f}" for kind, value in own.mean().items()))
-
-# %% [markdown]
-# The committee's own test MSE, by what its weights were fitted to: in percent above the best of all these in a setting,
-# means over the settings and seeds that have both, where the halves were suggested and where nothing was looked at.
-
-# %%
-both = pd.concat([weighted, patient.weightings(halves, Store(store))])
-keys = ["dataset", "horizon", "seed"]
-both = both.groupby(keys).filter(lambda group: group["weighed_on"].nunique() > 1)
-above = 100 * (both["test"] / both.groupby(keys)["test"].transform("min") - 1)
-ways = [suggested(both["dataset"]).rename("data sets"), both["weighting"], both["weighed_on"]]
-by_way = above.groupby(ways, sort=False).mean().unstack()
-tables.save(by_way.add_suffix(" [% above the best]").reset_index(), "12_weighed_on", f"{results}/tables", digits=2)
-
-# %% [markdown]
-# And the students that such a committee teaches, the MLP and one linear layer, against the MLP whose committee was
-# weighed on validation alone: in percent of its test MSE, negative is better.
-
-# %%
-changes = {}
-for ours in (halves, linear):
-    with contextlib.suppress(rows.Missing):
-        change = analysis.compare(ours, recipe, Store(store)).drop(columns="lookback")
-        changes[ours["system"].iloc[0]] = change
-        each = change[change.index.get_level_values("dataset") != "all"]["difference"]
-        for where, own in each.groupby(suggested(each.index.get_level_values("dataset"))):
-            print(words.spread(own, f"{ours['system'].iloc[0]}, {where}, against weighed on validation alone, MSE"))
-change = pd.concat(changes, names=["system"]) if changes else pd.DataFrame()
-tables.save(change.reset_index(), "12_halves", f"{results}/tables", digits=2)
-
-# %% [markdown]
-# Does validation, which is to choose, know the better student? In percent of the first one's MSE; a cross where
-# validation and test disagree.
-
-# %%
-entrants = patient.together(list(students.values()))
-if len(entrants):
-    beside = words.on_both(entrants, "system", "patient MLP").drop("patient MLP", level="system")
-    for name, group in beside.groupby(level="system", sort=False):
-        for segment in ("validation", "test"):
-            print(words.spread(group[f"{segment} [%]"].droplevel("system"), f"{name}, MSE, {segment}"))
-    display(tables.save(beside.reset_index(), "12_students", f"{results}/tables", digits=2))
-
-# %% [markdown]
-# ## Which piece does the work?
-# The recipe with one piece removed or another in its place. A dot a seed.
-
-# %%
-few = runs.groupby("setting").filter(lambda group: group["variant"].nunique() > len(patient.EVERYWHERE))
-pieces = few if len(few) else runs
-order = pieces["variant"].map(list(patient.PIECES).index)
-pieces = pieces.assign(order=order).sort_values(["dataset", "order", "seed"])
-untaught = {"no teacher": plots.COLOURS["plain"], "no teacher, with weight decay": plots.COLOURS["decayed"]}
-figure = plots.points(pieces, x="test_mse", y="variant", label="test MSE", colours=untaught)
-plots.save(figure, "12_pieces", figures)
-
-# %%
-named = pieces.assign(variant=pieces["variant"].replace("recipe", "full")).rename(columns=tables.METRICS)
-tables.save(tables.relative_to_full(named).reset_index(), "12_pieces", f"{results}/tables")
-
-# %% [markdown]
-# Validation beside test, in percent of the recipe; a cross where the two disagree on which is better.
-
-# %%
-both = words.on_both(pieces, "variant", "recipe")
-tables.save(both.reset_index(), "12_validation", f"{results}/tables")
+recipe = students["patient MLP"]
 
 # %% [markdown]
 # ## Against its own teachers, the plain MLP and the published recipe
@@ -182,6 +53,7 @@ opponents |= dict(list(main[main["part"] == "decayed"].groupby("system")))
 opponents |= {f"{name} (published recipe)": group for name, group in published.groupby("system")}
 
 # %%
+entrants = patient.together(list(students.values()))
 validated = analysis.best(entrants).assign(system="validation's choice")
 systems = dict(list(pd.concat([entrants, validated]).groupby("system", sort=False)))
 everywhere = "patient MLP, all settings"
@@ -220,12 +92,30 @@ short.insert(len(short.columns) - 1, "settings", counted.get("patient MLP"))
 short["its settings"] = counted[everywhere]
 tables.save(short.reset_index(), "12_all", f"{results}/tables", digits=1)
 
+# %%
+whole = pooled.xs(everywhere, level="system")
+sides = {"ahead of": whole["high"] < 0, "level with": whole["low"] * whole["high"] <= 0, "behind": whole["low"] > 0}
+for side, which in sides.items():
+    print(f"In short, over all its settings the patient MLP is {side}: {', '.join(whole.index[which]) or 'none'}.")
+
 # %% [markdown]
 # Setting by setting, for the MLP; `results/tables/12_against.csv` has the others, and their intervals.
 
 # %%
 tables.save(compared.drop(columns="lookback"), "12_against", f"{results}/tables", digits=2)
 tables.grid(against, "difference", ["dataset", "horizon"], "against", digits=1)
+
+# %% [markdown]
+# ## Does validation know the better of the three?
+# In percent of the first one's MSE; `results/tables/12_students.csv` has each setting.
+
+# %%
+beside = words.on_both(entrants, "system", "patient MLP").drop("patient MLP", level="system")
+tables.save(beside.reset_index(), "12_students", f"{results}/tables", digits=2)
+for name, group in beside.groupby(level="system", sort=False):
+    for segment in ("validation", "test"):
+        print(words.spread(group[f"{segment} [%]"].droplevel("system"), f"{name}, MSE, {segment}"))
+    print(f"{name}: the two disagree in {group['disagree'].astype(bool).sum()} of {len(group)}\n")
 
 # %% [markdown]
 # ## The field
@@ -240,10 +130,34 @@ for name in ours:
     system, error = next(ours[name].dropna().items())  # the choice, or the MLP where it is the only one
     near = field[field[name] <= error + 0.01].sort_values(name)[["system", "lookback", "source", name]]
     tables.save(near.reset_index(drop=True), f"12_field_{name}", f"{results}/tables", digits=4)
-    better = "; ".join(near[near[name] < error]["system"].unique()) or "none"
-    print(f"{name}: {system} {error:.4f}; better: {better}")
+    better = near[near[name] < error].drop_duplicates("system")
+    better = "; ".join(f"{other} {value:.4f}" for other, value in zip(better["system"], better[name], strict=True))
+    print(f"{name}: {system} {error:.4f}; better: {better or 'none'}")
 if ours.empty:
     print("No data set has all four horizons of the patient student in the store.")
+
+# %% [markdown]
+# ## Which piece does the work?
+# The recipe with one piece removed or another in its place. A dot a seed.
+
+# %%
+few = runs.groupby("setting").filter(lambda group: group["variant"].nunique() > len(patient.EVERYWHERE))
+pieces = few if len(few) else runs
+order = pieces["variant"].map(list(patient.PIECES).index)
+pieces = pieces.assign(order=order).sort_values(["dataset", "order", "seed"])
+untaught = {"no teacher": plots.COLOURS["plain"], "no teacher, with weight decay": plots.COLOURS["decayed"]}
+figure = plots.points(pieces, x="test_mse", y="variant", label="test MSE", colours=untaught)
+plots.save(figure, "12_pieces", figures)
+
+# %% [markdown]
+# Means over seeds: how much worse than the full recipe in percent, and whether validation agrees on which is better.
+# `results/tables/12_pieces.csv` has the errors.
+
+# %%
+named = pieces.assign(variant=pieces["variant"].replace("recipe", "full")).rename(columns=tables.METRICS)
+tables.save(tables.relative_to_full(named).reset_index(), "12_pieces", f"{results}/tables")
+both = words.on_both(pieces, "variant", "recipe")
+tables.save(both.reset_index(), "12_validation", f"{results}/tables")
 
 # %%
 print(words.looked_at(pd.concat([runs, main])))
@@ -255,40 +169,16 @@ print("settings with variants of the recipe:", len(tried))
 for (place, steps), group in tried:
     print(words.spread(group.droplevel([0, 1]), f"{place} {steps}, variants against the recipe"))
 
-# %%
-best = means["test"].drop("held out").idxmin()
-print(f"Of weightings that are the same everywhere {best} errs least on test: {means['test'][best]:.2f}% above")
-print(f"the best of each setting; held out, chosen without the test segment, {means['test']['held out']:.2f}%.")
-whole = pooled.xs(everywhere, level="system")
-sides = {"ahead of": whole["high"] < 0, "level with": whole["low"] * whole["high"] <= 0, "behind": whole["low"] > 0}
-for side, which in sides.items():
-    print(f"In short, over all its settings the patient MLP is {side}: {', '.join(whole.index[which]) or 'none'}.")
-
 # %% [markdown]
 # ## What we see
 # * The sentences above are made from the rows shown; what is missing changes them.
-# * One weighting is chosen for each run by blocks of what it is fitted to. Neighbouring blocks share the steps at their
-#   edge.
-# * Members of halves are trained on half a year where ETTh has one: models with many weights look worse there than they
-#   are. Their order is what counts, and the rank correlations above say whether it is that of test.
+# * A student that is level with one member of its committee is no better forecaster than that member: what it gives is
+#   that nobody has to know beforehand which member that is.
 # * The committee on Weather has linear models alone: an epoch of its iTransformer, of width 512, takes minutes.
 
 # %% [markdown]
 # ## Exercises
-# ### Exercise 1 (code): what does disagreement buy?
-# For equal weights show that the committee's validation MSE is never above the mean of its members', and print by how
-# many percent it is below. Hint: `patient.members` has each member's error. What is the difference, written out?
-
-# %% tags=["hide-cell"]
-alone = weights.groupby(keys, sort=False)["validation"].mean()
-together = weighted[weighted["weighting"] == "mean"].set_index(keys)["validation"].reindex(alone.index)
-assert (together <= alone * (1 + 1e-9)).all()  # the square is convex
-bought = (100 * (together / alone - 1)).groupby(keys[:2], sort=False).mean()
-print(words.spread(bought, "committee of equal weights against the mean of its members, validation MSE"))
-print("The difference is the members' mean squared distance to the committee's forecast.")
-
-# %% [markdown]
-# ### Exercise 2 (thought): better than those it learned from?
+# ### Exercise 1 (thought): better than those it learned from?
 # The truth is no part of the student's loss: the smallest loss is the committee's own forecast. How can its test MSE
 # be below the committee's nevertheless, and when not? Write the student's error as the committee's and a rest.
 #
@@ -303,14 +193,28 @@ print("The difference is the members' mean squared distance to the committee's f
 # </details>
 
 # %% [markdown]
-# ### Exercise 3 (code): was the choice worth the trouble?
-# Equal weights need no validation. Print how the committee weighted by *held out* compares with them: on blocks of
-# validation, on all of it, and on test. Why may even the first be above zero, if the choice is the least of all there?
+# ### Exercise 2 (code): the best member, if one knew it
+# In how many settings is the patient MLP ahead of *every* member of its committee? Print for each setting how far it is
+# from the member that is best on test there, which nobody knows beforehand.
 
 # %% tags=["hide-cell"]
-ways = weighted.pivot_table(index=keys, columns="weighting", values=errors, sort=False)
-for segment in errors:
-    change = 100 * (ways[segment]["held out"] / ways[segment]["mean"] - 1)
-    change = change.groupby(keys[:2], sort=False).mean()
-    print(words.spread(change, f"chosen by blocks held out, against equal weights, MSE, {segment}"))
-print("A block is scored by what the others choose: choosing may overfit too, and here it pays for that.")
+single = against[(against["dataset"] != "all") & against["against"].isin([models.title(name) for name in taught])]
+nearest = single.groupby(["dataset", "horizon"], sort=False)["difference"].max()  # the best has the least to lose
+print(words.spread(nearest, "patient MLP against the best member on test, MSE"))
+print(f"ahead of every member in {(nearest < 0).sum()} of {len(nearest)} settings")
+
+# %% [markdown]
+# ### Exercise 3 (code): is a piece worth more than a seed?
+# For each setting of the pieces print by how much mixup and the average of weights lower the test MSE, and how many
+# deviations over the recipe's seeds that is. With how few seeds does such a ratio mean little?
+
+# %% tags=["hide-cell"]
+for setting, group in pieces.groupby("setting", sort=False):
+    mse = group.groupby("variant")["test_mse"]
+    for name in ("w/o mixup", "w/o average of weights"):
+        if name in mse.groups:
+            change, spread = mse.mean()[name] - mse.mean()["recipe"], mse.std()["recipe"]
+            print(
+                f"{setting}, {name}: {change:+.4f}, {change / spread:+.1f} deviations of {mse.size()['recipe']} seeds"
+            )
+print("A deviation from two or three values is itself uncertain by a factor of two and more.")

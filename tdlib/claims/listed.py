@@ -308,7 +308,7 @@ CLAIMS = [
     Claim(
         "patient, halves, unseen",
         "Weighed on halves it is better on data sets, too, whose test errors had not suggested them",
-        f"difference between the two, {OVER} of other data sets than {' and '.join(patient.HALVES_FROM)}; page 12",
+        f"difference between the two, {OVER} of other data sets than {' and '.join(patient.HALVES_FROM)}; page 12b",
         statistics.halves_unseen,
     ),
     Claim(

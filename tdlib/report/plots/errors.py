@@ -16,14 +16,16 @@ NAMES = {"linear": "baseline", "decayed": "plain, with decay"}  # what a legend 
 ACROSS = 4  # panels side by side, so that their titles do not touch
 
 
-def heat_map(table: pd.DataFrame, *, label: str) -> Figure:
-    """A table of percentages as colours, 50 neutral, with the numbers written in."""
+def heat_map(table: pd.DataFrame, *, label: str, limits: tuple[int, int] = (0, 100), colours: str = "PuOr") -> Figure:
+    """A table of percentages as `colours` between two limits, with the numbers written in; no number, no colour."""
     import seaborn as sns
 
     height = 1.5 + 0.3 * len(table)
     figure, axis = plt.subplots(figsize=(7.0, height))
-    bar = {"label": label, "ticks": [0, 50, 100]}
-    sns.heatmap(table, annot=True, fmt=".1f", vmin=0, vmax=100, cmap="PuOr", ax=axis, cbar_kws=bar, linewidths=1)
+    low, high = limits
+    beyond = "max" if table.max(axis=None) > high else "neither"
+    bar = {"label": label, "ticks": [low, (low + high) / 2, high], "extend": beyond}
+    sns.heatmap(table, annot=True, fmt=".1f", vmin=low, vmax=high, cmap=colours, ax=axis, cbar_kws=bar, linewidths=1)
     axis.set(xlabel="", ylabel="")
     axis.tick_params(axis="y", rotation=0)
     axis.grid(False)
