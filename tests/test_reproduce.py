@@ -159,7 +159,7 @@ def test_a_page_runs_on_the_rows_of_another_profile(name, undisturbed, tmp_path,
     (folder / "store").symlink_to(undisturbed[0] / "build/smoke")
     trained = Store(folder / "store").ids()
     run_page(name, folder, monkeypatch)
-    assert list((folder / "out/figures").glob(f"{name[:2]}_*.png"))
+    assert list((folder / "out/figures").glob(f"{name[:2]}*_*.png"))
     assert Store(folder / "store").ids() == trained
 
 
@@ -259,4 +259,4 @@ def test_a_page_on_a_part_of_the_rows_shows_the_rest_or_names_the_command(part, 
         assert str(caught.value).endswith(command(*READ.get(name, ["main"])))
     for name in [case[1] for case in DRAWN if case[0] == part]:
         run_page(name, folder, monkeypatch)
-        assert list((folder / "out/figures").glob(f"{name[:2]}_*.png"))
+        assert list((folder / "out/figures").glob(f"{name[:2]}*_*.png"))

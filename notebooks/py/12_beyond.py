@@ -110,12 +110,13 @@ tables.grid(against, "difference", ["dataset", "horizon"], "against", digits=1)
 # In percent of the first one's MSE; `results/tables/12_students.csv` has each setting.
 
 # %%
-beside = words.on_both(entrants, "system", "patient MLP").drop("patient MLP", level="system")
-tables.save(beside.reset_index(), "12_students", f"{results}/tables", digits=2)
-for name, group in beside.groupby(level="system", sort=False):
-    for segment in ("validation", "test"):
-        print(words.spread(group[f"{segment} [%]"].droplevel("system"), f"{name}, MSE, {segment}"))
-    print(f"{name}: the two disagree in {group['disagree'].astype(bool).sum()} of {len(group)}\n")
+if len(entrants):
+    beside = words.on_both(entrants, "system", "patient MLP").drop("patient MLP", level="system")
+    tables.save(beside.reset_index(), "12_students", f"{results}/tables", digits=2)
+    for name, group in beside.groupby(level="system", sort=False):
+        for segment in ("validation", "test"):
+            print(words.spread(group[f"{segment} [%]"].droplevel("system"), f"{name}, MSE, {segment}"))
+        print(f"{name}: the two disagree in {group['disagree'].astype(bool).sum()} of {len(group)}\n")
 
 # %% [markdown]
 # ## The field
