@@ -33,7 +33,7 @@ RECIPE = {
 }
 ALONE = {"co_teachers": {}, "weighting": "mean"}
 UNTAUGHT = ALONE | {"teacher": None, "teacher_options": {}, "alpha": 0.0, "terms": TERMS}
-PIECES = {  # a variant's name -> what it changes in the recipe
+PIECES = {  # a variant's name -> what it changes in the recipe: its RunConfig, or who the members are
     "recipe": {},
     "w/o average of weights": {"weight_average": 0.0},
     "w/o mixup": {"mixup": 0.0},
@@ -49,7 +49,9 @@ PIECES = {  # a variant's name -> what it changes in the recipe
     "with weight decay": {"weight_decay": DECAY},
     "one linear layer": {"model": "rlinear", "settings": {}},
     "one linear layer, halves": {"model": "rlinear", "settings": {}, "weighed_on": "halves"},
+    "w/o its Transformer": {"members": [name for name in MEMBERS if name != "itransformer"]},
     "first teacher alone": ALONE,
+    "ridge alone": ALONE | {"teacher": "ridge", "teacher_options": {}},
     "no teacher": UNTAUGHT,
     "no teacher, with weight decay": UNTAUGHT | {"weight_decay": DECAY},
 }

@@ -3,7 +3,7 @@
     main         two teachers, the plain student, the student distilled from each teacher, baselines; and the plain
                  student once more, with weight decay
     trials       rates with weight decays for the plain student, rates with pattern weights for the distilled one;
-                 some of the plain one aside, and linear baselines without their data set's settings: these choose
+                 some of both aside, and linear baselines without their data set's settings: these choose
                  nothing
     fair         both students again, each with what its trials chose on validation, as many trials for each
     ablation     one distilled student with parts of its loss left out, alone, or changed
@@ -156,13 +156,11 @@ class Profile:
     def _trials(self, dataset: str) -> dict[str | None, list[RunConfig]]:
         """By teacher, None for the plain student."""
         table = self._tried(dataset)
-        horizon, seed, rates = self.horizons[0], self.seeds(dataset)[0], table["learning_rates"]
+        rates = table["learning_rates"]
         plain = [self._plain_trial(dataset, *pair) for pair in itertools.product(rates, table["weight_decays"])]
         return {None: plain} | {
             teacher: [
-                self.student(dataset, horizon, teacher, seed, learning_rate=rate, alpha=weight, beta=weight)
-                for rate in rates
-                for weight in table["weights"]
+                self._taught_trial(dataset, teacher, *pair) for pair in itertools.product(rates, table["weights"])
             ]
             for teacher in table["teachers"]
         }
@@ -174,10 +172,19 @@ class Profile:
         place = (dataset, self.horizons[0], "mlp")
         return self.config(*place, seed=self.seeds(dataset)[0], learning_rate=rate, weight_decay=decay)
 
+    def _taught_trial(self, dataset: str, teacher: str, rate: float, weight: float) -> RunConfig:
+        place = (dataset, self.horizons[0], teacher, self.seeds(dataset)[0])
+        return self.student(*place, learning_rate=rate, alpha=weight, beta=weight)
+
     def aside(self) -> list[RunConfig]:
-        """Plain students beside the trials, which choose nothing: was the best of those only the end of a range?"""
-        pairs = [(dataset, pair) for dataset in self.datasets for pair in self._tried(dataset).get("aside", ())]
-        return [self._plain_trial(dataset, *pair) for dataset, pair in pairs]
+        """Students beside the trials, which choose nothing: was the best of those only the end of a range?"""
+        runs = []
+        for dataset in self.datasets:
+            tried = self._tried(dataset)
+            runs += [self._plain_trial(dataset, *pair) for pair in tried.get("aside", ())]
+            pairs = itertools.product(tried["teachers"], tried.get("aside_weights", ()))
+            runs += [self._taught_trial(dataset, teacher, *pair) for teacher, pair in pairs]
+        return runs
 
     def defaults(self) -> list[RunConfig]:
         """Baselines in closed form without the settings of their data set, at the first horizon, to judge those by."""
@@ -346,20 +353,20 @@ class Profile:
         return self.table["datasets"][dataset].get("committee", self.table["patient"]["members"])
 
     def patient_student(
-        self, dataset: str, horizon: int, seed: int, names: list[str] | None = None, **changes
+        self, dataset: str, horizon: int, seed: int, members: list[str] | None = None, **changes
     ) -> RunConfig:
         """The patient student of a seed: trained members have it too, teachers the one that belongs to it.
 
-        `names` are the models of another committee than the data set's.
+        `members` are the models of another committee than the data set's.
         """
-        names = self.members(dataset) if names is None else names
-        members = {name: self._fields(dataset, name) | self._seed(dataset, name, seed) for name in names}
+        names = self.members(dataset) if members is None else members
+        options = {name: self._fields(dataset, name) | self._seed(dataset, name, seed) for name in names}
         fields = {"lookback": self.table["lookback"], "horizon": horizon, "seed": seed}
         own = self._fields(dataset, "mlp")  # of which the recipe has its own rate and epochs
         fields |= {name: own[name] for name in ("settings", "batch_size") if name in own}
         has = models.settings(changes.get("model", "mlp"))  # another student may have no width
         fields["settings"] = {name: value for name, value in fields.get("settings", {}).items() if name in has}
-        return patient.student(dataset, members=members, **(fields | changes))
+        return patient.student(dataset, members=options, **(fields | changes))
 
     def _seed(self, dataset: str, member: str, seed: int) -> dict[str, int]:
         if models.closed_form(member):

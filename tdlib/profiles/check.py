@@ -40,6 +40,7 @@ def _profile(there: tuple[str, ...], parts: tuple[str, ...], rivals: tuple[str, 
     model, place, pair = tuple(models.names()), _all("horizons seeds", [int]), [float, 2]
     sizes, pieces = {model: {fields: object}}, place | {"datasets": [there]}
     tried = _all("learning_rates weight_decays weights", [float, ...]) | {"teachers": [model], "aside?": [pair]}
+    tried |= {"aside_weights?": [pair]}
     own = {"seeds?": [int, ...], "teacher_seeds?": {model: int}, "weights?": {model: pair}, "committee?": [model]}
     own |= {"trials?": {f"{key.rstrip('?')}?": kind for key, kind in tried.items()}}
     asked = {"norms": [str], "affine": [there], "rivals": [rivals]}
