@@ -4,8 +4,8 @@
 
 A stored forecast costs nothing in a step, but of a model that is not linear it is not the one for the mixed window.
 The same student twice, from the same first weights and with the same mixtures: the recipe (`tdlib.patient`) of the
-laptop's profile where pieces of it are removed, too. Beside the mean difference stands how far apart the seeds are: below
-that it is no finding.
+laptop's profile where pieces of it are removed, too. Beside the mean difference stands how far apart the seeds are:
+below that it is no finding.
 """
 
 import argparse
