@@ -94,7 +94,7 @@ def test_the_sentence_below_the_first_figure_is_true_of_its_rows():
     )
     assert f"With weight decay the plain MLP is {behind.rstrip('.')} (of the two teachers" in text
     claim = pd.read_csv(ROOT / "results/claims.csv").set_index("claim").loc["plain, decayed"]
-    assert claim["verdict"] == "holds" and claim["without"] == "ETTh1, 720" and claim["rest high"] > 0
+    assert claim["verdict"] == "holds" and claim["without"] == "ETTh1, 720" and claim["rest_high"] > 0
     assert f"the one that validation prefers makes it {-claim['ours']:.1f}%, beyond chance, but not without" in text
     fair = pd.read_csv(ROOT / "results/tables/05_fair.csv").query("against == 'plain' and system == @first.system")
     whole = fair[fair["dataset"] == "all"].iloc[0]
