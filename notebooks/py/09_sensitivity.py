@@ -21,6 +21,7 @@ train_missing = False
 
 # %%
 import numpy as np
+import pandas as pd
 
 from tdlib import analysis, profiles, rows
 from tdlib.report import plots, tables, words
@@ -85,7 +86,7 @@ single["disagree"] = ((sides[0] != sides[1]) & ~own).map({True: "x", False: ""})
 tables.save(single[["setting", "val_mse", "test_mse", "disagree"]], "09_settings", f"{results}/tables", digits=4)
 
 # %%
-print(words.looked_at(runs))
+print(words.looked_at(pd.concat([runs, seeds])))
 cells = weights[~weights["id"].isin(seeds["id"])].set_index(["alpha", "beta"])["test_mse"]
 print(
     words.spread(100 * (cells / seeds["test_mse"].mean() - 1), "weights (alpha, beta) against the page's own setting")
