@@ -8,7 +8,7 @@ next to nothing. FLOP per second come from one training step of each model in it
 this machine: one core, or with `--device cuda` one GPU in mixed precision. Epochs are the protocol's for teachers,
 which seldom stop early, and the mean over the committed rows for students. Without a GPU its hours are a guess:
 GPU_GFLOPS of useful arithmetic a second, and at least GPU_STEP seconds a step, which small models need to be launched.
-Minutes on a quiet machine; `docs/scaling.md` quotes the tables results/benchmarks/steps and paper_cost.
+Minutes on a quiet machine; of its tables in results/benchmarks, steps and paper_cost, `docs/scaling.md` has the second.
 """
 
 import argparse

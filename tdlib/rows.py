@@ -28,7 +28,8 @@ def read(
     chosen = "".join(f" --part {part}" for part in parts)
     commands = [f"`python -m tdlib runs --profile {name}{chosen} --store {place}`" for name in profile.split("+")]
     runs = study.ensure(wanted, store=store, train_missing=train_missing)
-    runs.attrs["commands"] = " and ".join(commands)  # `missing` names them wherever the frame has got to
+    # `missing` says what may be done wherever the frame has got to
+    runs.attrs |= {"commands": " and ".join(commands), "profile": profile, "parts": parts}
     if runs.empty:
         entries = profiles.load(profile)
         known = {_place(run) for entry in entries for run in entry.runs(*parts)}
@@ -50,8 +51,17 @@ def _has(entry: profiles.Profile) -> str:
     return f"profile {entry.name} has no such run (it has {listed})"
 
 
-def missing(runs: pd.DataFrame, what: str) -> Missing:
-    """What to raise where `what` is not among the runs: it names the command that trains it."""
+def missing(runs: pd.DataFrame, what: str, **chosen: str | int) -> Missing:
+    """What to raise where `what` is not among the runs: it names the command that trains it.
+
+    Where the profile that they were read for lists no run that is as `chosen`, it says what that profile has.
+    """
+    if profile := runs.attrs.get("profile"):
+        entries = profiles.load(profile)
+        listed = [run for entry in entries for run in entry.runs(*runs.attrs["parts"])]
+        # a column that a config does not have, such as `part`, is for the rows to say
+        if not any(all(getattr(run, name, value) == value for name, value in chosen.items()) for run in listed):
+            return Missing(f"{what} is in the store; {' and '.join(map(_has, entries))}")
     commands = runs.attrs.get("commands", "`python -m tdlib runs`")
     return Missing(f"{what} is in the store; train what is missing with {commands}")
 
@@ -94,7 +104,7 @@ def select(runs: pd.DataFrame, **chosen: str | int) -> pd.DataFrame:
         valid = list(dict.fromkeys(runs[column].dropna()))
         if value not in valid:
             there = f" (there is: {', '.join(map(str, valid))})" if valid else ""
-            raise missing(runs, f"no run with {column} {value!r}{there}")
+            raise missing(runs, f"no run with {column} {value!r}{there}", **chosen)
         runs = runs[runs[column] == value]
     return runs
 
@@ -124,7 +134,6 @@ def taught(runs: pd.DataFrame, *, dataset: str, horizon: int, teacher: str) -> p
     source = here[(here["model"] == teacher) & here["seed"].isin(paired["teacher_seed"])]
     three = pd.concat([source[:1], plain[plain["seed"].isin(paired["seed"])][:1], paired])
     if len(three) < 3:
-        raise missing(
-            runs, f"{dataset}, {horizon} steps: not every run of teacher, plain and distilled student of one seed"
-        )
+        what = f"{dataset}, {horizon} steps: not every run of teacher, plain and distilled student of one seed"
+        raise missing(runs, what, dataset=dataset, horizon=horizon, teacher=teacher)
     return three.set_index("system")

@@ -11,7 +11,7 @@ import small
 import torch
 
 from tdlib import analysis, bootstrap, claims, profiles, rows, study
-from tdlib.claims import Claim, Estimate, theorems
+from tdlib.claims import Claim, Estimate, exact, theorems
 from tdlib.claims.evidence import HORIZONS
 from tdlib.claims.listed import CLAIMS, HEADLINES
 from tdlib.config import DECAY
@@ -311,6 +311,14 @@ def test_speed_and_size_are_those_of_published_sizes(evidence, tmp_path):
     assert {name: line(found, name)[["ours", "verdict"]].tolist() for name in expected} == expected
     table.iloc[:1].to_csv(tmp_path / "ratios.csv", index=False)
     assert line(found, "fewer weights")["verdict"] == "does not hold here"
+
+
+def test_the_batch_that_a_claim_names_is_that_of_page_10():
+    page = (ROOT / "notebooks/py/10_efficiency.py").read_text()
+    assert f"\npublished_batch = {exact.BATCH}\n" in page
+    table = pd.read_csv(PLACES["benchmarks"] / "ratios.csv")
+    assert (table["ECL, ours: batch"] == exact.BATCH).all()
+    assert f"batches of {exact.BATCH} on one thread of a CPU, published: of 16 on a GPU" in BY_NAME["faster"].statistic
 
 
 # --- theorems

@@ -152,6 +152,23 @@ def test_reading_a_part_says_how_many_are_there_and_refusals_name_the_command_la
     assert capsys.readouterr().out == "2 of 2 runs are in the store\n"
 
 
+@pytest.mark.parametrize(
+    "chosen", [{"dataset": "ECL"}, {"horizon": 7}, {"dataset": "synthetic", "teacher": "patchtst"}]
+)
+def test_what_no_profile_lists_is_not_to_be_trained(chosen, tmp_path):
+    wanted = profiles.Profile("smoke").main()
+    for config in wanted:
+        Store(tmp_path).write(small.row(config.id, config=config.to_dict()), small.arrays())
+    runs = rows.read(wanted, "smoke", "main", store=tmp_path)
+    has = "profile smoke has no such run (it has data sets synthetic; horizons 24; teachers itransformer, moderntcn)"
+    with pytest.raises(rows.Missing, match=r"^no run with ") as caught:
+        rows.select(runs[runs["seed"] == 2021], **chosen)
+    assert str(caught.value).endswith(f" is in the store; {has}")
+    rest = runs[runs["teacher"] != "moderntcn"]
+    with pytest.raises(rows.Missing, match=r"is in the store; train what is missing with `.* --profile smoke"):
+        rows.select(rest, teacher="moderntcn")  # listed, and not there yet
+
+
 def test_settings_of_teachers_alone_are_left_out_and_named(capsys):
     lines = [("a", "itransformer", None), ("b", "itransformer", None), ("b", "mlp", None), ("b", "mlp", "itransformer")]
     runs = pd.DataFrame(lines, columns=["dataset", "model", "teacher"]).assign(horizon=96, seed=1)

@@ -8,7 +8,8 @@
 # teacher makes a better student here, and compare ways of distilling by their losses alone.
 #
 # This page shows the last profile that `profile` names: `-p profile demo` shows the smaller study, without two
-# teachers, most sizes and all norms. Every student of this page has the same alpha and beta, whoever teaches it.
+# teachers, most sizes and all norms. The students of all teachers in the first table have the same alpha and beta; a
+# table whose runs differ in them has them as columns.
 
 # %% tags=["parameters"]
 profile = "demo+laptop"
@@ -42,7 +43,9 @@ print("data set and horizon:", wanted[0].dataset, wanted[0].horizon)
 # best student be that of the best teacher?
 
 # %%
-teachers = tables.side_by_side(tables.named(entries["teachers"], runs))
+beside = tables.named(entries["teachers"], runs)
+assert len(beside.loc[beside["part"] == "distilled", ["alpha", "beta"]].drop_duplicates()) <= 1
+teachers = tables.side_by_side(beside)
 plots.save(plots.dumbbells(teachers, label="test MSE"), "07_teachers", figures)
 
 # %% [markdown]
@@ -79,15 +82,21 @@ variants = tables.side_by_side(variants)
 plots.save(plots.dumbbells(variants, label="test MSE"), "07_sizes", figures)
 
 # %%
+if variants["seeds"].max() == 1:
+    print(
+        "One seed stands behind each line: what is less than seeds differ by, as in the first table, is no difference."
+    )
 tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{results}/tables")
 
 # %% [markdown]
 # ### The last scale and shift
 # Our student ends in a scale and a shift per channel that learn; in the public code they are there, and counted, and
-# stay at 1 and 0.
+# stay at 1 and 0. Alpha and beta are those of the distilled student.
 
 # %%
-affine = tables.side_by_side(tables.named(entries["affine"], runs))
+beside = tables.named(entries["affine"], runs)
+weights = beside[beside["part"] == "distilled"].groupby("name")[["alpha", "beta"]].first()
+affine = tables.side_by_side(beside).join(weights)
 tables.save(affine.reset_index(names="MLP"), "07_affine", f"{results}/tables")
 
 # %% [markdown]
@@ -96,11 +105,12 @@ tables.save(affine.reset_index(names="MLP"), "07_affine", f"{results}/tables")
 # (`tdlib.rivals`). *Hinton* matches forecasts and *FitNets* features, at full length only; *CAKD* adds a
 # discriminator and a contrastive part on the features; *LightTS* weighs two teachers by whether a step towards
 # each would lower the validation error (it was made for ensembles of classifiers: the idea is carried over).
-# The last needs no teacher: the truth's own patterns.
+# The last needs no teacher: the truth's own patterns. Alpha and beta are those that a run was given: a loss without
+# features has no use for its beta, one without forecasts none for its alpha.
 
 # %%
 rivals = tables.named(entries["rivals"], runs)
-means = rivals.groupby("name", sort=False)["test_mse"].agg(["mean", "std", "count"])
+means = rivals.groupby(["name", "alpha", "beta"], sort=False)["test_mse"].agg(["mean", "std", "count"])
 means.columns = ["MSE", "deviation", "seeds"]
 tables.save(means.reset_index(), "07_rivals", f"{results}/tables")
 
@@ -135,14 +145,16 @@ for what, table in {
 # %%
 gains = teachers.reindex(columns=["gain over plain %", "gain over decayed %"]).dropna(how="all")
 ahead, known = (gains > 0).sum(), gains.notna().sum()
-print(f"In short: the distilled student is ahead of the plain one with {ahead.iloc[0]} of {known.iloc[0]} teachers,")
+print(f"On {wanted[0].dataset}, {wanted[0].horizon} steps, the distilled student is ahead")
+print(f"of the plain one with {ahead.iloc[0]} of {known.iloc[0]} teachers,")
 print(f"of the plain one with weight decay with {ahead.iloc[1]} of {known.iloc[1]}.")
 
 # %% [markdown]
 # ## What we see
 # * The sentences above are made from the rows shown. Teachers may be smaller than published, as the table says:
 #   to beat such a teacher is not to beat the published one.
-# * A line with one seed cannot be told apart from a close one; page 00b has the interval of *any teacher helps*.
+# * A line with one seed cannot be told apart from a close one; page 00b has the interval of *any teacher helps*. Its
+#   count of teachers is over the settings of all profiles together, this page's is over one: they may differ.
 # * A cross marks where validation and test disagree: there only one of the two segments speaks for the gain.
 
 # %% [markdown]

@@ -4,7 +4,7 @@
 # halving: what do they change, and is the change larger than what another seed does?
 #
 # A setting can be chosen on the **validation** error, as a user must, or on the **test** error, as nobody should.
-# Here are both. All of it is one data set and one horizon, look-back 720, and a cell is one seed.
+# Here are both. All of it is one data set, look-back and horizon. The first cell names them, and a setting's seeds.
 #
 # **After this page you can** judge a setting against what another seed does, choose by validation and say what that
 # costs, and estimate what the best of many cells looks like when all are alike.
@@ -21,6 +21,7 @@ train_missing = False
 
 # %%
 import numpy as np
+import pandas as pd
 
 from tdlib import analysis, profiles, rows
 from tdlib.report import plots, tables, words
@@ -28,6 +29,8 @@ from tdlib.report import plots, tables, words
 entries = profiles.Profile(profile).sensitivity()
 wanted = [run for varied in entries.values() for run in varied]
 runs = rows.read(wanted, profile, "sensitivity", store=store, train_missing=train_missing)
+print("data set, look-back and horizon:", wanted[0].dataset, wanted[0].lookback, wanted[0].horizon)
+print("seeds:", *dict.fromkeys(run.seed for run in wanted))
 
 # %% [markdown]
 # ## What another seed does
@@ -52,7 +55,8 @@ plots.save(plots.weight_grids(weights), "09_weights", figures)
 # %%
 chosen = analysis.chosen_on(weights)
 published = tables.published("../results/published.csv", table="alpha-beta grid (F10)", dataset=wanted[0].dataset)
-print("published, lowest and highest of the grid:", published["value"].tolist())
+if len(published):
+    print("published, lowest and highest of the grid:", published["value"].tolist())
 names = {"main (T1)": "TimeDistill", "alpha-beta grid (F10)": "TimeDistill lowest"}
 figures_of = [
     tables.published("../results/published.csv", table=name, model=model, metric="MSE").set_index("dataset")["value"]
@@ -82,7 +86,7 @@ single["disagree"] = ((sides[0] != sides[1]) & ~own).map({True: "x", False: ""})
 tables.save(single[["setting", "val_mse", "test_mse", "disagree"]], "09_settings", f"{results}/tables", digits=4)
 
 # %%
-print(words.looked_at(runs))
+print(words.looked_at(pd.concat([runs, seeds])))
 cells = weights[~weights["id"].isin(seeds["id"])].set_index(["alpha", "beta"])["test_mse"]
 print(
     words.spread(100 * (cells / seeds["test_mse"].mean() - 1), "weights (alpha, beta) against the page's own setting")

@@ -22,9 +22,10 @@ def interval(value: float, low: float, high: float) -> str:
 
 
 def looked_at(runs: pd.DataFrame) -> str:
-    """How many different runs and settings of them were looked at on each test segment (multiplicity)."""
+    """How many different runs this page looked at on each test segment (multiplicity); other pages looked, too."""
     counts = runs.groupby(["dataset", "horizon"], sort=False)["id"].nunique()
-    return "Runs looked at on each test segment: " + ", ".join(f"{d} {h}: {n}" for (d, h), n in counts.items()) + "."
+    found = ", ".join(f"{dataset} {horizon}: {count}" for (dataset, horizon), count in counts.items())
+    return f"Runs that this page alone looks at on each test segment: {found}."
 
 
 def on_both(runs: pd.DataFrame, name: str, reference: str) -> pd.DataFrame:

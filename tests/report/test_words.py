@@ -16,7 +16,7 @@ def test_validation_beside_test_marks_where_they_disagree_and_runs_are_counted()
     runs = pd.DataFrame({"dataset": "ETTh1", "horizon": 96, "id": ["a", "b", "c"], "variant": ["full", "x", "y"]})
     runs = runs.assign(val_mse=[1.0, 1.1, 1.1], test_mse=[1.0, 0.9, 1.2])
     assert words.on_both(runs, "variant", "full")["disagree"].tolist() == ["", "x", ""]
-    assert words.looked_at(runs) == "Runs looked at on each test segment: ETTh1 96: 3."
+    assert words.looked_at(runs) == "Runs that this page alone looks at on each test segment: ETTh1 96: 3."
 
 
 def test_an_interval_is_named_where_it_has_two_ends():
