@@ -205,13 +205,13 @@ def test_the_last_line_is_the_mean_over_settings_drawn_together(filled):
     theirs = theirs.assign(id=runs["id"].iloc[0])  # the teacher's errors: 2 everywhere
     alone = analysis.compare(ours, theirs, store)
     assert list(alone.index) == [("toy", 1), ("all", "all")]
-    for column in ("difference", "low", "high", "win rate", "win low", "win high", "improvement"):
+    for column in ("difference", "low", "high", "win rate", "win low", "win high", "improvement", "improvement low"):
         assert alone[column].iloc[0] == alone[column].iloc[1]
     both = [pd.concat([frame, frame.assign(horizon=3, lookback=1)]) for frame in (ours, theirs)]
     table = analysis.compare(*both, store)
     assert list(table.index) == [("toy", 1), ("toy", 3), ("all", "all")]
     assert table.loc[("all", "all"), "difference"] == pytest.approx(table["difference"].iloc[:2].mean())
-    assert (table.loc[("all", "all"), "runs"], table.loc[("all", "all"), "blocks"]) == (6, 3)
+    assert (table.loc[("all", "all"), "runs"], table.loc[("all", "all"), "blocks"]) == (6, 2)  # one segment
     # one segment, one fate: the same draw of runs in both, so that their mean is as uncertain as each
     assert np.isnan(table["low"].iloc[1])
     assert table["high"].iloc[2] - table["low"].iloc[2] > 0.7 * (table["high"].iloc[0] - table["low"].iloc[0])
