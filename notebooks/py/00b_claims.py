@@ -88,7 +88,7 @@ found[columns].round(2)
 # ## How often has each test segment been looked at?
 # A test segment is a data set with a horizon; each variant is a model whose test error was read there. The more there
 # are, the likelier it is that one looks good by luck; no interval above takes that into account. (Segments of one data
-# set share most of their time: who looked at one has looked at the others.)
+# set share most of their time: who looked at one has looked at the others. Page 16's runs come on top of these.)
 
 # %%
 segments = evidence.runs.groupby(["dataset", "horizon"], sort=False)

@@ -125,7 +125,7 @@ def peers(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     said = theirs["source"].str.extract(r"mean of (\d+) seeds", expand=False).fillna("")
     theirs = theirs.assign(system=names, MSE=theirs["value"], seeds=said)
     ours = runs.assign(MSE=runs["test_mse"], source="this study", confidence="", lookback=runs["lookback"].astype(str))
-    ours = ours.assign(seeds=ours["system"].map(_seeds(ours)).fillna(""))
+    ours = ours.assign(seeds=_seeds(ours, ours["system"]))
     same = ["system", "lookback", "seeds", "source", "confidence"]
     ours = ours.groupby([*same, "dataset", "horizon"], as_index=False)["MSE"].mean()
     both = pd.concat([theirs, ours.astype({"horizon": str})])
@@ -147,15 +147,16 @@ def means(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
         known = lines.dropna(axis=1, how="all")
         best = {dataset: f"{known[dataset].min():.3f} ({known[dataset].idxmin()})" for dataset in known}
         text.loc[f"best published, {name}"] = pd.Series(best, text.columns, dtype=object).fillna("")
-    text.insert(0, "seeds", _seeds(runs).reindex(text.index).fillna(""))
+    text.insert(0, "seeds", _seeds(runs, text.index))
     return text.rename_axis(index="system", columns=None)
 
 
-def _seeds(runs: pd.DataFrame) -> pd.Series:
-    """How many seeds each system has where it has all four horizons, as text: "3", or "1 to 3"."""
+def _seeds(runs: pd.DataFrame, systems: Iterable[str]) -> list[str]:
+    """How many seeds each of `systems` has where it has all four horizons: "3", or "1 to 3", or nothing."""
     counts = runs.groupby(["system", "dataset", "horizon"])["seed"].nunique()
     counts = counts[counts.groupby(["system", "dataset"]).transform("size") == 4].groupby("system")
-    return counts.agg(lambda found: " to ".join(map(str, sorted({found.min(), found.max()}))))
+    said = {name: " to ".join(map(str, sorted({found.min(), found.max()}))) for name, found in counts}
+    return [said.get(name, "") for name in systems]
 
 
 def _published_mean(lines: pd.DataFrame) -> float:
