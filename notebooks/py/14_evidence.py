@@ -163,11 +163,11 @@ for seeds in (1, 3):
     counts = f"of {pooled[0]} to {pooled[-1]} settings, seeds: {seeds}, 3.4 blocks"
     print(f"Simulated, an interval {counts}, holds the truth in {held.min():.0f} to {held.max():.0f}%.")
 alone = runs[runs["system"] == ours].groupby("setting")["seed"].nunique().eq(1)
-print(f"{alone.sum()} of the {len(alone)} settings of {ours} that pages 00b and 05 pool have one seed: their interval")
+print(f"{alone.sum()} of the {len(alone)} settings of {ours} that pages 00b and 05 pool have one seed: an interval")
 print(
-    "is between the two. More settings narrow it, and do not make it honest. With 10 seeds and 40 blocks one setting's"
+    "over all of them mixes both kinds. More settings narrow it, and do not make it honest. With 10 seeds and 40 blocks"
 )
-print(f"holds the truth in {coverage.iloc[0, -1]:.0f}%. Few know little of their own spread.")
+print(f"one setting's holds the truth in {coverage.iloc[0, -1]:.0f}%. Few know little of their own spread.")
 
 # %%
 few, many = wide.iloc[0].round(1), wide.iloc[-1].round(1)
