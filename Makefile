@@ -63,6 +63,7 @@ test-book: book ## the book in a browser without a window (Debian's chromium)
 bench: env ## measure the ratios and slopes that docs/speed.md quotes, minutes
 	$(BIN)/python benchmarks/epoch.py
 	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/moderntcn.py
 	$(BIN)/python benchmarks/precision.py
 
 bench-traffic: env ## measure memory and time of an epoch on 862 channels, an hour or more

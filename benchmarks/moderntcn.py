@@ -1,11 +1,14 @@
 """What the products of ModernTCN's convolutions save: a training step with them and with torch's `conv1d`, by turns.
 
+    python benchmarks/moderntcn.py        -> results/benchmarks/moderntcn.{csv,md,tex}, part of `make bench`
+
 On ETTh1's size, 720 -> 96, one thread, the least of ROUNDS steps each; both models start from the same weights and
 are the same function. A busy machine slows both: the ratio holds, the milliseconds do not.
 """
 
 import time
 
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,6 +16,7 @@ from torch import Tensor
 from tdlib import models
 from tdlib.models import Forecast
 from tdlib.models.layers import denormalize, normalize
+from tdlib.report import tables
 
 ROUNDS, BATCH, SHAPE = 10, 32, {"lookback": 720, "horizon": 96, "channels": 7}
 
@@ -64,9 +68,9 @@ def main() -> None:
     x = torch.randn(BATCH, SHAPE["lookback"], SHAPE["channels"])
     forwards = {"conv1d": lambda x: plain_forward(model, x), "products": model}
     rounds = [{name: seconds(model, forward, x) for name, forward in forwards.items()} for _ in range(ROUNDS)]
-    least = {name: 1e3 * min(times[name] for times in rounds) for name in forwards}
-    print(*(f"{name} {ms:.0f} ms" for name, ms in least.items()), sep=", ", end="; ")
-    print(f"{least['conv1d'] / least['products']:.2f} times faster")
+    least = pd.Series({name: 1e3 * min(times[name] for times in rounds) for name in forwards})
+    table = pd.DataFrame({"convolutions as": least.index, "ms a step": least, "times as fast": least["conv1d"] / least})
+    print(tables.save(table.reset_index(drop=True), "moderntcn", "results/benchmarks", digits=2))
 
 
 if __name__ == "__main__":

@@ -83,31 +83,33 @@ def compare(
     default the MSE.
     `difference`: of its mean, in percent, negative where ours is better; `win rate`: share of windows, ties count half;
     `improvement`: share of runs that are better than their partners, ties half (Agarwal et al., NeurIPS 2021).
-    `low`, `high`: 95% intervals of `bootstrap.draws`, NaN where the test segment holds fewer than two blocks of
+    `low`, `high`: 95% intervals of `bootstrap.draws`, NaN where the test segment holds fewer than two `blocks` of
     look-back + horizon windows. The line "all" is the mean over settings, drawn together, the short ones among them; it
-    has an interval where any setting has; `without` names the setting that moves its difference most, and `rest`, `rest
-    low` and `rest high` are the difference without that one. ValueError where there is no pair.
+    has an interval where any setting has; its blocks are those of the shortest horizon of each data set, whose horizons
+    share their time. `without` names the setting that moves its difference most, and `rest`, `rest low` and `rest high`
+    are the difference without that one.
+    A data set that is there under several names, once for each teacher say, names its test segment in a column
+    `segment`. ValueError where there is no pair.
     """
-    lines, estimates, drawn = [], [], []
+    lines, estimates, drawn, most = [], [], [], {}
     for place, (mine, others) in _common(ours, theirs):
         found = pairs(mine, others)
         if found.empty:
             continue
         errors = paired_errors(store, found[["ours", "theirs"]], quantity)
         quantities = np.stack([errors[:, 0], errors[:, 1], _halved(errors[:, 0], errors[:, 1])], 1)
-        block = place["lookback"] + place["horizon"]
-        estimate, draws = bootstrap.draws(
-            quantities, list(found["group"]), _comparison, block=block, segment=place["dataset"]
-        )
+        block, segment = place["lookback"] + place["horizon"], mine.get("segment", mine["dataset"]).iloc[0]
+        estimate, draws = bootstrap.draws(quantities, list(found["group"]), _comparison, block=block, segment=segment)
         held = bootstrap.blocks(quantities.shape[2], block)
+        most[segment] = max(held, most.get(segment, 0))
         lines.append(place | _compared_line(estimate, draws, held) | {"runs": len(found), "blocks": held})
         estimates.append(estimate)
         drawn.append(draws)
     if not lines:
         raise missing(ours, "no pair of runs to compare")
     everything = {"dataset": "all", "lookback": lines[0]["lookback"], "horizon": "all"}
-    total = _compared_line(np.mean(estimates, 0), np.mean(drawn, 0), max(line["blocks"] for line in lines))
-    counts = {"runs": sum(line["runs"] for line in lines), "blocks": sum(line["blocks"] for line in lines)}
+    total = _compared_line(np.mean(estimates, 0), np.mean(drawn, 0), max(most.values()))
+    counts = {"runs": sum(line["runs"] for line in lines), "blocks": sum(most.values())}
     counts |= _without_one(lines, np.stack(estimates)[:, 0], np.stack(drawn)[:, :, 0])
     return pd.DataFrame([*lines, everything | total | counts]).set_index(["dataset", "horizon"])
 
@@ -133,7 +135,8 @@ def against_committee(students: pd.DataFrame, store: Store) -> pd.DataFrame:
 def comparisons(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     """`compare` for every distilled MLP `against` the plain one, without and with decay, its teacher and baselines.
 
-    The baselines are `strongest`'s choice and Ridge. An opponent that is not there is left out.
+    The baselines are `strongest`'s choice and Ridge. An opponent that is not there is left out. `validation` is the
+    difference there.
     """
     found, mlps = [], runs[runs["model"] == "mlp"]
     for name, ours in mlps[mlps["part"] == "distilled"].groupby("system", sort=False):
@@ -148,10 +151,36 @@ def comparisons(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
                 names = theirs.groupby(["dataset", "horizon"])["system"].first()
                 places = pd.MultiIndex.from_frame(table[["dataset", "horizon"]])
                 table.insert(4, "opponent", names.reindex(places).to_numpy())
+                table["validation"] = on_validation(ours, theirs).reindex(places).to_numpy()
                 found.append(table)
     if not found:
         raise missing(runs, "no distilled MLP with another system beside it")
     return pd.concat(found, ignore_index=True).drop(columns="lookback")
+
+
+def on_validation(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.Series:
+    """The difference of the validation error in percent, by setting and over "all", of the pairs that `compare` has."""
+    changes = {}
+    for place, (mine, others) in _common(ours, theirs):
+        found, errors = pairs(mine, others), (frame.set_index("id")["val_mse"] for frame in (mine, others))
+        own, other = (error[found[side]].mean() for side, error in zip(("ours", "theirs"), errors, strict=True))
+        changes[place["dataset"], place["horizon"]] = 100 * (own / other - 1)
+    return pd.Series(changes | {("all", "all"): np.nanmean(list(changes.values()))})
+
+
+def skill(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """How much smaller each system's MSE is than the seasonal naive forecast's, in percent, mean over its `settings`.
+
+    One less the ratio of the two, with its 95% interval. Empty where nobody has that forecast beside it.
+    """
+    base, lines = runs[runs["model"] == "seasonal_naive"], {}
+    for name, ours in runs[runs["model"] != "seasonal_naive"].groupby("system", sort=False):
+        if _common(ours, base):
+            found = compare(ours, base, store)
+            value, high, low = -found.loc[("all", "all"), ["difference", "low", "high"]].astype(float)
+            lines[name] = value, low, high, len(found) - 1
+    table = pd.DataFrame.from_dict(lines, orient="index", columns=["skill", "low", "high", "settings"])
+    return table.rename_axis("system").sort_values("skill", ascending=False)
 
 
 def strongest(runs: pd.DataFrame, by: str = "val_mse") -> pd.DataFrame:
@@ -198,14 +227,18 @@ def _comparison(means: np.ndarray) -> np.ndarray:
     return 100 * np.stack([ratio - 1, wins, improved], -1)
 
 
-_COMPARED = {"difference": ("low", "high"), "win rate": ("win low", "win high"), "improvement": ()}
+_COMPARED = {
+    "difference": ("low", "high"),
+    "win rate": ("win low", "win high"),
+    "improvement": ("improvement low", "improvement high"),
+}
 
 
 def _compared_line(estimate: np.ndarray, draws: np.ndarray, blocks: float) -> dict[str, float]:
     line = {}
     for place, (name, ends) in enumerate(_COMPARED.items()):
         line[name] = estimate[place]
-        line |= dict(zip(ends, bootstrap.interval(draws[:, place], blocks), strict=False))
+        line |= dict(zip(ends, bootstrap.interval(draws[:, place], blocks), strict=True))
     return line
 
 

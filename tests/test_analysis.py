@@ -205,13 +205,13 @@ def test_the_last_line_is_the_mean_over_settings_drawn_together(filled):
     theirs = theirs.assign(id=runs["id"].iloc[0])  # the teacher's errors: 2 everywhere
     alone = analysis.compare(ours, theirs, store)
     assert list(alone.index) == [("toy", 1), ("all", "all")]
-    for column in ("difference", "low", "high", "win rate", "win low", "win high", "improvement"):
+    for column in ("difference", "low", "high", "win rate", "win low", "win high", "improvement", "improvement low"):
         assert alone[column].iloc[0] == alone[column].iloc[1]
     both = [pd.concat([frame, frame.assign(horizon=3, lookback=1)]) for frame in (ours, theirs)]
     table = analysis.compare(*both, store)
     assert list(table.index) == [("toy", 1), ("toy", 3), ("all", "all")]
     assert table.loc[("all", "all"), "difference"] == pytest.approx(table["difference"].iloc[:2].mean())
-    assert (table.loc[("all", "all"), "runs"], table.loc[("all", "all"), "blocks"]) == (6, 3)
+    assert (table.loc[("all", "all"), "runs"], table.loc[("all", "all"), "blocks"]) == (6, 2)  # one segment
     # one segment, one fate: the same draw of runs in both, so that their mean is as uncertain as each
     assert np.isnan(table["low"].iloc[1])
     assert table["high"].iloc[2] - table["low"].iloc[2] > 0.7 * (table["high"].iloc[0] - table["low"].iloc[0])
@@ -275,6 +275,41 @@ def test_every_distilled_student_is_compared_with_plain_teacher_and_the_baseline
     assert "its teacher" not in set(some["against"])
     with pytest.raises(ValueError, match="no distilled MLP with another system beside it is in the store"):
         analysis.comparisons(runs[runs["part"] != "distilled"], store)
+
+
+def test_beside_every_difference_stands_that_of_validation(filled):
+    runs, store = filled[0], filled[1]
+    val = runs["seed"].map({1: 1.0, 2: 3.0, 3: 100.0}) * (1 + (runs["part"] == "distilled"))
+    table = analysis.comparisons(runs.assign(val_mse=val), store).set_index(["system", "against"])
+    line = table.sort_index().loc[("MLP from iTransformer", "plain")]
+    assert line["validation"].tolist() == [100, 100]  # seeds 1 and 2, (2 + 6) / (1 + 3); seed 3 has no partner
+    assert (line["difference"] < 0).all()
+
+
+def test_skill_is_what_a_system_saves_of_the_seasonal_naive_error(filled):
+    runs, store = filled[0].assign(lookback=1), filled[1]
+    named = {"model": "seasonal_naive", "system": "Seasonal naive"}
+    runs = pd.concat([runs.iloc[1:], runs.iloc[:1].assign(part="plain", **named)])  # an error of 2 everywhere
+    table = analysis.skill(runs, store)
+    assert table.loc["DLinear", ["skill", "settings"]].tolist() == [100, 1]
+    line = table.loc["MLP from iTransformer"]
+    assert line["skill"] == pytest.approx(100 * (1 - (1.5 + 1.5 + 3) / 6))
+    assert line["low"] <= line["skill"] <= line["high"]
+    assert "Seasonal naive" not in table.index and table["skill"].is_monotonic_decreasing
+    assert analysis.skill(runs.iloc[:-1], store).empty
+
+
+def test_a_data_set_under_two_names_is_one_segment_with_one_fate(filled):
+    runs, store = filled[0].assign(lookback=1, segment="toy"), filled[1]
+    ours, theirs = runs[runs["teacher"] == "itransformer"], runs[runs["model"] == "dlinear"]
+    theirs = theirs.assign(id=runs["id"].iloc[0])
+    alone = analysis.compare(ours, theirs, store).loc[("all", "all")]
+    both = [pd.concat([frame, frame.assign(dataset="toy from X")]) for frame in (ours, theirs)]
+    twice = analysis.compare(*both, store).loc[("all", "all")]
+    for column in ("difference", "low", "high", "blocks"):
+        assert twice[column] == alone[column]
+    apart = analysis.compare(*(frame.drop(columns="segment") for frame in both), store).loc[("all", "all")]
+    assert apart["high"] - apart["low"] < twice["high"] - twice["low"] and apart["blocks"] == 2 * alone["blocks"]
 
 
 def test_a_student_is_compared_with_the_committee_whose_errors_its_own_row_holds(filled, tmp_path):

@@ -11,8 +11,8 @@ import small
 import torch
 
 from tdlib import analysis, bootstrap, claims, profiles, rows, study
-from tdlib.claims import Claim, Estimate, exact, theorems
-from tdlib.claims.evidence import HORIZONS
+from tdlib.claims import Claim, Estimate, exact, statistics, theorems
+from tdlib.claims.evidence import FEWEST_SETTINGS, HORIZONS
 from tdlib.claims.listed import CLAIMS, HEADLINES
 from tdlib.config import DECAY
 from tdlib.report import tables, words
@@ -20,7 +20,8 @@ from tdlib.store import Store
 
 ROOT = Path(__file__).parents[1]
 BY_NAME = {claim.name: claim for claim in CLAIMS}
-PLACES = {"published": ROOT / "results/published.csv", "benchmarks": ROOT / "results/benchmarks"}
+PUBLISHED = ROOT / "results/published.csv"
+PLACES = {"benchmarks": ROOT / "results/benchmarks"}
 
 
 @pytest.mark.parametrize(
@@ -168,6 +169,58 @@ def test_one_bad_teacher_is_enough(tmp_path):
     assert found["ours"] == pytest.approx(30, abs=0.5)
 
 
+def test_the_worst_of_several_says_what_it_is_without_one_data_set(evidence, monkeypatch):
+    values = {"a": -3.0, "b": 2.0, "c": -1.0}  # of a difference on each data set
+
+    def difference(ours, theirs):
+        if ours.empty:
+            raise rows.Missing("nothing")
+        value = ours["dataset"].map(values).mean() + theirs
+        return Estimate(value, value - 0.5, value + 0.5, settings=len(ours), runs=1)
+
+    monkeypatch.setattr(evidence, "difference", difference)
+    ours = pd.DataFrame({"dataset": list(values)})
+    found = evidence.worst([(ours, 0.0), (ours, -1.0)], 2)
+    assert (found.value, found.without, found.rest, found.rest_low) == (pytest.approx(-2 / 3), "b", -2, -2.5)
+    assert evidence.worst([(ours[:1], 0.0)], 1).without == ""  # of one data set nothing is left
+    assert evidence.worst([(ours, 0.0)], 2) is None
+
+
+def test_an_ablation_has_a_setting_for_each_teacher_on_one_segment(tmp_path):
+    laptop = profiles.Profile("laptop")
+    names = ("full", "w/o scale", "w/o feature level", "truth patterns")
+    each = {teacher: laptop.ablation(teacher) for teacher in laptop.ablation_teachers()}
+    keep = {run for runs in each.values() for run, name in runs.items() if name in names}
+
+    def of(config):
+        return {"itransformer": 0.7, "moderntcn": 0.6}.get(config.teacher, 0.8) * (1 + 0.1 * (config.beta == 0))
+
+    ablation = filled(tmp_path, of, "laptop", keep.__contains__)
+    scale, truth = line(ablation, "part: scale parts"), line(ablation, "truth's patterns")
+    assert (scale["settings"], scale["rows"]) == (truth["settings"], truth["rows"]) == (3, 9)
+    teachers = 100 * (np.array([0.7, 0.7, 0.6]) / 0.88 - 1)  # ETTh1, ETTh2; ETTh1 from ModernTCN
+    assert truth["ours"] == pytest.approx(teachers.mean(), abs=0.5)
+    assert truth["without"] == "ETTh1 from ModernTCN, 96"
+    assert set(ablation.ablation["segment"]) == {"ETTh1", "ETTh2"}
+
+
+def test_the_period_parts_are_ablated_in_as_few_settings_as_their_claim_says():
+    entries = profiles.load("demo+laptop")
+    places = {
+        (run.dataset, run.horizon, teacher)
+        for entry in entries
+        for teacher in entry.ablation_teachers()
+        for run in entry.ablation(teacher)
+    }
+    assert len(places) == 4 < FEWEST_SETTINGS and "has four, both teachers" in BY_NAME["periods, null"].statistic
+    first = {(run.dataset, run.horizon) for entry in entries for _, run in entry.versatility()["teachers"]}
+    assert first == {("nyc_weather", 96), ("ETTh1", 96)}
+    assert all("nyc_weather, in the sizes of demo, and ETTh1" in BY_NAME[f"any {name}"].statistic for name in ANY)
+
+
+ANY = ("teacher", "teacher, decayed", "student")
+
+
 def test_a_part_of_the_loss_that_helps(tmp_path):
     def of(config):
         return 0.75 if config.teacher and not any(term.startswith("scale") for term in config.terms) else level(config)
@@ -198,7 +251,7 @@ def test_what_is_not_there_is_not_tested(evidence, part, tmp_path):
 
 
 def test_a_benchmark_that_was_not_taken_is_not_tested(evidence, tmp_path):
-    other = claims.Evidence("smoke", evidence.store.place, published=PLACES["published"], benchmarks=tmp_path)
+    other = claims.Evidence("smoke", evidence.store.place, benchmarks=tmp_path)
     assert line(other, "faster")["verdict"] == "not tested here"
     assert line(evidence, "faster")["verdict"] != "not tested here"
 
@@ -294,19 +347,21 @@ def test_best_on_seven_of_eight_counts_what_is_missing_both_ways(evidence):
 
 
 def test_weights_are_set_against_each_teacher(evidence):
-    main = evidence.main.assign(parameters=10)
-    main.loc[main["model"] == "itransformer", "parameters"] = 12
-    main.loc[main["model"] == "moderntcn", "parameters"] = 1300
+    main = evidence.main.assign(parameters=5)  # page 07's other teachers have 7
+    main.loc[main["model"] == "itransformer", "parameters"] = 6
+    main.loc[main["model"] == "moderntcn", "parameters"] = 650
     assert line(changed(evidence, main), "always fewer weights, here")[["ours", "verdict"]].tolist() == [1.2, "holds"]
     main.loc[main["model"] == "itransformer", "parameters"] = 3
     assert line(changed(evidence, main), "always fewer weights, here")["verdict"] == "does not hold here"
+    main = evidence.main.assign(parameters=10)  # the least is one of page 07's
+    assert line(changed(evidence, main), "always fewer weights, here")["ours"] == 0.7
 
 
 def test_speed_and_size_are_those_of_published_sizes(evidence, tmp_path):
     columns = ["ECL, ours: times the latency", "ECL, ours: times the parameters"]
     table = pd.DataFrame([["a", 8.0, 2.0], ["b", 0.5, 130.0]], columns=["teacher", *columns])
     table.to_csv(tmp_path / "ratios.csv", index=False)
-    found = claims.Evidence("smoke", evidence.store.place, published=PLACES["published"], benchmarks=tmp_path)
+    found = claims.Evidence("smoke", evidence.store.place, benchmarks=tmp_path)
     expected = {"faster": [8, "holds"], "fewer weights": [130, "holds"], "always fewer weights": [2, "holds"]}
     assert {name: line(found, name)[["ours", "verdict"]].tolist() for name in expected} == expected
     table.iloc[:1].to_csv(tmp_path / "ratios.csv", index=False)
@@ -346,7 +401,7 @@ def test_the_inequalities_by_hand():
 
 def test_published_figures_are_those_of_the_table():
     def figure(**chosen):
-        return tables.published(PLACES["published"], **chosen)["value"].item()
+        return tables.published(PUBLISHED, **chosen)["value"].item()
 
     for name, teacher in (("iTransformer", "iTransformer"), ("ModernTCN", "ModernTCN")):
         for against in ("MLP", "teacher"):
@@ -355,16 +410,15 @@ def test_published_figures_are_those_of_the_table():
                 table="teachers (T9)", dataset="mean of 8", teacher=teacher, metric=f"MSE gain over {against} %"
             )
             assert claim.published == -gain
-    gains = tables.published(
-        PLACES["published"], table="teachers (T9)", metric="MSE gain over MLP %", dataset="mean of 8"
-    )
+    gains = tables.published(PUBLISHED, table="teachers (T9)", metric="MSE gain over MLP %", dataset="mean of 8")
     assert BY_NAME["any teacher"].published == -gains["value"].min()
-    assert (
-        BY_NAME["any student"].published == -tables.published(PLACES["published"], table="students (T3)")["value"].min()
-    )
+    assert BY_NAME["any student"].published == -tables.published(PUBLISHED, table="students (T3)")["value"].min()
     assert BY_NAME["largest gain"].published == -figure(table="teachers (T9)", dataset="ETTm2")
     assert BY_NAME["win keep"].published == figure(table="win keep (T5)", dataset="mean of 8")
-    ablated = tables.published(PLACES["published"], table="ablation (T4)").set_index("model")["value"]
+    wins = tables.published(PUBLISHED, table="win rate (F3)", teacher="iTransformer").set_index("dataset")["value"]
+    claim = BY_NAME["win rate, plain"]
+    assert claim.published == claim.bound == pytest.approx(wins[list(statistics.FIGURE_3)].mean(), abs=1e-6)
+    ablated = tables.published(PUBLISHED, table="ablation (T4)").set_index("model")["value"]
     parts = [claim for name, claim in BY_NAME.items() if name.startswith("part: ")]
     assert len(parts) == 5
     for claim in parts:
@@ -373,9 +427,7 @@ def test_published_figures_are_those_of_the_table():
     assert BY_NAME["teacher alone"].published == pytest.approx(
         100 * (ablated["w/o supervised"] / ablated["MLP"] - 1), abs=0.01
     )
-    cost = tables.published(PLACES["published"], table="efficiency (T11)").pivot(
-        index="model", columns="metric", values="value"
-    )
+    cost = tables.published(PUBLISHED, table="efficiency (T11)").pivot(index="model", columns="metric", values="value")
     ratios = (cost / cost.loc["MLP"]).drop(["MLP", "TimeDistill"])
     assert BY_NAME["faster"].published == pytest.approx(ratios["inference ms per batch of 16"].max(), abs=0.01)
     assert BY_NAME["fewer weights"].published == pytest.approx(ratios["million parameters"].max(), abs=0.1)
@@ -388,6 +440,8 @@ def test_the_committed_table_in_words_and_the_readmes_are_the_same():  # test_no
     fixed = ["claim", "statement", "published", "source", "ours", "low", "high", "verdict", "rows"]
     assert list(committed.columns)[: len(fixed)] == fixed  # other programs read it
     assert words["verdict"].tolist() == committed["verdict"].tolist()
+    assert list(committed["claim"][committed["main"]]) == [claim.name for claim in CLAIMS if claim.name in HEADLINES]
+    assert committed.columns[-1] == "main"
     headlines = pd.read_csv(ROOT / "results/tables/claims_headlines.csv")
     assert headlines["claim"].tolist() == [claim.sentence for claim in CLAIMS if claim.name in HEADLINES]
     assert set(HEADLINES) <= set(BY_NAME)

@@ -26,7 +26,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from tdlib import analysis, profiles, rows, study
-from tdlib.report import plots, tables
+from tdlib.report import plots, tables, words
 from tdlib.store import Store
 
 configs = [config for entry in profiles.load(profile) for config in entry.runs("main")]
@@ -140,6 +140,7 @@ said = [
 display(Markdown("\n".join(said)))
 
 # %%
+print(words.looked_at(everyone))
 known = plain_rates.dropna(subset=["published", "low"])
 outside = (known["published"] < known["low"]) | (known["published"] > known["high"])
 display(Markdown(f"* Of {len(known)} published win rates {outside.sum()} lie outside our 95% interval."))

@@ -94,6 +94,7 @@ tables.save(share.to_frame().reset_index(), "03_coarse_share", f"{results}/table
 # A gain proportional to the plain student's error would leave the same share of both at the coarsest scale.
 
 # %%
+print(words.looked_at(runs))
 coarse = shown.columns[-1]
 change = -100 * gain / shown.xs(plain, level="system")
 for scale in change:

@@ -22,6 +22,7 @@ train_missing = False
 import contextlib
 
 import numpy as np
+import pandas as pd
 import torch
 from IPython.display import display
 from scipy.special import rel_entr
@@ -100,21 +101,23 @@ plots.save(figure, "04_period_kl", figures)
 # ## The null: the same student without the period part
 # A student that forecasts better may come closer in its periods, too, without being asked to. So what the period part
 # does is the difference to the same student without it: both are runs of page 06, and means over the seeds that both
-# have.
+# have. These settings are too few for an interval, and for a verdict on page 00b.
 
 # %%
-named = {run.id: name for entry in profiles.load(profile) for run, name in entry.ablation().items()}
 sides = ["full", "w/o period"]
-pair = [run for entry in profiles.load(profile) for run in entry.ablation() if named[run.id] in sides]
-null = study.ensure(pair, store=store, train_missing=train_missing)
-null = null.assign(variant=null["id"].map(named)) if len(null) else runs[:0].assign(variant="")
-places = ["dataset", "horizon", "seed"]
+ablated = [entry.ablation(name) for entry in profiles.load(profile) for name in entry.ablation_teachers()]
+named = {run: name for runs_of in ablated for run, name in runs_of.items() if name in sides}
+null = study.ensure(named, store=store, train_missing=train_missing)
+variants = {run.id: name for run, name in named.items()}
+null = null.assign(variant=null["id"].map(variants)) if len(null) else runs[:0].assign(variant="")
+places = ["dataset", "horizon", "teacher", "seed"]
 of_both = null.pivot_table(index=places, columns="variant", values="test_period_kl", sort=False)
-of_both = of_both.reindex(columns=sides).dropna().groupby(places[:2], sort=False)
+of_both = of_both.reindex(columns=sides).dropna().groupby(places[:-1], sort=False)
 kl_of = of_both.mean().assign(seeds=of_both.size())
 tables.save(kl_of.reset_index(), "04_null", f"{results}/tables")
 
 # %%
+print(words.looked_at(pd.concat([runs, null])))
 change = 100 * (kl_of["full"] / kl_of["w/o period"] - 1)
 print(words.spread(change, "with the period part against without, distance to the truth"))
 

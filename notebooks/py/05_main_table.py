@@ -19,11 +19,12 @@ train_missing = False
 import pandas as pd
 from IPython.display import Markdown, display
 
-from tdlib import analysis, profiles, rows, study
+from tdlib import analysis, patient, profiles, rows, study
 from tdlib.report import plots, tables, words
 from tdlib.store import Store
 
-configs = [config for entry in profiles.load(profile) for config in entry.runs("main")]
+studies = profiles.load(profile)
+configs = [config for entry in studies for config in entry.runs("main")]
 runs = rows.read(configs, profile, "main", store=store, train_missing=train_missing)
 
 # %% [markdown]
@@ -45,17 +46,19 @@ print("trained with matrix products in bfloat16:", "; ".join(half["system"] + ",
 # %% [markdown]
 # ## Baselines that differ by data set
 # Ridge has one map for all channels, Phase ridge and SparseTSF the period of the calendar, but for the data sets below.
-# What was chosen there beside what the model has elsewhere, at the first horizon: does validation prefer it?
+# What was chosen there beside what the model has elsewhere, at the first horizon: does validation prefer it, and is
+# test of another mind (`disagree`)?
 
 # %%
-defaults = study.ensure(
-    [run for entry in profiles.load(profile) for run in entry.defaults()], store=store, train_missing=train_missing
-)
+defaults = [run for entry in studies for run in entry.defaults()]
+defaults = study.ensure(defaults, store=store, train_missing=train_missing)
 defaults = defaults.reindex(columns=runs.columns)  # also where there is none
 beside = runs.merge(defaults, on=["dataset", "lookback", "horizon", "model"], suffixes=("", ", elsewhere"))
 own = beside[["dataset", "system", "settings", "settings, elsewhere"]].astype(str)
 for name, error in {"validation": "val_mse", "test": "test_mse"}.items():
     own[f"{name} MSE"], own[f"{name} MSE, elsewhere"] = beside[error], beside[f"{error}, elsewhere"]
+gains = [beside[error] - beside[f"{error}, elsewhere"] for error in ("val_mse", "test_mse")]
+own["disagree"] = tables.disagree(*gains)
 tables.save(own, "05_defaults", f"{results}/tables", digits=3)
 
 # %% [markdown]
@@ -91,12 +94,16 @@ plots.save(plots.radar(long, colours=colours), "05_radar", figures)
 # and `high`: 95% intervals over teachers, seeds and blocks of look-back + horizon windows. A test segment holds fewer
 # than four such blocks of hourly data, which is little; below two a setting has no interval of its own, but is among
 # those that are drawn together here. Settings with one seed add no spread of seeds to an interval; how many they are
-# is said. `results/tables/05_changes.csv` has every setting with its blocks.
+# is said. *Win rate*: the share of test windows, ties half; *improvement*, or probability of improvement: the share of
+# runs that are better than their partners, ties half. `results/tables/05_changes.csv` has every setting with its
+# blocks, the difference on validation, and a mark where the two disagree on who is better.
 
 # %%
 changes = analysis.comparisons(runs, Store(store))
+changes["disagree"] = tables.disagree(changes["validation"], changes["difference"])
 settings = changes.groupby(["system", "against"], sort=False)["dataset"].size() - 1
-short = changes[changes["dataset"] == "all"].set_index(["system", "against"])[["difference", "low", "high", "win rate"]]
+columns = ["difference", "low", "high", "win rate", "improvement", "improvement low", "improvement high"]
+short = changes[changes["dataset"] == "all"].set_index(["system", "against"])[columns]
 tables.save(changes, "05_changes", f"{results}/tables", digits=1)
 single = students[students["part"] == "distilled"].groupby(["system", "setting"])["seed"].nunique().eq(1)
 for system, alone in single.groupby("system"):
@@ -121,6 +128,20 @@ shades = {name: plots.COLOURS[part] for name, part in shades.items()} | {"Ridge"
 plots.save(plots.several_intervals(each, label=label, reference=0, colours=shades), "05_changes", figures)
 
 # %% [markdown]
+# ## Skill
+# By how much an MSE is smaller than that of a forecast that repeats the last period, in percent, mean over settings,
+# with intervals as above: how much more than the obvious each system knows. The *patient MLP* is the student of page
+# 12. Systems with fewer settings are not to be compared with the others.
+
+# %%
+recipe = [run for entry in studies for run, variant in entry.patient().items() if variant == "recipe"]
+patients = study.ensure(recipe, store=store, train_missing=train_missing)
+named = [rows.with_systems(patients).assign(system=patient.EVERYWHERE["recipe"])] if len(patients) else []
+everyone = pd.concat([runs, *named])
+skill = analysis.skill(everyone, Store(store))
+tables.save(skill.reset_index(), "05_skill", f"{results}/tables", digits=1)
+
+# %% [markdown]
 # ## The fair protocol: as many trials for each
 # The published settings were searched for the distilled student; the plain one trains at the same rate. Here both get
 # the same number of trials, rates times weight decays against rates times pattern weights, at the first horizon and
@@ -128,10 +149,10 @@ plots.save(plots.several_intervals(each, label=label, reference=0, colours=shade
 # the best may lie beyond it.
 
 # %%
-tried = [config for entry in profiles.load(profile) for config in entry.trials()]
-found = study.ensure(tried, store=store, train_missing=train_missing)
-fair = [config for entry in profiles.load(profile) for config in entry.fair(found)]
-print(f"{len(found)} of {len(tried)} trials are in the store; {len(fair)} runs are what they choose")
+trials = [config for entry in studies for config in entry.trials()]
+found = study.ensure(trials, store=store, train_missing=train_missing)
+fair = [config for entry in studies for config in entry.fair(found)]
+print(f"{len(found)} of {len(trials)} trials are in the store; {len(fair)} runs are what they choose")
 
 # %%
 if fair:
@@ -150,12 +171,13 @@ if fair:
 
 # %% [markdown]
 # Students aside from the trials, which choose nothing: how far they are above the chosen plain one, on validation and
-# on test. (On ETTm and nyc_weather the plain student's decays were first tried up to 0.1 alone. It chose 0.1, and
-# distillation gained more; students aside, with more decay, were then better on validation and on test. Now the
-# trials there have decays of 1 and 3: a change in favour of the opponent, made after test errors had been read.)
+# on test, with a mark where they are above on one of the two alone. (On ETTm and nyc_weather the plain student's decays
+# were first tried up to 0.1 alone. It chose 0.1, and distillation gained more; students aside, with more decay, were
+# then better on validation and on test. Now the trials there have decays of 1 and 3: a change in favour of the
+# opponent, made after test errors had been read.)
 
 # %%
-aside = [config for entry in profiles.load(profile) for config in entry.aside()]
+aside = [config for entry in studies for config in entry.aside()]
 further = study.ensure(aside, store=store, train_missing=train_missing)
 if fair and len(further):
     plain = again[(again["part"] == "plain") & again["horizon"].isin(further["horizon"])]
@@ -164,14 +186,21 @@ if fair and len(further):
     above = further[["dataset"]].assign(student=[f"rate {rate:g}, decay {decay:g}" for rate, decay in pairs])
     for name, error in {"validation [%]": "val_mse", "test [%]": "test_mse"}.items():
         above[name] = 100 * (further[error] / further["dataset"].map(first[error]) - 1)
+    above["disagree"] = tables.disagree(above["validation [%]"], above["test [%]"])
     display(tables.save(above.reset_index(drop=True), "05_aside", f"{results}/tables", digits=1))
+
+# %% [markdown]
+# The difference to each opponent in percent; an x where validation disagrees on who is better.
 
 # %%
 if fair:
     both = pd.concat([again, runs[runs["model"] != "mlp"]])
     fairly = analysis.comparisons(both, Store(store))
+    fairly["disagree"] = tables.disagree(fairly["validation"], fairly["difference"])
     tables.save(fairly, "05_fair", f"{results}/tables", digits=1)
-    display(tables.grid(fairly, "difference", ["system", "dataset", "horizon"], "against", digits=1))
+    said = fairly["difference"].map("{:.1f} ".format) + fairly["disagree"]
+    lines = fairly.assign(said=said).set_index(["system", "dataset", "horizon", "against"])["said"]
+    display(tables.wide(lines, "against").rename_axis(columns=None))
 
 # %% [markdown]
 # ## Ours beside published
@@ -187,18 +216,33 @@ tables.grid(sides, "value", ["dataset", "horizon", "system", "source"], "column"
 
 # %% [markdown]
 # ## The field
-# Published means over the four horizons, also of systems that are better than ours, with the look-back, the source
-# and how sure we are of having read it rightly; ours where all four horizons are in the store.
+# Means over the four horizons, ours where all four are in the store, the least of a data set in bold, in the order of
+# their mean distance from that; last the best published at this look-back (sizes are our reading of their papers).
+# Then all of the published ones, also those that are better than ours, with the look-back, the seeds, the source and
+# how sure we are of having read it rightly.
 
 # %%
+means = tables.means(everyone, "../results/published.csv").reset_index()
+tables.save(means, "05_means", f"{results}/tables")
+display(Markdown(means.to_markdown(index=False)))
 tables.save(tables.peers(runs, "../results/published.csv"), "05_peers", f"{results}/tables")
 
 # %% [markdown]
 # ## What is missing
-# Runs of this table that are not in the store yet.
+# Runs of the main table, of the trials and what they choose, and of the ablation that are not in the store yet. What
+# trials choose is known only once they are all there. `results/parts.csv` tells which part of which profile each row
+# of the store belongs to. The more runs were looked at on a test segment, the likelier one of them looks good by luck:
+# those of this page are counted below, those of all pages on page 00b.
 
 # %%
-tables.save(tables.absent(configs, runs), "05_missing", f"{results}/tables")
+ablated = [each for entry in studies for name in entry.ablation_teachers() for each in entry.ablation(name).items()]
+wanted = {"main": configs, "trials": trials, "fair": fair}
+wanted |= {f"ablation, {name}": [run for run, other in ablated if other == name] for name in profiles.ABLATIONS}
+there = pd.DataFrame({"id": Store(store).ids()})
+lost = pd.concat([tables.absent(part, there).assign(part=name) for name, part in wanted.items()], ignore_index=True)
+tables.parts(studies, Store(store)).to_csv(f"{results}/parts.csv", index=False)
+print(words.looked_at(pd.concat([everyone, defaults, found, further, *([again] if fair else [])])))
+tables.save(lost[["part", "dataset", "system", "horizons", "runs"]], "05_missing", f"{results}/tables")
 
 # %% [markdown]
 # ## What we see, from the rows above
@@ -206,16 +250,17 @@ tables.save(tables.absent(configs, runs), "05_missing", f"{results}/tables")
 
 # %%
 protocols = {"as published": changes} | ({"as many trials for each": fairly} if fair else {})
-for protocol, found in protocols.items():
-    for (system, against), lines in found.groupby(["system", "against"], sort=False):
+for protocol, compared in protocols.items():
+    for (system, against), lines in compared.groupby(["system", "against"], sort=False):
         each, whole = lines[lines["dataset"] != "all"], lines[lines["dataset"] == "all"].iloc[0]
         doubt = "beyond chance" if whole["low"] * whole["high"] > 0 else "which may be chance"
         change = f"{words.interval(*whole[['difference', 'low', 'high']])}%, {doubt}"
         sides = [(each["difference"] < 0, each["high"] < 0), (each["difference"] > 0, each["low"] > 0)]
         count = [f"{side.sum()} settings ({sure.sum()} beyond chance)" for side, sure in sides]
+        differ = each["disagree"].eq("x").sum()
         rest = words.interval(*whole[["rest", "rest low", "rest high"]])
         rest = f" Without {whole['without']}, which moves it most: {rest}%." if whole["without"] else ""
-        said = f"{change}; better in {count[0]}, worse in {count[1]}.{rest}"
+        said = f"{change}; better in {count[0]}, worse in {count[1]}; validation disagrees in {differ}.{rest}"
         display(Markdown(f"* **{system}** ({protocol}) against {against}: {said}"))
 
 # %%

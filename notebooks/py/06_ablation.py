@@ -72,10 +72,15 @@ plots.save(figure, "06_ablation", figures)
 
 # %% [markdown]
 # ## In numbers
-# Each variant's MSE against the full method's, in percent (positive is worse), by data set.
+# Each variant's MSE against the full method's, in percent (positive is worse), by data set. `alpha` is the weight of
+# the prediction level, `beta` that of the feature level; 0 where a variant has no such part. The truth has no features:
+# what it is to be compared with is not the full method but *w/o feature level*, the teacher's forecasts alone.
 
 # %%
-ablation = tables.relative_to_full(runs)
+ablation, weights = tables.relative_to_full(runs), runs[["dataset", "horizon", "variant"]].copy()
+for name, level in {"alpha": "forecast", "beta": "feature"}.items():
+    weights[name] = runs[name] * [any(term.endswith(level) for term in terms) for terms in runs["terms"]]
+ablation = ablation.join(weights.groupby(["dataset", "horizon", "variant"]).first())
 tables.save(ablation.reset_index(), "06_ablation", f"{results}/tables")
 
 # %% [markdown]
@@ -114,6 +119,9 @@ for (place, steps), group in both["test [%]"].groupby(level=["dataset", "horizon
     print(words.spread(others, f"{place} {steps}, variants against the full method"))
 
 # %%
+errors = ablation["MSE"].unstack("variant", sort=False).reindex(columns=["truth patterns", "w/o feature level"])
+change = 100 * (errors["truth patterns"] / errors["w/o feature level"] - 1)
+print(words.spread(change, "truth in the teacher's place against the teacher's forecasts alone"))
 lost = ablation["% against full"].unstack("variant").filter(like="w/o").reindex(columns=list(profiles.ABLATIONS))
 lost = lost.dropna(axis=1, how="all").mean().sort_values(ascending=False)
 print("In short, mean over what is there, without a part:", "; ".join(f"{n[4:]} {v:+.1f}%" for n, v in lost.items()))

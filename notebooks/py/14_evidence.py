@@ -157,10 +157,17 @@ print(
 print(f"beside them; {below} of these {len(largest)} are no larger than the largest of their nulls.")
 
 # %%
-one = coverage.iloc[0, 2]
-print(f"Simulated, an interval of one setting, 3 seeds, 3.4 blocks holds the truth in {one:.0f}%, and of")
-print(f"10 settings with one seed in {coverage.iloc[2, 0]:.0f}%: more settings narrow it, and do not make it honest.")
-print(f"With 10 seeds and 40 blocks it is {coverage.iloc[0, -1]:.0f}%. Few know little of their own spread.")
+few = coverage.filter(like="3.4 blocks")
+for seeds in (1, 3):
+    held = few.filter(regex=f"seeds: {seeds}$").iloc[:, 0]
+    counts = f"of {pooled[0]} to {pooled[-1]} settings, seeds: {seeds}, 3.4 blocks"
+    print(f"Simulated, an interval {counts}, holds the truth in {held.min():.0f} to {held.max():.0f}%.")
+alone = runs[runs["system"] == ours].groupby("setting")["seed"].nunique().eq(1)
+print(f"{alone.sum()} of the {len(alone)} settings of {ours} that pages 00b and 05 pool have one seed: an interval")
+print(
+    "over all of them mixes both kinds. More settings narrow it, and do not make it honest. With 10 seeds and 40 blocks"
+)
+print(f"one setting's holds the truth in {coverage.iloc[0, -1]:.0f}%. Few know little of their own spread.")
 
 # %%
 few, many = wide.iloc[0].round(1), wide.iloc[-1].round(1)

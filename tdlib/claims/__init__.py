@@ -64,7 +64,7 @@ def table(claims: Iterable[Claim], evidence: Evidence) -> pd.DataFrame:
     """One line a claim, its name in `claim`, with its `statement`, what is `claimed`, what was found, and the verdict.
 
     `ours`, with the ends of its interval, is the Estimate's value, and `rows` its runs. `words` say the same, and what
-    is left without the setting that moves it most where the verdict would then be another.
+    is left without the setting, or data set, that moves it most where the verdict would then be another.
     """
     lines = []
     for claim in claims:
@@ -109,4 +109,5 @@ def _words(found: Estimate, claim: Claim) -> str | None:
     rest, ends = "", ((found.low, found.high), (found.rest_low, found.rest_high))
     if found.without and len({verdict(*pair, claim.side, claim.bound) for pair in ends}) > 1:
         rest = f"; without {found.without}: {words.interval(found.rest, found.rest_low, found.rest_high)}"
-    return f"{words.interval(found.value, found.low, found.high)} {claim.unit}; {count} {over}{runs}{rest}"
+    value = words.interval(*found.interval) if found.low < found.high else f"{found.value:.3g}"
+    return f"{value} {claim.unit}; {count} {over}{runs}{rest}"

@@ -1,5 +1,6 @@
 """The rows that claims are tested on, and the statistics that test them, each with its 95% interval."""
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tdlib import analysis, bootstrap, patient, profiles, rows, study
+from tdlib import analysis, bootstrap, models, patient, profiles, rows, study
 from tdlib.report import tables
 from tdlib.store import Store
 
@@ -26,7 +27,7 @@ class Estimate:
     """A statistic, its interval, and over how many settings and runs (or pairs of runs) it is taken.
 
     `negative`: of a difference, in how many of the settings it is below 0; `without` is the setting that moves it most,
-    and `rest` with `rest_low` and `rest_high` what it is without that one.
+    or the data set, and `rest` with `rest_low` and `rest_high` what it is without that one.
     """
 
     value: float
@@ -40,6 +41,10 @@ class Estimate:
     rest_low: float = math.nan
     rest_high: float = math.nan
 
+    @property
+    def interval(self) -> tuple[float, float, float]:
+        return self.value, self.low, self.high
+
 
 class Evidence:
     """All rows of some profiles, by their part; a part that is not there is empty.
@@ -52,17 +57,17 @@ class Evidence:
         profile: str,
         store: str | Path,
         *,
-        published: str | Path,
         benchmarks: str | Path,
         train_missing: bool = False,
     ):
         self.profiles, self.store = profiles.load(profile), Store(store)
-        self.published, self.benchmarks = Path(published), Path(benchmarks)
+        self.benchmarks = Path(benchmarks)
         trials = [run for entry in self.profiles for run in entry.trials()]
         tried = study.ensure(trials, store=store, train_missing=False)
         chosen = [run for entry in self.profiles for run in entry.fair(tried)] if len(tried) else []
-        wanted = [run for entry in self.profiles for run in [*entry.runs(), *entry.ablation_references()]]
-        self.runs = rows.read([*wanted, *chosen], profile, store=store, train_missing=train_missing)
+        wanted = [run for entry in self.profiles for run in entry.runs()]
+        beside = [run for entry, teacher in self._ablated for run in entry.ablation_references(teacher)]
+        self.runs = rows.read([*wanted, *beside, *chosen], profile, store=store, train_missing=train_missing)
         self.fair = rows.with_systems(self._of(chosen), by_decay=False)
         self.main = self._of(run for entry in self.profiles for run in entry.main())
         self.decayed = self._of(run for entry in self.profiles for run in entry.decayed())
@@ -78,14 +83,28 @@ class Evidence:
     def _of(self, configs: Iterable) -> pd.DataFrame:
         return self.runs[self.runs["id"].isin({config.id for config in configs})]
 
+    @property
+    def _ablated(self) -> list[tuple[profiles.Profile, str]]:
+        return [(entry, teacher) for entry in self.profiles for teacher in entry.ablation_teachers()]
+
     @functools.cached_property
     def ablation(self) -> pd.DataFrame:
-        """The ablation's runs with their `variant`; the plain student beside them is "plain"."""
-        names = {run.id: name for entry in self.profiles for run, name in entry.ablation().items()}
-        beside = self._of(run for entry in self.profiles for run in entry.ablation_references())
-        variants = self.runs[self.runs["id"].isin(names)]
-        plain = beside[beside["part"] == "plain"].assign(variant="plain")
-        return pd.concat([variants.assign(variant=variants["id"].map(names)), plain])
+        """The ablation's runs with their `variant`; the plain student beside them is "plain".
+
+        A setting for each teacher: where it is not the first one the data set's name has it, too, and `segment` says
+        whose test windows they are.
+        """
+        parts = []
+        for entry, teacher in self._ablated:
+            names = {run.id: name for run, name in entry.ablation(teacher).items()}
+            beside = self._of(entry.ablation_references(teacher))
+            names |= dict.fromkeys(beside.loc[beside["part"] == "plain", "id"], "plain")
+            found = self.runs[self.runs["id"].isin(names)]
+            found = found.assign(variant=found["id"].map(names), segment=found["dataset"])
+            if teacher != entry.ablation_teachers()[0]:
+                found["dataset"] += f" from {models.title(teacher)}"
+            parts.append(found)
+        return pd.concat(parts)
 
     def versatility(self, question: str) -> pd.DataFrame:
         """The runs of a question of page 07, by `name`. `rows.Missing` where there is none."""
@@ -137,17 +156,32 @@ class Evidence:
     def worst(self, pairs: Iterable[tuple[pd.DataFrame, pd.DataFrame]], fewest: int) -> Estimate | None:
         """The largest of several differences; its ends are the largest ends: below 0 where each of them is.
 
-        None where fewer than `fewest` pairs of frames can be compared.
+        `without` is here the data set that moves it most. None where fewer than `fewest` pairs can be compared.
         """
+        pairs = list(pairs)
+        found = self._largest(pairs, fewest)
+        if found is None:
+            return None
+        names = pd.concat([ours["dataset"] for ours, _ in pairs]).unique()
+        others = {
+            name: self._largest([(ours[ours["dataset"] != name], theirs) for ours, theirs in pairs], fewest)
+            for name in (names if len(names) > 1 else ())
+        }
+        others = {name: rest for name, rest in others.items() if rest and not math.isnan(rest.low)}
+        if not others:
+            return found
+        name = max(others, key=lambda name: abs(others[name].value - found.value))
+        left = dict(zip(("rest", "rest_low", "rest_high"), others[name].interval, strict=True))
+        return dataclasses.replace(found, without=name, **left)
+
+    def _largest(self, pairs: list[tuple[pd.DataFrame, pd.DataFrame]], fewest: int) -> Estimate | None:
         found = []
         for ours, theirs in pairs:
-            try:
+            with contextlib.suppress(rows.Missing):
                 found.append(self.difference(ours, theirs))
-            except rows.Missing:
-                continue
         if len(found) < fewest:
             return None
-        largest = np.max([[one.value, one.low, one.high] for one in found], 0)  # NaN where one of them has no interval
+        largest = np.max([one.interval for one in found], 0)  # NaN where one of them has no interval
         negative = sum(one.value < 0 for one in found)
         return Estimate(*largest, settings=len(found), runs=sum(one.runs for one in found), negative=negative)
 
@@ -185,9 +219,13 @@ class Evidence:
         return Estimate(won, won, won + len(PAPER) - there, settings=there, runs=len(runs)) if there else None
 
     def weights(self) -> pd.Series:
-        """How many times the student's weights each teacher has, by data set, horizon and teacher."""
+        """How many times the student's weights each teacher has, by data set, horizon and teacher.
+
+        Teachers of the main table and of page 07.
+        """
         student = self.plain().groupby(["dataset", "horizon"])["parameters"].first()
-        teachers = self.main[self.main["part"] == "teacher"]
+        others = self._of(run for entry in self.profiles for _, run in entry.versatility()["teachers"])
+        teachers = pd.concat([self.main, others]).drop_duplicates("id").query("part == 'teacher'")
         teachers = teachers.groupby(["dataset", "horizon", "system"])["parameters"].first()
         return (teachers / student.reindex(teachers.index.droplevel("system")).to_numpy()).dropna()
 

@@ -1,16 +1,22 @@
 """Frames of rows in, tables out: CSV, Markdown and LaTeX."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tdlib import models
+from tdlib import models, study
 from tdlib.checks import require
 from tdlib.config import TRAINING, RunConfig
+from tdlib.profiles import APART, PARTS, Profile
 from tdlib.rows import missing, system
+from tdlib.store import Store
 
+SMALL = (  # published systems of less than a million weights at 720 steps; published.csv has no sizes
+    *("CycleNet-Linear", "CycleNet-MLP", "FITS", "SparseTSF", "SparseTSF-Linear", "SparseTSF-MLP", "TimeBase"),
+)
 METRICS = {"test_mse": "MSE", "test_mae": "MAE", "test_period_kl": "KL", "val_mse": "validation MSE"}
 
 
@@ -110,20 +116,47 @@ def beside_published(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
 def peers(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     """Published systems and ours, MSE over the four horizons by data set; with the look-back, seeds and confidence.
 
-    A published mean is given where all four horizons, or their mean, are; ours where all four are in the store.
+    A published mean is given where all four horizons, or their mean, are; ours where all four are in the store. The
+    seeds are those of each figure that a mean is taken of; empty where the source does not say.
     """
     theirs = published(path, metric="MSE")
     theirs = theirs[theirs["table"].str.startswith(("main", "peers"))]
     names = theirs["model"].where(theirs["teacher"].isna(), theirs["model"] + " from " + theirs["teacher"].astype(str))
-    theirs = theirs.assign(system=names, MSE=theirs["value"])
+    said = theirs["source"].str.extract(r"mean of (\d+) seeds", expand=False).fillna("")
+    theirs = theirs.assign(system=names, MSE=theirs["value"], seeds=said)
     ours = runs.assign(MSE=runs["test_mse"], source="this study", confidence="", lookback=runs["lookback"].astype(str))
-    ours = ours.groupby(["dataset", "system", "lookback", "source", "confidence", "horizon"], as_index=False)[
-        "MSE"
-    ].mean()
+    ours = ours.assign(seeds=_seeds(ours, ours["system"]))
+    same = ["system", "lookback", "seeds", "source", "confidence"]
+    ours = ours.groupby([*same, "dataset", "horizon"], as_index=False)["MSE"].mean()
     both = pd.concat([theirs, ours.astype({"horizon": str})])
-    groups = both.groupby(["system", "lookback", "source", "confidence", "dataset"], sort=False)
+    groups = both.groupby([*same, "dataset"], sort=False)
     lines = groups.apply(_published_mean, include_groups=False).dropna().unstack("dataset")
     return lines.sort_values(list(lines.columns)).reset_index().rename_axis(columns=None)
+
+
+def means(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    """Our test MSE over the four horizons as text: a line a system, a column a data set, the least of each in bold.
+
+    In the order of their mean distance from that; then the best published ones at the look-back of the protocol.
+    """
+    table = by_setting(runs, "test_mse").query("horizon == 'mean'").droplevel("horizon").T.dropna(how="all")
+    table = table.loc[(table / table.min()).mean(axis=1).sort_values().index]
+    text = _text(table, 3).mask(table.round(3).eq(table.round(3).min()), lambda cell: "**" + cell + "**")
+    field = peers(runs[:0], path).query("lookback == '720'").set_index("system").reindex(columns=table.columns)
+    for name, lines in {"below a million weights": field[field.index.isin(SMALL)], "of any size": field}.items():
+        known = lines.dropna(axis=1, how="all")
+        best = {dataset: f"{known[dataset].min():.3f} ({known[dataset].idxmin()})" for dataset in known}
+        text.loc[f"best published, {name}"] = pd.Series(best, text.columns, dtype=object).fillna("")
+    text.insert(0, "seeds", _seeds(runs, text.index))
+    return text.rename_axis(index="system", columns=None)
+
+
+def _seeds(runs: pd.DataFrame, systems: Iterable[str]) -> list[str]:
+    """How many seeds each of `systems` has where it has all four horizons: "3", or "1 to 3", or nothing."""
+    counts = runs.groupby(["system", "dataset", "horizon"])["seed"].nunique()
+    counts = counts[counts.groupby(["system", "dataset"]).transform("size") == 4].groupby("system")
+    said = {name: " to ".join(map(str, sorted({found.min(), found.max()}))) for name, found in counts}
+    return [said.get(name, "") for name in systems]
 
 
 def _published_mean(lines: pd.DataFrame) -> float:
@@ -216,11 +249,33 @@ def side_by_side(runs: pd.DataFrame) -> pd.DataFrame:
     for other in parts[-2::-1]:
         table[f"gain over {other} %"] = 100 * (1 - table["distilled"] / table[other])
     table["on validation %"] = 100 * (1 - val["distilled"] / val["plain"])
-    differ = table["on validation %"] * table["gain over plain %"] < 0
-    table["disagree"] = differ.map({True: "x", False: ""})
+    table["disagree"] = disagree(table["on validation %"], table["gain over plain %"])
     spread = cells("test_mse", "std")[["plain", "distilled"]]
     table = table.join(spread.add_prefix("deviation, ")).assign(seeds=seeds[["plain", "distilled"]].min(axis=1))
     return table.rename_axis(index=None, columns=None)
+
+
+def disagree(validation: pd.Series, test: pd.Series) -> pd.Series:
+    """A mark where two differences have opposite signs: validation and test differ on which system is better."""
+    return (validation * test < 0).map({True: "x", False: ""})
+
+
+def parts(profiles: Iterable[Profile], store: Store) -> pd.DataFrame:
+    """Which parts of which profiles the rows of a store belong to: a line for each `id`, `profile` and `part`.
+
+    A part has the teachers that its students need, too; "fair" are the runs that trials chose. "none" is what none of
+    the profiles has, any more or yet.
+    """
+    lines, there = [], set(store.ids())
+    for entry in profiles:
+        tried = study.ensure(entry.trials(), store=store, train_missing=False)
+        wanted = {part: entry.runs(part) for part in (*PARTS, *APART)}
+        wanted["fair"] = entry.fair(tried) if len(tried) else []
+        for part, runs in wanted.items():
+            ids = dict.fromkeys(each.id for run in runs for each in (run, *run.needed))
+            lines += [(id, entry.name, part) for id in ids if id in there]
+    lines += [(id, "none", "none") for id in there.difference(id for id, *_ in lines)]
+    return pd.DataFrame(lines, columns=["id", "profile", "part"]).sort_values(["id", "profile", "part"])
 
 
 def deviations_from_published(entries: list[tuple[str, RunConfig]]) -> pd.Series:

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tdlib import rows
+from tdlib import profiles, rows
 from tdlib.config import RunConfig
 from tdlib.report import tables
+from tdlib.store import Store
 
 ROOT = Path(__file__).parent.parent.parent
 PUBLISHED = ROOT / "results/published.csv"
@@ -83,7 +84,8 @@ def test_runs_that_are_not_there_are_named_by_data_set_and_system():
 
 
 def test_peers_are_means_over_four_horizons_ours_beside_published(tmp_path):
-    lines = [("peers at 720", "ETTh1", "Other", "", "720", h, "MSE", 0.1 * k, "high", "there") for k, h in HORIZONS]
+    source = "there, mean of 5 seeds"
+    lines = [("peers at 720", "ETTh1", "Other", "", "720", h, "MSE", 0.1 * k, "high", source) for k, h in HORIZONS]
     lines += [("main (T1)", "ETTh2", "TimeDistill", "ModernTCN", "720", "mean", "MSE", 0.345, "medium", "paper")]
     lines += [("peers at 720", "ETTh2", "Part", "", "720", "96", "MSE", 0.1, "high", "there")]  # one horizon of four
     lines += [("ablation (T4)", "ETTh2", "Not a peer", "", "720", "mean", "MSE", 0.1, "high", "paper")]
@@ -92,12 +94,49 @@ def test_peers_are_means_over_four_horizons_ours_beside_published(tmp_path):
     ours = runs(model="mlp", horizon=[96, 192, 336, 720, 96], seed=[1, 1, 1, 1, 2], test_mse=[0.1, 0.2, 0.3, 0.4, 0.3])
     part = runs(model="dlinear", horizon=[96, 192], test_mse=[0.1, 0.2])
     table = tables.peers(pd.concat([ours, part]), tmp_path / "published.csv").set_index("system")
-    assert list(table.columns) == ["lookback", "source", "confidence", "ETTh1", "ETTh2"]
+    assert list(table.columns) == ["lookback", "seeds", "source", "confidence", "ETTh1", "ETTh2"]
+    assert table["seeds"].to_dict() == {"Other": "5", "TimeDistill from ModernTCN": "", "MLP": "1 to 2"}
     assert set(table.index) == {"Other", "TimeDistill from ModernTCN", "MLP"}
     assert table.loc["Other", "ETTh1"] == pytest.approx(0.25)
     assert table.loc["MLP", "ETTh1"] == pytest.approx((0.2 + 0.2 + 0.3 + 0.4) / 4)
     assert table.loc["MLP", "source"] == "this study"
     assert table.loc["TimeDistill from ModernTCN", "ETTh2"] == 0.345
+
+
+def test_means_are_ours_in_order_with_the_least_in_bold_and_the_best_published_last():
+    four = [96, 192, 336, 720]
+    ours = [runs(model="mlp", horizon=four, test_mse=0.5), runs(model="ridge", horizon=four, test_mse=0.4)]
+    ours += [runs(model="mlp", horizon=four, test_mse=0.3, dataset="ETTh2", seed=2)]
+    ours += [runs(model="dlinear", horizon=four[:2], test_mse=0.1)]  # two horizons have no mean
+    table = tables.means(pd.concat(ours), PUBLISHED)
+    assert list(table.index[:2]) == ["Ridge", "MLP"] and list(table.columns) == ["seeds", "ETTh1", "ETTh2"]
+    assert table.loc["Ridge"].tolist() == ["1", "**0.400**", ""]
+    assert table.loc["MLP"].tolist() == ["1", "0.500", "**0.300**"]
+    small, any_size = table.iloc[2:]["ETTh1"]
+    assert small == any_size == "0.397 (TimeBase)"
+    assert list(table.index[2:]) == ["best published, below a million weights", "best published, of any size"]
+    assert set(tables.SMALL) <= set(tables.published(PUBLISHED)["model"])
+    alone = tables.means(runs(model="mlp", test_mse=[0.5]), PUBLISHED)  # one horizon: nothing to show, no error
+    assert list(alone.columns) == ["seeds"]
+
+
+def test_every_row_of_the_store_has_a_part_or_is_said_to_have_none():
+    store, entries = Store(ROOT / "results"), profiles.load("demo+laptop")
+    table = tables.parts(entries, store)
+    assert set(table["id"]) == set(store.ids()) and not table.duplicated().any()
+    assert set(table["part"]) <= {*profiles.PARTS, *profiles.APART, "fair", "none"}
+    assert (table["part"] == "none").mean() < 0.01
+    whose = table.groupby("id")["part"].agg(set)
+    for entry in entries:
+        for part in ("main", "trials"):
+            there = {run.id for run in entry.runs(part)} & set(store.ids())
+            assert there and all(part in whose[id] for id in there)
+    committed = pd.read_csv(ROOT / "results/parts.csv", dtype=str)
+    assert committed.to_numpy().tolist() == table.to_numpy().tolist()  # page 05 writes it
+
+
+def test_validation_and_test_disagree_where_signs_differ():
+    assert tables.disagree(pd.Series([1.0, -1, 0, 2]), pd.Series([1.0, 2, -1, np.nan])).tolist() == ["", "x", "", ""]
 
 
 HORIZONS = [(1, "96"), (2, "192"), (3, "336"), (4, "720")]
