@@ -226,13 +226,15 @@ for setting, mean in means.items():
 
 # %%
 null = nulls["squared distance [%]"].dropna()
-told = f"seeds of the plain MLP alone: {null.min():.1f} to {null.max():.1f}%" if len(null) else "no null: one seed"
+told = (
+    f"Two seeds of the plain MLP: {null.min():.1f} to {null.max():.1f}% apart." if len(null) else "No null: one seed."
+)
 for ours, theirs in (("TimeDistill", "plain"), ("TimeDistill + channels", "TimeDistill")):
-    pair = against.reset_index().query("variant == @ours and against == @theirs")
-    for what, group in pair.groupby("of", sort=False):
-        change = group.set_index("dataset")["difference"]
-        sentence = words.spread(change, f"In short, {ours} against {theirs}, {what}")
-        print(sentence, f"({told})" if what != "MSE" else "")
+    pair = against.reset_index().query("variant == @ours and against == @theirs").set_index("dataset")
+    for what, note in {"correlation": told, "MSE": ""}.items():
+        change = pair.loc[pair["of"] == what, "difference"]
+        what = {"correlation": "squared distance from the truth's correlations"}.get(what, what)
+        print(words.spread(change, f"In short, {ours} against {theirs}, {what}"), note)
 
 # %% [markdown]
 # ## What we see
