@@ -178,6 +178,8 @@ if not lines:
     raise rows.missing(kept, "no variant beside the plain student")
 against = pd.concat(lines, names=["variant", "against", "of"])
 _ = tables.save(against.reset_index(), "15_against", f"{results}/tables", digits=1)
+
+# %%
 drawn = against.reset_index().rename(columns={"difference": "estimate"})
 drawn["pair"] = drawn["variant"] + "\nagainst " + drawn["against"]
 for what, group in drawn.groupby("of", sort=False):

@@ -26,8 +26,9 @@ from tdlib import analysis, losses, profiles, rows
 from tdlib.report import plots, tables, words
 from tdlib.store import Store
 
-wanted = {}
-for study in profiles.load(profile):
+# %%
+wanted, studies = {}, profiles.load(profile)
+for study in studies:
     for question, entries in study.controls().items():
         wanted.setdefault(question, []).extend(entries)
 configs = [run for entries in wanted.values() for _, run in entries]
@@ -180,7 +181,7 @@ _ = tables.save(beside.reset_index(), "17_students", f"{results}/tables", digits
 
 # %%
 mlp, linear = "weighed on halves", "one linear layer, halves"
-others = {run: name for entry in profiles.load(profile) for run, name in entry.patient().items()}
+others = {run: name for study in studies for run, name in study.patient().items()}
 others = {run: name for run, name in others.items() if name in (mlp, linear)}
 entrants = {kind: (group, "name", "MLP", "RLinear") for kind, group in made.groupby("teacher there", sort=False)}
 with contextlib.suppress(rows.Missing):
