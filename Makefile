@@ -5,7 +5,7 @@ BIN     := .venv/bin
 export MPLBACKEND := agg
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test test-coverage test-cluster test-kill book test-book lint figures pages compare runs bench bench-traffic clean
+.PHONY: help env reproduce test test-coverage test-cluster test-foundation test-kill book test-book lint figures pages compare runs bench bench-traffic clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,6 +49,13 @@ test-coverage: env ## the same tests, slower, and which lines none of them reach
 test-cluster: env ## sweeps over a real Dask cluster and a real Slurm on this machine (Debian, root)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-cluster.lock
 	$(BIN)/pytest -rs tests/cluster
+
+# An environment of its own, on top of .venv: what these packages need is no part of the study.
+test-foundation: env ## the adapters of Fracast and Chronos with their packages, in build/foundation, minutes
+	$(BIN)/python -m venv build/foundation
+	$(BIN)/python -c 'import site; print(*site.getsitepackages())' > $$(echo build/foundation/lib/python*/site-packages)/study.pth
+	build/foundation/bin/pip install --quiet --disable-pip-version-check -r requirements-foundation.lock
+	NO_SKIP=1 build/foundation/bin/python -m pytest -q tests/models/test_fracast.py tests/models/test_chronos.py
 
 test-kill: env ## runs killed 100 times at random moments end with the same rows, 10 minutes
 	$(BIN)/pytest -q tests/kill

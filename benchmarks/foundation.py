@@ -3,9 +3,8 @@
     python benchmarks/foundation.py [STORE]        -> results/benchmarks/foundation.{csv,md,tex}
 
 All windows take hours (`runs --part foundation`). What is forecast here is kept in the store, so that nothing is
-computed twice. The distance between windows is prime to the hours of a day, so that forecasts begin at all of them.
-The committed rows are of every twelfth window, at two hours of the day; page 16 shows how far off that is, and that a
-distance of thirteen is closer.
+computed twice. The distance between windows is prime to the hours of a day, so that forecasts begin at all of them: at
+a distance of twelve they begin at two, and ridge's error on ETTh1 was off by up to three percent.
 """
 
 import sys

@@ -182,7 +182,10 @@ def _check(outputs: list[Tensor], index: Tensor, shapes: list[tuple[int, ...]]) 
     """ValueError unless the outputs of the windows `index` [B] have the last axes of `shapes` and are finite."""
     for name, part, (_, *axes) in zip(OUTPUTS, outputs, shapes, strict=True):
         wanted, got = [len(index), *axes], list(part.shape)
-        require(got == wanted, f"the teacher's {name} must be of shape {wanted}, got {got}")
+        windows = f"{index[0]} to {index[-1]}"  # what is wrong with a shape is wrong with all of them
+        require(
+            got == wanted, f"the teacher's {name} for training windows {windows} must be of shape {wanted}, got {got}"
+        )
         finite = part.isfinite().flatten(1).all(1)
         if not finite.all():
             window = int(index[~finite][0])

@@ -125,9 +125,10 @@ def test_outputs_that_are_not_finite_are_refused_with_their_window(name, value, 
 
 def test_outputs_of_another_shape_are_refused(splits, tmp_path):
     teacher = models.build("nlinear", lookback=48, horizon=8, channels=3)
-    with pytest.raises(
-        ValueError, match=r"^the teacher's predictions must be of shape \[\d+, 16, 3\], got \[\d+, 8, 3\]$"
-    ):
+    words = (
+        r"^the teacher's predictions for training windows 0 to \d+ must be of shape \[\d+, 16, 3\], got \[\d+, 8, 3\]$"
+    )
+    with pytest.raises(ValueError, match=words):
         store_outputs(teacher, splits.train, tmp_path / "outputs")
     assert list(tmp_path.iterdir()) == []
 

@@ -44,13 +44,18 @@ frame[["JFK temp", "JFK humid", "JFK wind_speed"]][: 24 * days].round(2).to_csv(
 
 # %%
 table, remarks = csvfile.read_frame(folder / "jfk.csv")
-print(len(table), "rows,", table.index.freqstr, "steps, from", table.index[0], "to", table.index[-1], *remarks)
+apart = (table.index[1] - table.index[0]) / pd.Timedelta("1h")
+print(f"{len(table):,} rows, {apart:g} h apart, from {table.index[0]} to {table.index[-1]}", *remarks)
 print(table.describe().loc[["mean", "std", "min", "max"]].round(1))
 
 # %% [markdown]
 # ## Fit
 # Look-back, horizon and period are found from the rows where they are not given. `minutes` is the time that training
 # may take; a number of `epochs` takes its place here, so that this page does the same on every machine.
+#
+# The table is of the test rows, but for its first column. MSE and MAE are in deviations of the training rows, *own
+# units* are the file's. *MASE* is the MAE over what the training rows change by, on average, from one period to the
+# next. *Skill* is the share of the seasonal naive forecast's MSE (what was there a period ago) that a model saves.
 
 # %% tags=["nbval-ignore-output"]
 made = Forecaster(epochs=epochs, compute=Compute(), folder=folder / "store").fit(table, "jfk")

@@ -26,6 +26,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import display
 
 from tdlib import analysis, channels, correlations, data, models, profiles, rows
 from tdlib.report import plots, tables, words
@@ -66,8 +67,11 @@ for name in ("mlp", "itransformer"):
 # the truth* takes it from the truth, without a teacher.
 
 # %%
-for name in sorted(set(kept["dataset"]) & {"nyc_weather", "synthetic"}):
-    print(f"{name}:", ", ".join(data.load(name).channels))
+ett = ("high useful load", "high useless load", "middle useful", "middle useless", "low useful", "low useless")
+for name in sorted(set(kept["dataset"])):
+    known = data.load(name).channels if name in ("nyc_weather", "synthetic") else (*ett, "oil temperature")
+    if name in ("nyc_weather", "synthetic") or name.startswith("ETT"):
+        print(f"{name}:", ", ".join(f"{number} {channel}" for number, channel in enumerate(known, 1)))
 
 # %% [markdown]
 # **Predict first:** the student forecasts each channel from this channel's past alone. Will its matrix be empty where
@@ -81,7 +85,17 @@ figure = plots.correlations(found, label="mean correlation")
 plots.save(figure, "15_correlations", figures)
 
 # %% [markdown]
-# What is hard to see there: the same, with the truth's taken away.
+# A channel that does not move in a window has correlation 0 with every channel there, itself included: so a mean on
+# the diagonal may be below 1.
+
+# %%
+for setting, each in found.items():
+    still = 100 * (1 - np.diag(each["truth"]))
+    told = ", ".join(f"channel {at} in {share:.0f}%" for at, share in enumerate(still, 1) if share >= 0.5)
+    print(f"{setting}, the truth stands still, about: {told + ' of the windows' if told else 'nowhere'}")
+
+# %% [markdown]
+# What is hard to see in the picture: the same, with the truth's taken away.
 
 # %%
 less = {name: {v: each[v] - each["truth"] for v in each if v != "truth"} for name, each in found.items()}
@@ -98,14 +112,35 @@ plots.save(figure, "15_differences", figures)
 # %%
 far = correlations.distances(kept, place)
 shades = {"teacher": "teacher", "ridge": "linear", "plain": "plain"}
+shades |= {"channels of the truth": "plain"}  # nobody teaches it
 shades = {name: plots.COLOURS[shades.get(name, "distilled")] for name in order}
 label = "distance of correlations"
 figure = plots.points(far, x="distance", y="variant", label=label, colours=shades, absent="not in the store")
 plots.save(figure, "15_distance", figures)
 
 # %%
-levels = correlations.levels(kept, place)
+levels = correlations.levels(kept, place).rename(columns={"deviation": "their deviation"})  # of the means, over seeds
 tables.save(levels, "15_levels", f"{results}/tables")
+
+# %% [markdown]
+# ## Whose matrix is it?
+# How far each mean matrix is from the truth's, and how far from the teacher's (`correlations.apart`).
+
+# %%
+means = {setting: correlations.matrices(group, place) for setting, group in kept.groupby("setting", sort=False)}
+lines = []
+for (setting, mean), end in itertools.product(means.items(), ("truth", "teacher")):
+    each = {name: correlations.apart(mean[name], mean[end]) for name in mean if end in mean and name != "truth"}
+    lines += [{"setting": setting, "variant": name, "from": end, "apart": value} for name, value in each.items()]
+whose = pd.DataFrame(lines)
+_ = tables.save(whose, "15_whose", f"{results}/tables")
+tables.grid(whose.assign(place=whose["setting"] + ": " + whose["from"]), "apart", "variant", "place", digits=2)
+
+# %%
+apart = whose[whose["from"] == "teacher"].pivot(index="setting", columns="variant", values="apart")
+apart = apart.reindex(columns=["TimeDistill", "plain"]).dropna()
+nearer = (apart["TimeDistill"] < apart["plain"]).sum()
+print(f"TimeDistill is nearer to the teacher's matrix than the plain MLP in {nearer} of {len(apart)} settings.")
 
 # %% [markdown]
 # ## The null: one plain MLP and another
@@ -142,14 +177,26 @@ for ours, theirs in pairs:
 if not lines:
     raise rows.missing(kept, "no variant beside the plain student")
 against = pd.concat(lines, names=["variant", "against", "of"])
-tables.save(against.reset_index(), "15_against", f"{results}/tables", digits=1)
+_ = tables.save(against.reset_index(), "15_against", f"{results}/tables", digits=1)
+
+# %%
+drawn = against.reset_index().rename(columns={"difference": "estimate"})
+drawn["pair"] = drawn["variant"] + "\nagainst " + drawn["against"]
+for what, group in drawn.groupby("of", sort=False):
+    rings = group.set_index(["pair", "dataset"])[["estimate", "low", "high"]]
+    figure = plots.several_intervals(rings, label=f"{'squared distance' * (what != 'MSE') or what} [%]", reference=0)
+    display(plots.save(figure, f"15_against_{what}", figures))
 
 # %% [markdown]
-# Validation beside test, MSE in percent of the plain MLP; a cross where the two disagree on which is better.
+# `results/tables/15_validation.csv` has validation beside test, MSE in percent of the plain MLP.
 
 # %%
 both = words.on_both(kept, "variant", "plain")
-tables.save(both.reset_index(), "15_validation", f"{results}/tables")
+_ = tables.save(both.reset_index(), "15_validation", f"{results}/tables")
+differ = both[both["disagree"] != ""].index.get_level_values("variant")
+print(
+    f"Validation and test disagree on who is better in {len(differ)} comparisons:", ", ".join(differ.unique()) or "none"
+)
 
 # %% [markdown]
 # ## The weight, chosen on validation
@@ -161,7 +208,10 @@ tables.save(both.reset_index(), "15_validation", f"{results}/tables")
 tried = runs[runs["variant"].isin(["channels alone", "channels of the truth"])]
 tried = correlations.distances(tried, place).groupby(["setting", "variant", "alpha"], sort=False)
 tried = tried[["val_mse", "test_mse", "distance"]].mean().rename(columns=tables.METRICS)
-tables.save(tried.reset_index(), "15_alphas", f"{results}/tables")
+_ = tables.save(tried.reset_index(), "15_alphas", f"{results}/tables")
+for place_and_variant, group in tried.groupby(level=["setting", "variant"], sort=False):
+    alpha, least = (group[column].idxmin()[-1] for column in ("validation MSE", "distance"))
+    print(": ".join(place_and_variant), f"alpha {alpha:g} by validation; nearest to the truth with {least:g}")
 
 # %%
 print(words.looked_at(runs))
@@ -171,17 +221,22 @@ for (ours, theirs, what), group in against.groupby(level=["variant", "against", 
     print(f"{sentence} Intervals without zero: {sure}.")
 
 # %%
-means = {setting: correlations.matrices(group, place) for setting, group in kept.groupby("setting", sort=False)}
 for setting, mean in means.items():
     size = pd.Series({name: np.abs(matrix[np.triu_indices(len(matrix), 1)]).mean() for name, matrix in mean.items()})
     change = (100 * (size / size["truth"] - 1)).drop("truth")
     print(words.spread(change, f"{setting}: mean |R| of two channels against the truth's {size['truth']:.2f}"))
 
 # %%
-term = against.reset_index().query("variant == 'TimeDistill + channels' and against == 'TimeDistill'")
-lower = term["difference"].lt(0).groupby(term["of"], sort=False).agg(["sum", "size"])
-for what, (better, count) in lower.iterrows():
-    print(f"In short: the term brings a lower error of {what} in {better} of {count} settings.")
+null = nulls["squared distance [%]"].dropna()
+told = (
+    f"Two seeds of the plain MLP: {null.min():.1f} to {null.max():.1f}% apart." if len(null) else "No null: one seed."
+)
+for ours, theirs in (("TimeDistill", "plain"), ("TimeDistill + channels", "TimeDistill")):
+    pair = against.reset_index().query("variant == @ours and against == @theirs").set_index("dataset")
+    for what, note in {"correlation": told, "MSE": ""}.items():
+        change = pair.loc[pair["of"] == what, "difference"]
+        what = {"correlation": "squared distance from the truth's correlations"}.get(what, what)
+        print(words.spread(change, f"In short, {ours} against {theirs}, {what}"), note)
 
 # %% [markdown]
 # ## What we see
@@ -223,13 +278,17 @@ print("It is deaf to level and size, which only the supervised part hears.")
 # </details>
 
 # %% [markdown]
-# ### Exercise 3 (code): whose matrix is it?
-# For every system, print how far its mean matrix is from the truth's and from the teacher's (`correlations.apart`).
-# Which students go to the teacher, which to the truth, and which to neither?
+# ### Exercise 3 (code): does a smaller error bring nearer correlations?
+# Rank the variants of each setting by their test MSE and by their `distance` from the truth's correlations. Do the two
+# orders agree? Who is first in one and last in the other?
 
 # %% tags=["hide-cell"]
-for setting, mean in means.items():
-    ends = [end for end in ("truth", "teacher") if end in mean]
-    lines = {name: {end: correlations.apart(matrix, mean[end]) for end in ends} for name, matrix in mean.items()}
-    print(setting, pd.DataFrame(lines).T.round(2).to_string(), sep="\n")
-print("Students of the truth show how near a model that mixes no channels can come.")
+ranked = far.groupby(["setting", "variant"], sort=False)[["test_mse", "distance"]].mean()
+for setting, group in ranked.droplevel("setting").groupby(ranked.index.get_level_values("setting"), sort=False):
+    agree = group.corr(method="spearman").iloc[0, 1]
+    print(
+        f"{setting}, {len(group)} variants: rank correlation {agree:+.2f}; nearest {group['distance'].idxmin()},",
+        end=" ",
+    )
+    print(f"least error {group['test_mse'].idxmin()}")
+print("1 would be one order for both, -1 the opposite one.")

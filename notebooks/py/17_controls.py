@@ -1,12 +1,12 @@
 # %% [markdown]
 # # What is a teacher worth, and what is the MLP for?
-# Page 12 has a student that is ahead of most of its teachers, and about level with all of them together. Which of its
-# parts would you miss? Here the recipe stays as it is but
-# for one thing: how much of the future the teacher sees, which steps count, how wide the student is, what it is made
-# of. And the other way round, with the published loss: what if the teacher is no teacher at all, but merely smooth?
+# Page 12 says whom the student of a committee beats and whom not. Which of its parts would you miss? Here the recipe
+# stays as it is but for one thing: how much of the future the teacher sees, which steps count, how wide the student
+# is, what it is made of. And the other way round, with the published loss: what if the teacher is no teacher at all,
+# but merely smooth?
 #
-# **After this page you can** say why a teacher that knows the answer is no better teacher, tell what the teacher gives
-# from what the width does, and name the opponent that a claim about an MLP has to beat.
+# **After this page you can** read from errors what a teacher that knows more is worth to its student, tell what the
+# teacher gives from what the width does, and name the opponent that a claim about an MLP has to beat.
 
 # %% tags=["parameters"]
 profile = "demo+laptop"
@@ -16,16 +16,18 @@ results = "../results"
 train_missing = False
 
 # %%
+import contextlib
 import itertools
 
 import pandas as pd
 import torch
 
-from tdlib import losses, profiles, rows
+from tdlib import analysis, losses, profiles, rows
 from tdlib.report import plots, tables, words
+from tdlib.store import Store
 
-studies = profiles.load(profile)
-wanted = {}
+# %%
+wanted, studies = {}, profiles.load(profile)
 for study in studies:
     for question, entries in study.controls().items():
         wanted.setdefault(question, []).extend(entries)
@@ -52,93 +54,212 @@ def judged(found: pd.DataFrame, reference: str) -> pd.DataFrame:
 # %% [markdown]
 # ## A teacher that sees the future
 # Teachers that are shown what is to come in training (as in TimeKD, ICDE 2025) make smaller errors. Ours is spared a
-# share of its error in every training window: at 100% it is the truth. No teacher can be better.
+# share of its error in every training window: at 100% it is the truth, and no forecaster can be better. The lines are
+# the student without a teacher and that of the committee as it is: between them lies what this teacher has given.
 #
-# **Predict first:** from which share on will the student be at its best: 0, 50 or 100%?
+# **Predict first:** at which share will the student be at its best: 0, 50 or 100%?
 
 # %%
 seeing = of("foresight")
+blind = seeing["name"].iloc[0]
+alone = of("students, no teacher").query("model == 'mlp'")
+ends = {"no teacher": alone, "committee": seeing[seeing["name"] == blind]}
+lines = pd.DataFrame({name: found.groupby("setting")["test_mse"].mean() for name, found in ends.items()}).T
+lines = lines.reindex(columns=seeing["setting"].unique())
+shades = {"no teacher": plots.COLOURS["plain"], "committee": plots.COLOURS["distilled"]}
 shares = seeing.assign(spared="spared " + seeing["name"])
-plots.save(plots.points(shares, x="test_mse", y="spared", label="test MSE"), "17_foresight", figures)
+figure = plots.points(shares, x="test_mse", y="spared", label="test MSE", colours=shades, lines=lines)
+plots.save(figure, "17_foresight", figures)
 
 # %%
-both = judged(seeing, seeing["name"].iloc[0])
+errors = seeing[seeing["name"] != blind].groupby(["setting", "name"], sort=False)["test_mse"].mean()
+for setting, line in lines.dropna(axis=1).items():
+    given, more = 100 * (line["committee"] / line["no teacher"] - 1), 100 * (errors[setting] / line["committee"] - 1)
+    print(f"{setting}: from the committee {given:+.1f}% against no teacher, MSE.", end=" ")
+    print(words.spread(more, "Foresight on top, by the share spared"))
+with contextlib.suppress(rows.Missing):
+    own = analysis.against_committee(ends["committee"], Store(store))["difference"].drop("all", level="dataset")
+    print(words.spread(own, "student of the committee as it is against the committee itself, MSE"))
+
+# %%
+both = judged(seeing, blind)
 tables.save(both.reset_index(), "17_foresight", f"{results}/tables", digits=2)
 
 # %% [markdown]
 # ## Which steps should count?
 # A forecast's end is harder than its beginning. DistilTS (arXiv 2601.12785) weighs steps by an exponential: a positive
-# tilt asks for more at the end. In percent of tilt 0.
+# tilt asks for more at the end. In percent of tilt 0. Each step has output weights of its own, so what one step counts
+# reaches the others through the hidden layer alone: do not look for much.
 
 # %%
 steps = of("steps")
 tilted = judged(steps, "tilt 0")
+at = " and ".join(map(str, sorted(set(steps["horizon"]))))
+print(words.spread(tilted["test [%]"].drop("tilt 0", level="name"), f"tilted against level weights, {at} steps, MSE"))
+print(f"No other horizon than {at} was tried.")
 tables.save(tilted.reset_index(), "17_steps", f"{results}/tables", digits=2)
 
 # %% [markdown]
 # ## How wide must the student be?
-# The same training with the committee and without it, mixup and average included.
+# The same training with the committee and without it, mixup and average included: the change of the test MSE that the
+# teacher brings, seed by seed. Negative is better; the band is one deviation over seeds.
 
 # %%
 wide = of("widths", "widths, no teacher")
-wide = wide.assign(
-    width=wide["name"].astype(int),
-    system=wide["question"].replace({"widths": "MLP from a committee", "widths, no teacher": "MLP"}),
-)
-shades = {"MLP from a committee": plots.COLOURS["distilled"], "MLP": plots.COLOURS["plain"]}
-curves = wide.rename(columns=tables.METRICS)
-figure = plots.curves(curves, x="width", label="hidden units", colours=shades, log=True)
-plots.save(figure, "17_widths", figures)
+taught = wide["question"].map({"widths": "committee", "widths, no teacher": "no teacher"})
+wide = wide.assign(width=wide["name"].astype(int), system=taught)
+keys = ["dataset", "horizon", "width"]
+paired = wide[wide.groupby([*keys, "seed"])["system"].transform("nunique") == 2]
+if paired.empty:
+    raise rows.missing(runs, "no width with and without a teacher")
+pairs = paired.pivot_table(index=["setting", *keys, "seed"], columns="system", values="test_mse", sort=False)
+change = (100 * (pairs["committee"] / pairs["no teacher"] - 1)).rename("change")
+drawn = change.reset_index().assign(system="committee")
+look = {"unit": "change of test MSE [%]", "colours": {"committee": plots.COLOURS["distilled"]}}
+plots.save(plots.curves(drawn, x="width", y="change", label="hidden units", log=True, **look), "17_widths", figures)
 
 # %%
-table = wide.pivot_table(index=["dataset", "horizon", "width"], columns="system", values="test_mse")
-table = table.reindex(columns=list(shades))
-table["gain [%]"] = 100 * (table["MLP from a committee"] / table["MLP"] - 1)
-tables.save(table.reset_index(), "17_widths", f"{results}/tables")
+for setting, group in change.groupby(level="setting", sort=False):
+    by_width = group.groupby(level="width").agg(["mean", "std"])
+    print(words.spread(by_width["mean"], f"{setting}, committee against no teacher by width, test MSE"), end=" ")
+    spread = by_width["std"].dropna()
+    print(f"Deviation over seeds: {spread.min():.1f} to {spread.max():.1f} points." if len(spread) else "One seed.")
+
+# %%
+by_width = {width: words.on_both(group, "system", "no teacher") for width, group in paired.groupby("width")}
+table = pd.concat(by_width, names=["width"]).xs("committee", level="system")
+table = table.join(change.groupby(level=keys).agg(["std", "size"]).set_axis(["deviation", "seeds"], axis=1))
+table = table.reorder_levels(keys).sort_index()
+tables.save(table.reset_index(), "17_widths", f"{results}/tables", digits=1)
 
 # %% [markdown]
-# The gain of a width is its distance, on validation, to the best student without a teacher. The narrowest student that
-# keeps 99% of the largest gain, and the widest that was tried:
+# The gain of a width is its distance to the best student without a teacher. How much of the largest gain does a narrow
+# student keep? Validation chooses; what the choice keeps of the largest gain on test stands beside it.
 
 # %%
-keys = ["dataset", "horizon"]
-errors = wide.groupby(["system", *keys, "width"])[["parameters", "test_mse", "val_mse"]].mean()
-taught = errors[errors.index.get_level_values("system") == "MLP from a committee"].droplevel("system")
-bare = errors["val_mse"][errors.index.get_level_values("system") == "MLP"].groupby(level=keys).min()
-taught = taught.assign(gain=bare.reindex(taught.index.droplevel("width")).to_numpy() - taught["val_mse"]).dropna()
-taught = taught[taught.groupby(level=keys)["gain"].transform("size") > 1]  # one width says nothing about widths
-most = taught["gain"].groupby(level=keys).transform("max")
-keeps = taught[(most > 0) & (taught["gain"] >= 0.99 * most)].groupby(level=keys).head(1)
-both_ends = pd.concat({"keeps 99%": keeps, "widest": taught.groupby(level=keys).tail(1)}, names=["student"])
-both_ends = both_ends.astype({"parameters": int}).rename(columns=tables.METRICS | {"gain": "gain on validation"})
-tables.save(both_ends.reset_index(), "17_smallest", f"{results}/tables", digits=4)
+segments = {"val_mse": "validation", "test_mse": "test"}
+errors = wide.groupby(["system", *keys])[["parameters", *segments]].mean().rename(columns=segments)
+bare = errors.loc["no teacher", ["validation", "test"]].groupby(level=keys[:2]).min()
+gain = bare - errors.loc["committee", ["validation", "test"]]  # of every width
+most = gain.groupby(level=keys[:2]).transform("max")
+kept = (100 * gain / most).where(most > 0).dropna()
+kept = kept[kept.groupby(level=keys[:2])["test"].transform("size") > 1]  # one width says nothing about widths
+sizes = errors.loc["committee", "parameters"].astype(int)
+tables.save(kept.add_prefix("share kept, ").join(sizes).reset_index(), "17_smallest", f"{results}/tables", digits=1)
+
+# %%
+for place, group in kept.groupby(level=keys[:2]):
+    width = group.index[group["validation"] >= 99].get_level_values("width")[0]
+    test = group["test"].xs(width, level="width").iloc[0]
+    print(*place, f"width {width} is the narrowest with 99% of the gain on validation; on test it keeps {test:.0f}%.")
+counts = kept.groupby(level=keys[:2])["test"].transform("size")
+whole = kept[counts == counts.max()]  # data sets that tried all widths
+mean = whole.groupby(level="width").mean()
+if len(mean):
+    width = mean.index[mean["validation"] >= 0.99 * mean["validation"].max()][0]
+    told = ", ".join(f"{place[0]} {value:.0f}%" for place, value in whole["test"].xs(width, level="width").items())
+    print(f"In short: one width for all data sets that tried {counts.max()}, by the mean on validation: {width}.")
+    least = whole.groupby(level="width").min().min(axis=1)
+    good = ", ".join(map(str, least.index[least >= 95])) or "no width"
+    print(f"It keeps of the gain on test: {told}. On both segments of all these, at least 95%: {good}.")
 
 # %% [markdown]
 # ## What is the MLP for?
-# Three students of the same committee, and each of them without it: the MLP, one linear layer (RLinear), and an MLP
-# beside a linear map.
+# The opponent is one linear layer (RLinear) with the same teacher, or with none. *Committee* and *no teacher* are
+# students of this page; *halves* are those of page 12 from the committee that was weighed on halves of training, too,
+# in all settings where the store has both. Here is the MLP in percent of the linear layer's test MSE: negative is
+# better, with 95% intervals over seeds and blocks of time. An MLP beside a linear map (Residual MLP) is in
+# `results/tables/17_students.csv`, validation beside test.
 
 # %%
 made = of("students", "students, no teacher")
-made = made.assign(teacher_there=made["question"].eq("students").map({True: "committee", False: "none"}))
-built = made.pivot_table(index=["dataset", "horizon", "name"], columns="teacher_there", values="test_mse", sort=False)
-spreads = made.groupby(["dataset", "horizon", "name", "teacher_there"], sort=False)["test_mse"].std().unstack()
-built = built.join(spreads.add_prefix("deviation: "))
-tables.save(built.reset_index(), "17_students", f"{results}/tables", digits=4)
+made = made.groupby(["setting", "question"]).filter(lambda group: group["name"].eq("RLinear").any())
+made["teacher there"] = made["question"].map({"students": "committee", "students, no teacher": "no teacher"})
+sides = {kind: judged(group, "RLinear") for kind, group in made.groupby("teacher there", sort=False)}
+beside = pd.concat(sides, names=["teacher"])
+_ = tables.save(beside.reset_index(), "17_students", f"{results}/tables", digits=2)
+
+# %%
+mlp, linear = "weighed on halves", "one linear layer, halves"
+others = {run: name for study in studies for run, name in study.patient().items()}
+others = {run: name for run, name in others.items() if name in (mlp, linear)}
+entrants = {kind: (group, "name", "MLP", "RLinear") for kind, group in made.groupby("teacher there", sort=False)}
+with contextlib.suppress(rows.Missing):
+    halves = rows.read(others, profile, "patient", store=store, train_missing=train_missing)
+    halves["variant"] = halves["id"].map({run.id: name for run, name in others.items()})
+    entrants["committee, halves"] = halves, "variant", mlp, linear
+
+# %%
+found = {}
+for kind, (group, column, ours, theirs) in entrants.items():
+    with contextlib.suppress(rows.Missing):
+        line = analysis.compare(group[group[column] == ours], group[group[column] == theirs], Store(store))
+        found[kind] = line.drop("all", level="dataset")
+if not found:
+    raise rows.missing(runs, "no MLP with one linear layer beside it")
+against = pd.concat(found, names=["teacher"]).drop(columns="lookback").rename(columns={"difference": "estimate"})
+_ = tables.save(against.reset_index(), "17_linear", f"{results}/tables", digits=2)
+
+# %%
+drawn = against.reset_index().sort_values("dataset", kind="stable")
+drawn["part"] = drawn["teacher"].eq("no teacher").map({True: "plain", False: "distilled"})
+drawn = drawn.set_index(drawn["dataset"] + ", " + drawn["horizon"].astype(str) + ": " + drawn["teacher"])
+figure = plots.intervals(drawn, label="MLP against one linear layer, test MSE [%]", reference=0)
+plots.save(figure, "17_linear", figures)
+
+# %%
+what = "MLP against one linear layer"
+for kind, group in against.groupby(level="teacher", sort=False):
+    print(words.spread(group["estimate"].droplevel("teacher"), f"{what}, {kind}, MSE"))
+    ahead, behind, unknown = (group["high"] < 0).sum(), (group["low"] > 0).sum(), group["low"].isna().sum()
+    level = len(group) - ahead - behind - unknown
+    print(f"In short: ahead in {ahead}, behind in {behind}, level in {level}, without an interval {unknown}.")
+
+# %%
+for name, own in against[against.index.get_level_values("teacher") == "committee, halves"].groupby(level="dataset"):
+    windows = len(Store(store).arrays(halves.loc[halves["dataset"] == name, "id"].iloc[0])["errors"])
+    place = f"{name} (test windows {windows:,}, seeds {own['runs'].max()})"
+    print(words.spread(own["estimate"].droplevel(["teacher", "dataset"]), f"{what}, halves, {place}"))
+
+# %% [markdown]
+# What has the committee given to either of the two?
+
+# %%
+errors = made.pivot_table(index=["dataset", "horizon", "name"], columns="teacher there", values="test_mse", sort=False)
+errors = errors.reindex(columns=["no teacher", "committee"]).dropna().unstack("name")
+for place, line in errors.iterrows():
+    change = 100 * (line.xs("MLP", level="name") / line.xs("RLinear", level="name") - 1)
+    gain = 100 * (line["committee"] / line["no teacher"] - 1)
+    print(
+        *place, f"MLP against one linear layer: {change.iloc[0]:+.1f}% without a teacher, {change.iloc[1]:+.1f}% with;"
+    )
+    print(f"  the committee changes the MLP's error by {gain['MLP']:+.1f}%, the layer's by {gain['RLinear']:+.1f}%.")
+told, others = beside["disagree"].astype(bool), beside["test [%]"] != 0
+print(f"Validation and test disagree on who is better in {told.sum()} of {others.sum()} comparisons with the layer.")
 
 # %% [markdown]
 # ## A smoother target
-# The published loss at the level of forecasts, and something else in the teacher's place. *Nothing* is the plain MLP;
-# the truth's own patterns; its moving average over 25 steps; ridge regression; the mean of the plain MLP's own seeds.
+# Is a teacher's forecast a good target because it is smooth? The published loss at the level of forecasts, with
+# something else in the teacher's place. *Nothing* is the plain MLP. Nobody teaches the next two: *truth* has the truth
+# itself there, *truth, smooth* its moving average over 25 steps. *Ridge* has ridge regression, *mean of plain MLPs* the
+# mean of the plain MLP's own seeds, and the last row is the paper's teacher.
 
 # %%
 targets = of("targets")
-untaught = {"nothing": plots.COLOURS["plain"]}
+untaught = dict.fromkeys(["nothing", "truth", "truth, smooth"], plots.COLOURS["plain"])
 figure = plots.points(targets, x="test_mse", y="name", label="test MSE", colours=untaught)
 plots.save(figure, "17_targets", figures)
 
 # %%
 instead = judged(targets, "nothing")
+changes = instead["test [%]"].drop("nothing", level="name")
+for name, group in changes.groupby(level="name", sort=False):
+    print(words.spread(group.droplevel("name"), f"{name} in the teacher's place, against nothing, MSE"))
+smooth = changes.reindex(["truth, smooth"], level="name")
+if len(smooth):
+    helped = (smooth < 0).sum()
+    print(f"In short: the truth made smooth lowers the error in {helped} of {len(smooth)}:", end=" ")
+    print("to be smooth is " + ("enough here." if helped == len(smooth) else "not what makes a target good."))
 tables.save(instead.reset_index(), "17_targets", f"{results}/tables", digits=1)
 
 # %% [markdown]
@@ -159,32 +280,17 @@ tables.save(cured.reset_index(), "17_decay", f"{results}/tables", digits=1)
 tables.grid(cured.reset_index(), "test [%]", ["dataset", "horizon"], "name", digits=1)
 
 # %%
-print(words.looked_at(runs))
-print(words.spread(both["test [%]"].drop(seeing["name"].iloc[0], level="name"), "with foresight against without, MSE"))
-print(words.spread(tilted["test [%]"].drop("tilt 0", level="name"), "tilted against level weights, MSE"))
-print(words.spread(table["gain [%]"], "from a committee against no teacher, by width, MSE"))
-for teacher in ("committee", "none"):
-    sides = built[teacher].unstack("name").reindex(columns=["MLP", "RLinear"])
-    print(words.spread(100 * (sides["MLP"] / sides["RLinear"] - 1), f"MLP against RLinear, teacher: {teacher}, MSE"))
-for name, group in instead["test [%]"].drop("nothing", level="name").groupby(level="name", sort=False):
-    print(words.spread(group.droplevel("name"), f"target {name} against nothing, MSE"))
+print(words.looked_at(pd.concat([runs, halves]) if "committee, halves" in entrants else runs))
 errors = cures.pivot_table(index=["dataset", "horizon"], columns="name", values="test_mse", sort=False)
 errors = errors.reindex(columns=cures["name"].unique())
 for ours, theirs in itertools.combinations(errors, 2):
     print(words.spread(100 * (errors[theirs] / errors[ours] - 1), f"{theirs} against {ours}, MSE"))
 
-# %%
-seen = both["test [%]"].drop(seeing["name"].iloc[0], level="name")
-pair = built["committee"].unstack("name").reindex(columns=["MLP", "RLinear"]).dropna()
-linear = (pair["MLP"] < pair["RLinear"]).sum()
-print(f"In short: foresight lowers the error by {max(0.0, -seen.min()):.1f}% at most; from one committee the MLP is")
-print(f"ahead of one linear layer in {linear} of {len(pair)} settings.")
-
 # %% [markdown]
 # ## What we see
 # * The sentences above are made from the rows shown; what is missing changes them.
-# * A name with one seed cannot be told apart from a close one. Deviations over seeds are columns of the tables; those
-#   of widths are the bands of their figure.
+# * A name with one seed cannot be told apart from a close one. Deviations over seeds are columns of the tables and the
+#   band of the widths; an interval of one seed knows of blocks of time alone.
 
 # %% [markdown]
 # ## Exercises
@@ -223,17 +329,16 @@ print(f"the rest is the same for both students: {rests[0]:.4f} and {rests[1]:.4f
 # without one, and how many weights the two have. Is there a width from which on a student needs a teacher?
 
 # %% tags=["hide-cell"]
-keys = ["dataset", "horizon", "width"]
-validation = wide.pivot_table(index=keys, columns="system", values="val_mse").reindex(columns=list(shades))
+validation = wide.pivot_table(index=keys, columns="system", values="val_mse")
 weights = wide.groupby(keys)["parameters"].first()
 for place, found in validation.groupby(level=keys[:2]):
-    taught, alone = found["MLP from a committee"].dropna(), found["MLP"].dropna()
+    taught, alone = found["committee"].dropna(), found["no teacher"].dropna()
     better = taught[taught < alone.min()].index  # of none that is not in the store
     told = "none"
     if len(better):
         told = f"width {better[0][-1]}, {weights[better[0]]:,} weights; the best without: width "
         told += f"{alone.idxmin()[-1]}, {weights[alone.idxmin()]:,} weights; the narrowest tried: {found.index[0][-1]}"
     print(*place, told)
-gains = table["gain [%]"].dropna()
+gains = table["test [%]"]
 print(f"On test a committee's student is better than one of the same width without it at {(gains < 0).sum()} of the")
 print(f"{len(gains)} data sets and widths that have both.")

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
@@ -164,6 +165,22 @@ def test_a_day_is_brightest_in_the_row_around_its_frequency():
     shown, (_, _, low, high) = image.get_array(), image.get_extent()
     row = shown.mean(1).argmax()
     assert low + (row + 0.5) * (high - low) / len(shown) == pytest.approx(1 / 24)
+
+
+def test_a_colour_bar_keeps_the_colours_that_no_cell_has(tmp_path):
+    matrices = {name: np.random.default_rng(0).uniform(-0.5, 1, (7, 7)) for name in "abc"}
+    plots.save(plots.correlations({"here": matrices}, label=""), "bar", tmp_path)
+    drawn = np.asarray(PIL.Image.open(tmp_path / "bar.png").convert("RGB")).reshape(-1, 3).astype(int)
+    ends = 255 * np.array(plt.get_cmap("PuOr")([0.0, 0.05, 1.0]))[:, None, :3]
+    assert (abs(drawn - ends).max(-1).min(-1) < 16).all()
+
+
+def test_curves_are_of_the_column_that_is_named():
+    table = RUNS[:1].assign(lookback=4, change=-3.0)
+    look = {"label": "", "colours": plots.colours(RUNS)}
+    (axis,) = plots.curves(table, x="lookback", y="change", unit="change [%]", **look).axes
+    assert list(axis.lines[0].get_ydata()) == [-3.0]
+    assert axis.figure.get_supylabel() == "change [%]"
 
 
 def test_a_figure_is_described_in_words(tmp_path):

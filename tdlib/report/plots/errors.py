@@ -87,8 +87,17 @@ def several_intervals(
     return figure
 
 
-def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str], log: bool = False) -> Figure:
-    """MSE against `x`, or its logarithm: a panel a `setting`, a line a `system`, with a column `MSE` and one named `x`.
+def curves(
+    table: pd.DataFrame,
+    *,
+    x: str,
+    label: str,
+    colours: dict[str, str],
+    log: bool = False,
+    y: str = "MSE",
+    unit: str = "MSE [scaled units]",
+) -> Figure:
+    """A column `y` against `x`, or its logarithm: a panel a `setting`, a line a `system`.
 
     Several seeds become a band of one deviation.
     """
@@ -99,7 +108,7 @@ def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str], 
     style = {"hue": "system", "style": "system", "palette": colours, "markers": True, "dashes": False}
     for setting, axis in axes.items():
         chosen = table[table["setting"] == setting]
-        sns.lineplot(chosen, x=x, y="MSE", errorbar="sd", ax=axis, **style)
+        sns.lineplot(chosen, x=x, y=y, errorbar="sd", ax=axis, **style)
         axis.set(xlabel="", ylabel="")
         axis.set_title(setting.replace(" steps", ""), fontsize="small")
         if log:
@@ -107,7 +116,7 @@ def curves(table: pd.DataFrame, *, x: str, label: str, colours: dict[str, str], 
         values = sorted(chosen[x].unique())
         axis.set_xticks(values, [value if len(values) < 6 or not at % 2 else "" for at, value in enumerate(values)])
         axis.get_legend().remove()
-    figure.supylabel("MSE [scaled units]", fontsize=9)
+    figure.supylabel(unit, fontsize=9)
     figure.supxlabel(label, fontsize=9)
     legend_beside(last)
     return figure

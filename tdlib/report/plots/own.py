@@ -22,6 +22,7 @@ def bands(history: pd.DataFrame, forecast: pd.DataFrame, levels: list[float]) ->
             shade = {"color": COLOURS["distilled"], "alpha": SHADES[min(place, 1)], "linewidth": 0}
             axis.fill_between(forecast.index, low, high, label=f"{level:g}% band", **shade)
         axis.set_ylabel(channel)
+    figure.supylabel("the series' own units", fontsize=9)
     axes.flat[-1].tick_params(axis="x", rotation=30)
     legend_beside(axes.flat[0])
     return figure

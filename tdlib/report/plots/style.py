@@ -75,8 +75,10 @@ def save(figure: Figure, name: str, folder: str | Path, *, words: str = "") -> I
     dots = min(plt.rcParams["savefig.dpi"], (MOST_DOTS / (width * height)) ** 0.5)  # an inch
     figure.savefig(picture := io.BytesIO(), format="png", dpi=dots)
     drawn = PIL.Image.open(picture).convert("RGB")
+    barred = any(axis.get_label() == "<colorbar>" for axis in figure.axes)
+    method = PIL.Image.Quantize.MAXCOVERAGE if barred else None  # the usual one merges the colours that are rare
     for count in (256, 64):  # colours: a third as large, and less where that is still too much
-        drawn.quantize(count).save(folder / f"{name}.png", optimize=True)
+        drawn.quantize(count, method).save(folder / f"{name}.png", optimize=True)
         if (folder / f"{name}.png").stat().st_size <= MOST_BYTES:
             break
     words = words or describe(figure)
