@@ -151,6 +151,8 @@ tables.save(skill.reset_index(), "05_skill", f"{results}/tables", digits=1)
 # %%
 trials = [config for entry in studies for config in entry.trials()]
 found = study.ensure(trials, store=store, train_missing=train_missing)
+aside = [config for entry in studies for config in entry.aside()]
+further = study.ensure(aside, store=store, train_missing=train_missing)
 fair = [config for entry in studies for config in entry.fair(found)]
 print(f"{len(found)} of {len(trials)} trials are in the store; {len(fair)} runs are what they choose")
 
@@ -178,18 +180,14 @@ if fair:
 # larger weights are no part of its trials, whatever they gain.)
 
 # %%
-aside = [config for entry in studies for config in entry.aside()]
-further = study.ensure(aside, store=store, train_missing=train_missing)
-
-# %%
 if fair and len(further):
     kind = ["dataset", "teacher"]
     mine, beyond = (frame.fillna({"teacher": ""}) for frame in (again, further))
     first = mine[mine["horizon"].isin(beyond["horizon"])].drop_duplicates(kind).set_index(kind)
-    beyond = beyond.join(first[["val_mse", "test_mse"]], on=kind, rsuffix=" chosen").dropna(subset="val_mse chosen")
-    changed = [
-        f"alpha = beta = {run.alpha:g}" if run.teacher else f"decay {run.weight_decay:g}" for run in beyond.itertuples()
-    ]
+    chosen = first[["val_mse", "test_mse"]].add_suffix(" chosen")
+    beyond = beyond.join(chosen, on=kind).dropna(subset="val_mse chosen")
+    what = zip(beyond["teacher"], beyond["alpha"], beyond["weight_decay"], strict=True)
+    changed = [f"alpha = beta = {alpha:g}" if by else f"decay {decay:g}" for by, alpha, decay in what]
     above = beyond[kind].assign(rate=beyond["learning_rate"], changed=changed)
     for name, error in {"validation [%]": "val_mse", "test [%]": "test_mse"}.items():
         above[name] = 100 * (beyond[error] / beyond[f"{error} chosen"] - 1)
