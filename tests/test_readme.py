@@ -103,6 +103,10 @@ def test_the_sentence_below_the_first_figure_is_true_of_its_rows():
     each = fair[fair["dataset"] != "all"]
     sure = f"with {(each['high'] < 0).sum()} of them beyond chance for the distilled and {(each['low'] > 0).sum()} for"
     assert f"{_behind(whole)}, {sure} the plain one" in text
+    other = pd.read_csv(ROOT / "results/claims.csv").set_index("claim").loc["plain, fair, ModernTCN"]
+    behind = _behind(other.rename({"ours": "difference"})).removesuffix(", within chance").replace("% behind ", "% ")
+    assert f"from ModernTCN, on {other['settings']} settings, {behind}, within chance" in text
+    assert other["low"] < 0 < other["high"]
     assert whole["low"] < 0 < whole["high"] and whole["difference"] > table.loc["plain", "difference"].max()
     chosen = pd.read_csv(ROOT / "results/tables/05_chosen.csv").query("system == 'MLP'")
     assert len(chosen) == 5 and (chosen["weight_decay"] >= 1).all()
@@ -133,6 +137,33 @@ def test_the_student_to_take_away_is_ahead_of_what_the_first_sentences_name_but_
     table = pd.read_csv(ROOT / "results/tables/12_all.csv").set_index("against")["patient MLP, all settings"]
     others = ["plain MLP", "plain MLP, decay 1", "MLP from ModernTCN (published recipe)", "iTransformer"]
     assert all(float(table[name].rpartition(", ")[2].rstrip("]")) < 0 for name in others)
+
+
+def test_what_ridge_alone_teaches_is_on_page_12():
+    lines = pd.read_csv(ROOT / "results/tables/12_validation.csv").set_index(["dataset", "variant"])["test [%]"]
+    shares = {name: 100 * (1 - lines[name, "ridge alone"] / lines[name, "no teacher"]) for name in ("ETTh1", "ETTh2")}
+    said = f"gives {shares['ETTh1']:.0f}% of its gain over no teacher on ETTh1 and {shares['ETTh2']:.0f}% on ETTh2 (page 12)"
+    assert said in " ".join(README.split())
+
+
+def test_what_is_said_of_speed_is_in_its_tables():
+    text = " ".join((ROOT / "docs/speed.md").read_text().split())
+    epoch, where, tcn = (
+        pd.read_csv(ROOT / f"results/benchmarks/{name}.csv", index_col=0)
+        for name in ("epoch", "epoch_where", "moderntcn")
+    )
+    whole, products = where["distilled"].sum(), where.loc["matrix products", "distilled"]
+    assert f"Of a distilled step's {whole:.1f} ms, {products:.1f} are matrix products" in text
+    assert f"here it is {whole / products:.2f} times its products" in text and whole / products < 13 / 7.8
+    aims = epoch["aim"].str.extract(r"at (?P<side>\w+) (?P<bound>[\d.]+)")
+    above, bound = aims["side"] == "most", aims["bound"].astype(float)
+    missed = (epoch["median"] > bound).where(above, epoch["median"] < bound)
+    assert missed.sum() == 4 and "Four aims are not met" in text
+    assert 2.8 < epoch.loc["straightforward / distilled bfloat16", "median"] < 3  # "just misses it"
+    half = where.loc["matrix products", "distilled bfloat16"] / products
+    assert half < 0.35 and "takes less than a third of the products' time" in text
+    assert f"({tcn.loc['conv1d', 'ms a step']:.0f} ms against 356)" in text
+    assert tcn.loc["products", "ms a step"] > 150 and tcn.loc["products", "times as fast"] < 2.3
 
 
 def test_what_is_said_of_the_committee_itself_is_what_the_claims_found():

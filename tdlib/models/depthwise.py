@@ -11,7 +11,8 @@ with all blocks of T outputs as rows of Y and their inputs, which overlap, as ro
     dx_t = sum_k w_{K - 1 - k} dy_{t + k - (K - 1 - P)}        the same with the kernel reversed
     dA = dY' X,     dw_k = sum_t dA[t, t + k]                  sums along its diagonals
 
-These are T + K - 1 multiplications an output for K, yet on a CPU much faster than torch's `conv1d` in groups.
+These are T + K - 1 multiplications an output for K, yet on a CPU much faster than torch's `conv1d` in groups, but for
+kernels of at most FEW steps.
 Shapes: R rows, B windows, N steps, K kernel, T steps a block, M = B * blocks.
 """
 
@@ -20,13 +21,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+FEW = 3
+
 
 def depthwise(x: Tensor, weight: Tensor) -> Tensor:
     """Rows x [R, B, N], each with its kernel of `weight` [R, 1, K] -> [R, B, N], for an even K [R, B, N + 1].
 
-    Elsewhere than on a CPU, and in an exported file, it is torch's `conv1d`. Autocast leaves it in full precision.
+    Elsewhere than on a CPU, in an exported file, and where that is faster, it is torch's `conv1d`. Autocast leaves it
+    in full precision.
     """
-    if x.device.type == "cpu" and not torch.compiler.is_compiling():
+    slow = weight.shape[2] > FEW or torch.is_autocast_enabled("cpu")  # torch's own
+    if x.device.type == "cpu" and slow and not torch.compiler.is_compiling():
         return _Banded.apply(x, weight)
     return F.conv1d(x.transpose(0, 1), weight, padding=weight.shape[2] // 2, groups=len(weight)).transpose(0, 1)
 
