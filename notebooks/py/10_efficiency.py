@@ -58,14 +58,17 @@ served = {"MLP": served.pop("MLP"), **efficiency.forms(student, channels), **ser
 # %% [markdown]
 # ## Latency
 # Each line rests on 0.15 seconds of calls, of which the first tenth is the warm-up and does not count; a call that
-# takes longer is measured once, after one that does not count. A window is a whole look-back of all channels, and
-# `windows/s` is the batch over the median.
+# takes longer is measured once, after one that does not count. A window is a whole look-back of all channels. Medians
+# are shown; `results/benchmarks/latency.csv` has the 95th percentile, windows a second (the batch over the median) and
+# the number of calls, too.
 
 # %% tags=["nbval-ignore-output"]
 shape = {"lookback": student.lookback, "channels": channels}
 timings = {name: efficiency.measure(model, **shape, batches=[1, 16, 256]) for name, model in served.items()}
 timings = pd.concat(timings, names=["system"])
 tables.save(timings.reset_index(), "latency", f"{results}/benchmarks")
+medians = timings["median ms"].unstack("batch").reindex(list(served)).add_prefix("batch of ")
+medians.add_suffix(" [ms]").round(2)
 
 # %% [markdown]
 # ## Memory and size
