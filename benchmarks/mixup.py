@@ -24,11 +24,11 @@ from tdlib.profiles import Profile
 from tdlib.report import tables
 from tdlib.run import build, distillation, trained, training
 from tdlib.store import Store
-from tdlib.train import Mix, fit, unmixed
+from tdlib.train import Mix, Objective, fit, unmixed
 from tdlib.windows import Windows, split
 
 
-class OfMixedWindows(nn.Module):
+class OfMixedWindows(Objective):
     """A recipe's objective whose committee forecasts the windows as mixed: `members` with their `weights`."""
 
     def __init__(self, objective: Distillation, windows: Windows, members: list[nn.Module], weights: list[float]):
@@ -41,9 +41,6 @@ class OfMixedWindows(nn.Module):
         with torch.no_grad():
             self.objective.teacher = Given(sum(weight * member(x).prediction for weight, member in self.committee))
         return self.objective(forecast, y, index)
-
-    def after_epoch(self, *_: object) -> dict[str, float]:
-        return {}
 
 
 class Given:

@@ -94,6 +94,11 @@ def student(
     return RunConfig(dataset, lookback, horizon, model, **(taught | RECIPE | changes))
 
 
+def students(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The students of EVERYWHERE among runs with their `variant` (rows of `rows.read`), by what each is called."""
+    return {name: runs[runs["variant"] == variant].assign(system=name) for variant, name in EVERYWHERE.items()}
+
+
 def together(students: list[pd.DataFrame]) -> pd.DataFrame:
     """The runs (rows of `rows.read`) of several students, of the settings and seeds that all of them have."""
     runs = pd.concat(students)
@@ -121,8 +126,8 @@ def weightings(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
 def members(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     """Who the committees of `runs` are: the weight that the student's weighting gives each, and the members' own MSE.
 
-    On validation, on the half of training that a member was not trained on, and on test: NaN where nobody asked, or
-    where the member's row is not there.
+    On validation, on the half of training that a member was not trained on, and on test; and the `seconds` that its
+    training took: NaN where nobody asked, or where the member's row is not there.
     """
     lines = []
     for run in runs.to_dict("records"):
@@ -133,8 +138,9 @@ def members(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
             place = {key: run[key] for key in _PLACE}
             row = store.read(id)
             test = row["metrics"]["test_mse"] if row else math.nan
-            errors = {"validation": validation, "halves": unseen, "test": test}
+            found = {"validation": validation, "halves": unseen, "test": test}
+            found["seconds"] = row["seconds"] if row else math.nan
             model = row["config"]["model"] if row else ""
             title = models.title(model) + name.removeprefix(model) if row else name
-            lines.append(place | {"member": title, "weight": weight} | errors)
-    return pd.DataFrame(lines, columns=[*_PLACE, "member", "weight", "validation", "halves", "test"])
+            lines.append(place | {"member": title, "weight": weight} | found)
+    return pd.DataFrame(lines, columns=[*_PLACE, "member", "weight", "validation", "halves", "test", "seconds"])

@@ -15,14 +15,21 @@ class Missing(ValueError):
 
 
 def read(
-    wanted: Iterable[RunConfig], profile: str, *parts: str, store: str | Path, train_missing: bool = False
+    wanted: Iterable[RunConfig] | dict[RunConfig, str],
+    profile: str,
+    *parts: str,
+    store: str | Path,
+    train_missing: bool = False,
+    named: str | None = None,
 ) -> pd.DataFrame:
     """The rows of `wanted`, runs of some parts of a profile, as `with_systems` names them; says how many are there.
 
+    Where `wanted` maps runs to names, those stand in the column `named`.
     `store` is as a page sees it, which runs one folder below the root. ValueError, with the command that trains
     what is missing, where there is no row at all, or with what the profile has, where no command trains such a run;
     `missing` says the same of a single one.
     """
+    names = {run.id: name for run, name in wanted.items()} if named else {}
     wanted = list(dict.fromkeys(wanted))
     place = store if Path(store).is_absolute() else os.path.relpath(store, "..")
     chosen = "".join(f" --part {part}" for part in parts)
@@ -38,7 +45,8 @@ def read(
         raise missing(runs, f"none of these {len(wanted)} runs")
     rest = f"; train the rest with {runs.attrs['commands']}" if len(runs) < len(wanted) else ""
     print(len(runs), "of", len(wanted), f"runs are in the store{rest}")
-    return with_systems(runs)
+    runs = with_systems(runs)
+    return runs.assign(**{named: runs["id"].map(names)}) if named else runs
 
 
 def _place(run: RunConfig) -> tuple[str, int, str, str | None]:

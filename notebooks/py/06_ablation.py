@@ -26,8 +26,7 @@ from tdlib.store import Store
 studies = [(entry, teacher) for entry in profiles.load(profile) for teacher in entry.ablation_teachers()]
 ablations = [entry.ablation(teacher) for entry, teacher in studies]
 variants = {run: name for wanted in ablations for run, name in wanted.items()}
-every = rows.read(variants, profile, "ablation", store=store, train_missing=train_missing)
-every["variant"] = every["id"].map({run.id: name for run, name in variants.items()})
+every = rows.read(variants, profile, "ablation", store=store, train_missing=train_missing, named="variant")
 
 
 # %%

@@ -33,12 +33,11 @@ from tdlib.report import plots, tables, words
 from tdlib.store import Store
 
 variants = {run: name for entry in profiles.load(profile) for run, name in entry.patient().items()}
-runs = rows.read(variants, profile, "patient", store=store, train_missing=train_missing)
-runs["variant"] = runs["id"].map({run.id: name for run, name in variants.items()})
+runs = rows.read(variants, profile, "patient", store=store, train_missing=train_missing, named="variant")
 
 # %%
 rows.select(runs, variant="recipe")  # without it there is no page
-students = {name: runs[runs["variant"] == variant].assign(system=name) for variant, name in patient.EVERYWHERE.items()}
+students = patient.students(runs)
 recipe = students["patient MLP"]
 
 # %% [markdown]
@@ -128,14 +127,14 @@ tables.grid(against, "difference", ["dataset", "horizon"], "against", digits=1)
 
 # %%
 field = pd.concat([*students.values(), validated, main])
-whole = field.groupby(["dataset", "system", "seed"], sort=False)["test_mse"].agg(tables.over_horizons).dropna()
-whole = whole.groupby(level=["dataset", "system"], sort=False).agg(["mean", "std", "size"])
+means = field.groupby(["dataset", "system", "seed"], sort=False)["test_mse"].agg(tables.over_horizons).dropna()
+means = means.groupby(level=["dataset", "system"], sort=False).agg(["mean", "std", "size"])
 
 # %%
 lines = []
 for dataset, system in itertools.product(patient.AIMS, ["patient MLP", "validation's choice"]):
-    if (dataset, system) in whole.index:
-        own, rivals = whole.loc[(dataset, system)], whole["mean"].loc[dataset]
+    if (dataset, system) in means.index:
+        own, rivals = means.loc[(dataset, system)], means["mean"].loc[dataset]
         best = rivals[rivals.index.isin(members)].sort_values()
         named = own.rename({"mean": "MSE", "std": "deviation", "size": "seeds"}).to_dict()
         line = {"data set": dataset, "student": system} | named
@@ -146,14 +145,12 @@ tables.save(aims, "12_aims", f"{results}/tables", digits=4)
 
 # %%
 for line in aims.to_dict("records"):
-    goals = {"to be passed": 0, "the best": 0, "its MSE": line["deviation"] if line["seeds"] > 1 else 0}
+    goals = [(name, line[name], 0) for name in ("to be passed", "the best")]
+    goals += [(f"ahead of {line['best member']}", line["its MSE"], line["deviation"] if line["seeds"] > 1 else 0)]
     parts = []
-    for name, margin in goals.items():
-        share = 100 * (line["MSE"] / line[name] - 1)
-        found = "reached" if line["MSE"] < line[name] - margin else "missed"
-        parts.append(
-            f"{'ahead of ' + line['best member'] if margin or name == 'its MSE' else name}: {found} ({share:+.1f}%)"
-        )
+    for name, goal, margin in goals:
+        found = "reached" if line["MSE"] < goal - margin else "missed"
+        parts.append(f"{name}: {found} ({100 * (line['MSE'] / goal - 1):+.1f}%)")
     print(f"{line['data set']}, {line['student']}, {line['seeds']:.0f} seed(s): {'; '.join(parts)}")
 
 # %% [markdown]
@@ -224,18 +221,14 @@ if kept.is_file():
 
 
 # %%
-def minutes(id: str) -> float:
-    """Of one core, for a student's members and itself."""
-    row = Store(store).read(id)
-    spent = [row["seconds"], *(Store(store).read(member)["seconds"] for member in row["committee"]["members"].values())]
-    return sum(spent) / 60
-
-
-for setting, group in recipe.groupby("setting", sort=False):
-    if group["horizon"].iloc[0] == recipe["horizon"].min():
-        spent = ", ".join(f"{minutes(id):.1f}" for id in group["id"])
-        size = f"{group['parameters'].iloc[0]:,.0f} weights"
-        print(f"{setting}, {size}: committee and student from nothing, minutes of one core, by seed: {spent}")
+place = ["dataset", "horizon", "seed"]
+taken = patient.members(recipe, Store(store)).groupby(place)["seconds"].agg(lambda each: each.sum(skipna=False))
+taken = (taken + recipe.set_index(place)["seconds"]) / 60
+for (dataset, horizon), group in recipe.groupby(["dataset", "horizon"], sort=False):
+    if horizon == recipe["horizon"].min():
+        spent = ", ".join(f"{taken[dataset, horizon, seed]:.1f}" for seed in group["seed"])
+        what = f"{dataset}, {horizon} steps, {group['parameters'].iloc[0]:,.0f} weights"
+        print(f"{what}: committee and student from nothing, minutes of one core, by seed: {spent}")
 
 # %%
 print(words.looked_at(pd.concat([runs, main])))

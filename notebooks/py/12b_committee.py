@@ -25,10 +25,9 @@ from tdlib.report import plots, tables, words
 from tdlib.store import Store
 
 variants = {run: name for entry in profiles.load(profile) for run, name in entry.patient().items()}
-runs = rows.read(variants, profile, "patient", store=store, train_missing=train_missing)
-runs["variant"] = runs["id"].map({run.id: name for run, name in variants.items()})
+runs = rows.read(variants, profile, "patient", store=store, train_missing=train_missing, named="variant")
 rows.select(runs, variant="recipe")  # without it there is no page
-students = {name: runs[runs["variant"] == variant].assign(system=name) for variant, name in patient.EVERYWHERE.items()}
+students = patient.students(runs)
 recipe, halves, linear = students.values()
 
 # %% [markdown]

@@ -34,11 +34,10 @@ from tdlib.store import Store
 
 place = Store(store)
 variants = {run: name for entry in profiles.load(profile) for run, name in entry.channels().items()}
-runs = rows.read(variants, profile, "channels", store=store, train_missing=train_missing)
+runs = rows.read(variants, profile, "channels", store=store, train_missing=train_missing, named="variant")
 
 # %%
 order = ["teacher", "ridge", "plain", *profiles.CHANNELS]
-runs["variant"] = runs["id"].map({run.id: name for run, name in variants.items()})
 runs = runs.assign(order=runs["variant"].map(order.index)).sort_values(["dataset", "order", "alpha", "seed"])
 kept = correlations.chosen(runs)
 plain = rows.select(kept, variant="plain")

@@ -32,8 +32,7 @@ from tdlib.store import Store
 
 # %%
 systems = {run: name for entry in profiles.load(profile) for run, name in entry.foundation().items()}
-runs = rows.read(systems, profile, "foundation", store=store, train_missing=train_missing)
-runs["name"] = runs["id"].map({run.id: name for run, name in systems.items()})
+runs = rows.read(systems, profile, "foundation", store=store, train_missing=train_missing, named="name")
 title = models.title(profiles.load(profile)[0].table["foundation"]["model"])
 told = runs[runs["name"].str.contains(title)]
 print(f"Of these, {len(told)} are {title} or learn from it:", "the question is open" if told.empty else "see below")

@@ -185,8 +185,7 @@ others = {run: name for study in studies for run, name in study.patient().items(
 others = {run: name for run, name in others.items() if name in (mlp, linear)}
 entrants = {kind: (group, "name", "MLP", "RLinear") for kind, group in made.groupby("teacher there", sort=False)}
 with contextlib.suppress(rows.Missing):
-    halves = rows.read(others, profile, "patient", store=store, train_missing=train_missing)
-    halves["variant"] = halves["id"].map({run.id: name for run, name in others.items()})
+    halves = rows.read(others, profile, "patient", store=store, train_missing=train_missing, named="variant")
     entrants["committee, halves"] = halves, "variant", mlp, linear
 
 # %%

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from tdlib.report.tables import disagree
+
 
 def spread(changes: pd.Series, what: str) -> str:
     """One sentence on changes in percent (negative is lower): in how many it is lower, and both extremes by name."""
@@ -36,5 +38,4 @@ def on_both(runs: pd.DataFrame, name: str, reference: str) -> pd.DataFrame:
     means = runs.groupby(["dataset", "horizon", name], sort=False)[["val_mse", "test_mse"]].mean()
     base = means.xs(reference, level=name).reindex(means.index.droplevel(name)).to_numpy()
     table = (100 * (means / base - 1)).rename(columns={"val_mse": "validation [%]", "test_mse": "test [%]"})
-    differ = table["validation [%]"] * table["test [%]"] < 0
-    return table.assign(disagree=differ.map({True: "x", False: ""}))
+    return table.assign(disagree=disagree(table["validation [%]"], table["test [%]"]))
