@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tdlib import profiles, rows, study
 from tdlib.config import RunConfig
-from tdlib.profiles import Profile
+from tdlib.profiles import Profile, fair
 from tdlib.report import pages, tables
 from tdlib.store import Store
 
@@ -44,9 +44,9 @@ def reproduce(profile: Profile, place: Path, committed: Path | None, chosen: Ite
 
 def _take(profile: Profile, store: Store, committed: Store) -> int:
     """Copy the committed rows that the profile does not train anew; how many of them `store` now has as committed."""
-    trials = study.ensure(profile.trials(), store=committed, train_missing=False)
+    trials = study.ensure(fair.trials(profile), store=committed, train_missing=False)
     anew = set(profile.anew())
-    others = [run for run in profile.runs() + (profile.fair(trials) if len(trials) else []) if run not in anew]
+    others = [run for run in profile.runs() + fair.chosen(profile, trials) if run not in anew]
     return sum(_same(run, store, committed) for run in dict.fromkeys(others))
 
 

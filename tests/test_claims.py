@@ -15,6 +15,7 @@ from tdlib.claims import Claim, Estimate, exact, statistics, theorems
 from tdlib.claims.evidence import FEWEST_SETTINGS, HORIZONS
 from tdlib.claims.listed import CLAIMS, HEADLINES
 from tdlib.config import DECAY
+from tdlib.profiles import fair
 from tdlib.report import tables, words
 from tdlib.store import Store
 
@@ -84,7 +85,7 @@ def filled(folder: Path, of=level, profile: str = "smoke", keep=lambda config: T
             store.write(row, small.arrays(errors, horizon=config.horizon))
 
     write(table.runs() + table.ablation_references())
-    write(table.fair(study.ensure(table.trials(), store=store, train_missing=False)))
+    write(fair.chosen(table, study.ensure(fair.trials(table), store=store, train_missing=False)))
     return claims.Evidence(profile, folder, **PLACES)
 
 

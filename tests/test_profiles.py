@@ -12,7 +12,8 @@ import torch
 from tdlib import data, models, patient, profiles
 from tdlib.config import RunConfig
 from tdlib.distill import TERMS
-from tdlib.profiles import PARTS, Profile
+from tdlib.profiles import PARTS, Profile, fair, settings
+from tdlib.store import Store
 
 NAMES = ["demo", "laptop", "paper", "smoke"]
 every_profile = pytest.mark.parametrize("name", NAMES)
@@ -100,7 +101,7 @@ def own(tmp_path, monkeypatch):
     def change(old: str, new: str) -> Profile:
         assert SMOKE.count(old) >= 1
         (tmp_path / "own.toml").write_text(SMOKE.replace(old, new, 1))
-        monkeypatch.setattr(profiles, "files", lambda _: tmp_path)
+        monkeypatch.setattr(settings, "files", lambda _: tmp_path)
         return Profile("own")
 
     return change
@@ -309,7 +310,7 @@ def test_a_student_learns_from_the_teacher_of_its_seed_or_goes_round():
 def test_plain_and_distilled_student_get_the_same_number_of_trials(name):
     profile = Profile(name)
     for dataset in profile.datasets:
-        tried = [run for run in profile.trials() if run.dataset == dataset]
+        tried = [run for run in fair.trials(profile) if run.dataset == dataset]
         plain = [run for run in tried if run.teacher is None]
         assert len({run.id for run in tried}) == len(tried)
         taught = {run.teacher for run in tried} - {None}
@@ -325,7 +326,7 @@ def test_plain_and_distilled_student_get_the_same_number_of_trials(name):
 
 def test_runs_aside_from_the_trials_choose_nothing_and_go_beyond_the_largest_weight():
     profile = Profile("laptop")
-    aside, trials = profile.aside(), profile.trials()
+    aside, trials = fair.aside(profile), fair.trials(profile)
     assert {run.dataset for run in aside} == {"ETTh1", "ETTh2", "ETTm1", "ETTm2"}
     assert all(run.model == "mlp" and run.horizon == 96 for run in aside)
     most = {run.dataset: run.alpha for run in trials}  # the last one's
@@ -333,33 +334,33 @@ def test_runs_aside_from_the_trials_choose_nothing_and_go_beyond_the_largest_wei
     assert {run.dataset for run in taught} == {"ETTh1", "ETTm1"}
     assert all(run.alpha == run.beta > most[run.dataset] for run in taught)
     assert not set(aside) & set(trials)
-    assert profile.runs("trials") == trials + aside + profile.defaults()
+    assert profile.runs("trials") == trials + aside + fair.defaults(profile)
     errors = pd.DataFrame([{"id": run.id, "val_mse": 1.0 if run in trials else 0.5} for run in trials + aside])
-    assert not set(profile.fair(errors)) & set(aside)
+    assert not set(fair.chosen(profile, errors)) & set(aside)
 
 
 def test_a_baseline_with_settings_of_its_data_set_stands_beside_the_one_without():
-    found = {(run.dataset, run.model) for run in Profile("laptop").defaults()}
+    found = {(run.dataset, run.model) for run in fair.defaults(Profile("laptop"))}
     assert found == {("Weather", "ridge"), *((name, "phase_ridge") for name in ("ETTm1", "ETTm2", "Weather"))}
-    own = {run: Profile("laptop").config(run.dataset, 96, run.model) for run in Profile("laptop").defaults()}
+    own = {run: Profile("laptop").config(run.dataset, 96, run.model) for run in fair.defaults(Profile("laptop"))}
     assert all(run.settings != other.settings and run.horizon == 96 for run, other in own.items())
-    assert Profile("demo").defaults() == []
+    assert fair.defaults(Profile("demo")) == []
 
 
 def test_fair_runs_take_what_validation_chose_and_say_nothing_of_trials_that_are_not_all_there():
     profile = Profile("smoke")
-    tried = profile.trials()
+    tried = fair.trials(profile)
     rows = pd.DataFrame([{"id": run.id, "val_mse": 1.0} for run in tried])
     plain, distilled = ([run for run in tried if (run.teacher is None) == alone] for alone in (True, False))
     rows.loc[rows["id"].isin([plain[1].id, distilled[1].id]), "val_mse"] = 0.5
-    fair = profile.fair(rows)
-    assert [run.teacher for run in fair] == [None] * 2 + ["itransformer"] * 2
-    assert {(run.learning_rate, run.weight_decay) for run in fair[:2]} == {(0.01, 0.1)}
-    assert {(run.alpha, run.beta, run.learning_rate) for run in fair[2:]} == {(2.0, 2.0, 0.01)}
-    assert [run.seed for run in fair] == [2021, 2022] * 2
-    assert plain[1] in fair and distilled[1] in fair
-    assert [run.teacher for run in profile.fair(rows[rows["id"] != plain[0].id])] == ["itransformer"] * 2
-    assert profile.fair(rows[:0]) == []
+    again = fair.chosen(profile, rows)
+    assert [run.teacher for run in again] == [None] * 2 + ["itransformer"] * 2
+    assert {(run.learning_rate, run.weight_decay) for run in again[:2]} == {(0.01, 0.1)}
+    assert {(run.alpha, run.beta, run.learning_rate) for run in again[2:]} == {(2.0, 2.0, 0.01)}
+    assert [run.seed for run in again] == [2021, 2022] * 2
+    assert plain[1] in again and distilled[1] in again
+    assert [run.teacher for run in fair.chosen(profile, rows[rows["id"] != plain[0].id])] == ["itransformer"] * 2
+    assert fair.chosen(profile, rows[:0]) == []
 
 
 @every_profile
@@ -657,3 +658,19 @@ def test_a_foundation_model_its_students_and_their_opponents_are_there_with_ever
 @every_profile
 def test_what_the_foundation_part_has_of_its_own_is_trained_only_where_it_is_asked_for(name):
     assert not any("fracast" in (run.model, *run.teacher_configs) for run in runs_of(name, "runs"))
+
+
+def test_every_row_of_the_store_has_a_part_or_is_said_to_have_none():
+    results = Path(__file__).parents[1] / "results"
+    store, entries = Store(results), profiles.load("demo+laptop")
+    table = profiles.parts(entries, store)
+    assert set(table["id"]) == set(store.ids()) and not table.duplicated().any()
+    assert set(table["part"]) <= {*profiles.PARTS, *profiles.APART, "fair", "none"}
+    assert (table["part"] == "none").mean() < 0.01
+    whose = table.groupby("id")["part"].agg(set)
+    for entry in entries:
+        for part in ("main", "trials"):
+            there = {run.id for run in entry.runs(part)} & set(store.ids())
+            assert there and all(part in whose[id] for id in there)
+    committed = pd.read_csv(results / "parts.csv", dtype=str)
+    assert committed.to_numpy().tolist() == table.to_numpy().tolist()  # page 05 writes it

@@ -50,7 +50,7 @@ print("trained with matrix products in bfloat16:", "; ".join(half["system"] + ",
 # test of another mind (`disagree`)?
 
 # %%
-defaults = [run for entry in studies for run in entry.defaults()]
+defaults = [run for entry in studies for run in profiles.fair.defaults(entry)]
 defaults = study.ensure(defaults, store=store, train_missing=train_missing)
 defaults = defaults.reindex(columns=runs.columns)  # also where there is none
 beside = runs.merge(defaults, on=["dataset", "lookback", "horizon", "model"], suffixes=("", ", elsewhere"))
@@ -149,11 +149,11 @@ tables.save(skill.reset_index(), "05_skill", f"{results}/tables", digits=1)
 # the best may lie beyond it.
 
 # %%
-trials = [config for entry in studies for config in entry.trials()]
+trials = [config for entry in studies for config in profiles.fair.trials(entry)]
 found = study.ensure(trials, store=store, train_missing=train_missing)
-aside = [config for entry in studies for config in entry.aside()]
+aside = [config for entry in studies for config in profiles.fair.aside(entry)]
 further = study.ensure(aside, store=store, train_missing=train_missing)
-fair = [config for entry in studies for config in entry.fair(found)]
+fair = [config for entry in studies for config in profiles.fair.chosen(entry, found)]
 print(f"{len(found)} of {len(trials)} trials are in the store; {len(fair)} runs are what they choose")
 
 # %%
@@ -245,7 +245,7 @@ wanted = {"main": configs, "trials": trials, "fair": fair}
 wanted |= {f"ablation, {name}": [run for run, other in ablated if other == name] for name in profiles.ABLATIONS}
 there = pd.DataFrame({"id": Store(store).ids()})
 lost = pd.concat([tables.absent(part, there).assign(part=name) for name, part in wanted.items()], ignore_index=True)
-tables.parts(studies, Store(store)).to_csv(f"{results}/parts.csv", index=False)
+profiles.parts(studies, Store(store)).to_csv(f"{results}/parts.csv", index=False)
 print(words.looked_at(pd.concat([everyone, defaults, found, further, *([again] if fair else [])])))
 tables.save(lost[["part", "dataset", "system", "horizons", "runs"]], "05_missing", f"{results}/tables")
 

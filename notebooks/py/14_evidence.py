@@ -93,7 +93,7 @@ tables.save(coverage.reset_index(), "14_coverage", f"{results}/tables", digits=0
 entries = []
 for entry in studies:
     whose = {None: "plain"} | {name: models.title(name) for name in entry.teachers}
-    trials = [(f"{run.dataset}: trials, {whose[run.teacher]}", run) for run in entry.trials()]
+    trials = [(f"{run.dataset}: trials, {whose[run.teacher]}", run) for run in profiles.fair.trials(entry)]
     weights = [(f"{run.dataset}: weights", run) for run in entry.sensitivity()["weights"]]
     entries += [*trials, *((f"{run.dataset}: ablation", run) for run in entry.ablation()), *weights]
 found = study.ensure([run for _, run in entries], store=store, train_missing=train_missing)

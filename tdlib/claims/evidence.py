@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from tdlib import analysis, bootstrap, models, patient, profiles, rows, study
+from tdlib.profiles import fair
 from tdlib.report import tables
 from tdlib.store import Store
 
@@ -62,9 +63,9 @@ class Evidence:
     ):
         self.profiles, self.store = profiles.load(profile), Store(store)
         self.benchmarks = Path(benchmarks)
-        trials = [run for entry in self.profiles for run in entry.trials()]
+        trials = [run for entry in self.profiles for run in fair.trials(entry)]
         tried = study.ensure(trials, store=store, train_missing=False)
-        chosen = [run for entry in self.profiles for run in entry.fair(tried)] if len(tried) else []
+        chosen = [run for entry in self.profiles for run in fair.chosen(entry, tried)]
         wanted = [run for entry in self.profiles for run in entry.runs()]
         beside = [run for entry, teacher in self._ablated for run in entry.ablation_references(teacher)]
         self.runs = rows.read([*wanted, *beside, *chosen], profile, store=store, train_missing=train_missing)

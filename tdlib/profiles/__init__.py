@@ -16,7 +16,7 @@
     foundation   a foundation model, and students that learn from it: only where it is named, since it takes hours and
                  a package of its own
 
-Which runs are "fair" is known once the trials are in a store: `Profile.fair` takes their rows.
+Which runs are "fair" is known once the trials are in a store: `fair.chosen` takes their rows.
 `smoke` is for tests, `demo` for a laptop in minutes, `laptop` for days, `paper` for a GPU or a cluster.
 Several profiles are read as one when their names are joined by "+".
 """
@@ -24,98 +24,24 @@ Several profiles are read as one when their names are joined by "+".
 import dataclasses
 import functools
 import itertools
-import tomllib
-from importlib.resources import files
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from tdlib import channels, models, patient, rivals, study
+from tdlib import models, patient, study
 from tdlib.checks import one_of
 from tdlib.config import DECAY, RunConfig
-from tdlib.distill import TERMS
-from tdlib.profiles.check import check_table
+from tdlib.profiles import fair
+from tdlib.profiles.settings import Settings, names
+from tdlib.profiles.variants import ABLATIONS, APART, CHANNELS, PARTS, RIVALS
 from tdlib.store import Store
 
-PARTS = ("main", "trials", "ablation", "versatility", "lookback", "sensitivity", "patient", "channels", "controls")
-APART = ("foundation",)  # parts that nobody gets unasked
-ABLATIONS = {  # the variant's name -> what it changes in the full method
-    "full": {},
-    "w/o scale": {"terms": [term for term in TERMS if not term.startswith("scale")]},
-    "w/o period": {"terms": [term for term in TERMS if not term.startswith("period")]},
-    "w/o prediction level": {"terms": [term for term in TERMS if not term.endswith("forecast")]},
-    "w/o feature level": {"terms": [term for term in TERMS if not term.endswith("feature")]},
-    "w/o supervised": {"terms": [term for term in TERMS if term != "supervised"]},
-    "scale, prediction only": {"terms": ["supervised", "scale_forecast"]},
-    "period, prediction only": {"terms": ["supervised", "period_forecast"]},
-    "scale, feature only": {"terms": ["supervised", "scale_feature"]},
-    "period, feature only": {"terms": ["supervised", "period_feature"]},
-    "exact KL, summed": {"reduction": "kl"},  # no floor under the student's logarithm, no division by the frequencies
-    "truth patterns": {"patterns": "truth"},
-}
-
-RIVALS = {  # other distillations: page 07 and `rivals` say what they stand for
-    "TimeDistill": {},
-    "forecasts only (Hinton)": {"terms": ["supervised", "scale_forecast"], "scales": 0},
-    "features only (FitNets)": {"terms": ["supervised", "scale_feature"], "scales": 0},
-    "CAKD": {"terms": ["supervised", "scale_forecast", *rivals.TERMS], "scales": 0},
-    "mean of two teachers": {"weighting": "mean"},
-    "adaptive teachers (LightTS)": {"weighting": "adaptive"},
-    "truth patterns": {"patterns": "truth"},
-}
-
-CHANNELS = {  # the variant's name -> what it changes in the full method
-    "TimeDistill": {},
-    "TimeDistill + channels": {"terms": [*TERMS, *channels.TERMS]},
-    "TimeDistill, alpha 10": {"alpha": 10.0},  # correlations, at most 2 apart, may want more weight than alpha has
-    "TimeDistill + channels, alpha 10": {"alpha": 10.0, "terms": [*TERMS, *channels.TERMS]},
-    "channels alone": {"terms": ["supervised", *channels.TERMS], "beta": 0.0},
-    "channels of the truth": {"terms": ["supervised", *channels.TERMS], "patterns": "truth"},
-}
+__all__ = ["ABLATIONS", "APART", "CHANNELS", "PARTS", "RIVALS", "Profile", "ensure", "fair", "load", "names", "parts"]
 
 
-def names() -> list[str]:
-    """The profiles that are there."""
-    return sorted(path.name.removesuffix(".toml") for path in files(__name__).iterdir() if path.name.endswith(".toml"))
-
-
-class Profile:
-    """The table of one profile and the runs it stands for."""
-
-    def __init__(self, name: str):
-        if name not in names():
-            raise ValueError(f"unknown profile {name!r}; known: {', '.join(names())}")
-        self.name = name
-        file = f"{name}.toml"
-        try:
-            self.table = tomllib.loads((files(__name__) / file).read_text())
-        except ValueError as fault:
-            raise ValueError(f"{file}: {fault}") from None
-        check_table(self.table, file, parts=(*PARTS, *APART), rivals=tuple(RIVALS))
-        self.datasets = list(self.table["datasets"])
-        self.horizons, self.teachers = self.table["horizons"], self.table["teachers"]
-
-    def config(
-        self, dataset: str, horizon: int, model: str, teacher: str | None = None, teacher_seed: int = 2021, **changes
-    ) -> RunConfig:
-        """One run with this profile's sizes and weights; `changes` go on top."""
-        if dataset not in self.datasets:
-            raise ValueError(f"profile {self.name} has no data set {dataset!r}; it has: {', '.join(self.datasets)}")
-        fields = {"lookback": self.table["lookback"], "horizon": horizon} | self._fields(dataset, model)
-        if teacher:
-            alpha, beta = self.table["datasets"][dataset].get("weights", {}).get(teacher, (1.0, 1.0))
-            options = self._fields(dataset, teacher) | {"seed": teacher_seed}
-            fields |= {"teacher": teacher, "teacher_options": options, "alpha": alpha, "beta": beta}
-        if "truth" in changes.get("patterns", ""):  # the teacher's weight, without the teacher
-            fields |= {"teacher": None, "teacher_options": {}, "beta": 0.0}
-        if co_teacher := changes.pop("co_teacher", None):  # forecasts alone: features share no width
-            fields |= {"co_teachers": {co_teacher: self._fields(dataset, co_teacher)}, "beta": 0.0}
-        settings = fields.get("settings", {}) | changes.pop("settings", {})
-        return RunConfig(dataset, model=model, **(fields | {"settings": settings} | changes))
-
-    def _fields(self, dataset: str, model: str) -> dict:
-        """The model's own table, changed by the data set's."""
-        return self.table.get("models", {}).get(model, {}) | self.table["datasets"][dataset].get(model, {})
+class Profile(Settings):
+    """The runs of one profile, by part and by page."""
 
     def main(self) -> list[RunConfig]:
         """The runs of the main table. The student of seed s learns from the teacher of seed s, or goes round."""
@@ -133,87 +59,6 @@ class Profile:
     def decayed(self) -> list[RunConfig]:
         """The plain students of the main table once more, with weight decay: one number changed, everywhere alike."""
         return [_decayed(run) for run in self.main() if _plain(run)]
-
-    def seeds(self, dataset: str) -> list[int]:
-        """The students' seeds on a data set."""
-        return self.table["datasets"][dataset].get("seeds", self.table["seeds"])
-
-    def _of(self, teacher: str, dataset: str) -> list[int]:
-        """The seeds of a teacher on a data set: the first few of the students'."""
-        return self.seeds(dataset)[: self.table["datasets"][dataset].get("teacher_seeds", {}).get(teacher, 1)]
-
-    def student(self, dataset: str, horizon: int, teacher: str, seed: int, **changes) -> RunConfig:
-        """The distilled MLP of a seed, and of the teacher's seed that belongs to it."""
-        seeds, place = self._of(teacher, dataset), self.seeds(dataset).index(seed)
-        return self.config(
-            dataset, horizon, "mlp", teacher, seed=seed, teacher_seed=seeds[place % len(seeds)], **changes
-        )
-
-    def trials(self) -> list[RunConfig]:
-        """What the fair protocol tries: as many plain as distilled students, one seed, the first horizon."""
-        return [run for dataset in self.datasets for runs in self._trials(dataset).values() for run in runs]
-
-    def _trials(self, dataset: str) -> dict[str | None, list[RunConfig]]:
-        """By teacher, None for the plain student."""
-        table = self._tried(dataset)
-        rates = table["learning_rates"]
-        plain = [self._plain_trial(dataset, *pair) for pair in itertools.product(rates, table["weight_decays"])]
-        return {None: plain} | {
-            teacher: [
-                self._taught_trial(dataset, teacher, *pair) for pair in itertools.product(rates, table["weights"])
-            ]
-            for teacher in table["teachers"]
-        }
-
-    def _tried(self, dataset: str) -> dict:
-        return self.table["trials"] | self.table["datasets"][dataset].get("trials", {})
-
-    def _plain_trial(self, dataset: str, rate: float, decay: float) -> RunConfig:
-        place = (dataset, self.horizons[0], "mlp")
-        return self.config(*place, seed=self.seeds(dataset)[0], learning_rate=rate, weight_decay=decay)
-
-    def _taught_trial(self, dataset: str, teacher: str, rate: float, weight: float) -> RunConfig:
-        place = (dataset, self.horizons[0], teacher, self.seeds(dataset)[0])
-        return self.student(*place, learning_rate=rate, alpha=weight, beta=weight)
-
-    def aside(self) -> list[RunConfig]:
-        """Students beside the trials, which choose nothing: was the best of those only the end of a range?"""
-        runs = []
-        for dataset in self.datasets:
-            tried = self._tried(dataset)
-            runs += [self._plain_trial(dataset, *pair) for pair in tried.get("aside", ())]
-            pairs = itertools.product(tried["teachers"], tried.get("aside_weights", ()))
-            runs += [self._taught_trial(dataset, teacher, *pair) for teacher, pair in pairs]
-        return runs
-
-    def defaults(self) -> list[RunConfig]:
-        """Baselines in closed form without the settings of their data set, at the first horizon, to judge those by."""
-        return [
-            RunConfig(dataset, self.table["lookback"], self.horizons[0], model)
-            for dataset in self.datasets
-            for model in filter(models.closed_form, self.table["baselines"])
-            if "settings" in self.table["datasets"][dataset].get(model, {})
-        ]
-
-    def fair(self, trials: pd.DataFrame) -> list[RunConfig]:
-        """Both students with the settings of their best trial on validation, every horizon and seed.
-
-        `trials` are rows as `study.ensure` returns them; a student whose trials are not all there is left out.
-        """
-        errors, runs = dict(zip(trials["id"], trials["val_mse"], strict=True)), []
-        for dataset in self.datasets:
-            for teacher, tried in self._trials(dataset).items():
-                if all(run.id in errors for run in tried):
-                    best = min(tried, key=lambda run: errors[run.id])
-                    names = ("learning_rate", "alpha", "beta") if teacher else ("learning_rate", "weight_decay")
-                    changes = {name: getattr(best, name) for name in names}
-                    for horizon, seed in itertools.product(self.horizons, self.seeds(dataset)):
-                        runs.append(
-                            self.student(dataset, horizon, teacher, seed, **changes)
-                            if teacher
-                            else self.config(dataset, horizon, "mlp", seed=seed, **changes)
-                        )
-        return runs
 
     def ablation_teachers(self) -> list[str]:
         """The teachers whose students are ablated: the first on all data sets of the ablation, others on some."""
@@ -348,32 +193,6 @@ class Profile:
             for variant, changes in patient.PIECES.items()
         }
 
-    def members(self, dataset: str) -> list[str]:
-        """The models of the committee on a data set."""
-        return self.table["datasets"][dataset].get("committee", self.table["patient"]["members"])
-
-    def patient_student(
-        self, dataset: str, horizon: int, seed: int, members: list[str] | None = None, **changes
-    ) -> RunConfig:
-        """The patient student of a seed: trained members have it too, teachers the one that belongs to it.
-
-        `members` are the models of another committee than the data set's.
-        """
-        names = self.members(dataset) if members is None else members
-        options = {name: self._fields(dataset, name) | self._seed(dataset, name, seed) for name in names}
-        fields = {"lookback": self.table["lookback"], "horizon": horizon, "seed": seed}
-        own = self._fields(dataset, "mlp")  # of which the recipe has its own rate and epochs
-        fields |= {name: own[name] for name in ("settings", "batch_size") if name in own}
-        has = models.settings(changes.get("model", "mlp"))  # another student may have no width
-        fields["settings"] = {name: value for name, value in fields.get("settings", {}).items() if name in has}
-        return patient.student(dataset, members=options, **(fields | changes))
-
-    def _seed(self, dataset: str, member: str, seed: int) -> dict[str, int]:
-        if models.closed_form(member):
-            return {}
-        seeds = self._of(member, dataset) if member in self.teachers else self.seeds(dataset)
-        return {"seed": seeds[self.seeds(dataset).index(seed) % len(seeds)]}
-
     def channels(self) -> dict[RunConfig, str]:
         """The runs of page 15, each with the name of its variant: `CHANNELS`, teacher, plain student and ridge.
 
@@ -479,7 +298,7 @@ class Profile:
         """All runs of `PARTS`, each once; only those of some parts where any are named, which may be `APART`."""
         found = {
             "main": lambda: [each for run in self.main() for each in ([run, _decayed(run)] if _plain(run) else [run])],
-            "trials": lambda: self.trials() + self.aside() + self.defaults(),
+            "trials": lambda: fair.trials(self) + fair.aside(self) + fair.defaults(self),
             "ablation": lambda: [run for teacher in self.ablation_teachers() for run in self.ablation(teacher)],
             "versatility": lambda: [run for entries in self.versatility().values() for _, run in entries],
             "lookback": self.lookback,
@@ -519,5 +338,22 @@ def ensure(profile: Profile, configs: list[RunConfig], *, store: str | Path | St
     """
     runs = study.ensure(configs, store=store, **how)
     places = {(run.dataset, run.horizon) for run in configs}
-    fair = [run for run in profile.fair(runs) if (run.dataset, run.horizon) in places and run not in configs]
-    return pd.concat([runs, study.ensure(fair, store=store, **how)]) if fair else runs
+    more = [run for run in fair.chosen(profile, runs) if (run.dataset, run.horizon) in places and run not in configs]
+    return pd.concat([runs, study.ensure(more, store=store, **how)]) if more else runs
+
+
+def parts(entries: Iterable[Profile], store: Store) -> pd.DataFrame:
+    """Which parts of which profiles the rows of a store belong to: a line for each `id`, `profile` and `part`.
+
+    A part has the teachers that its students need, too; "fair" are the runs that trials chose. "none" is what none of
+    the profiles has, any more or yet.
+    """
+    lines, there = [], set(store.ids())
+    for entry in entries:
+        wanted = {part: entry.runs(part) for part in (*PARTS, *APART)}
+        wanted["fair"] = fair.chosen(entry, study.ensure(wanted["trials"], store=store, train_missing=False))
+        for part, runs in wanted.items():
+            ids = dict.fromkeys(each.id for run in runs for each in (run, *run.needed))
+            lines += [(id, entry.name, part) for id in ids if id in there]
+    lines += [(id, "none", "none") for id in there.difference(id for id, *_ in lines)]
+    return pd.DataFrame(lines, columns=["id", "profile", "part"]).sort_values(["id", "profile", "part"])

@@ -9,19 +9,20 @@ import dataclasses
 from tdlib import data, models
 from tdlib.checks import one_of, require
 from tdlib.config import RunConfig
+from tdlib.profiles.variants import APART, PARTS, RIVALS
 
 OTHERS = ("dataset", "lookback", "horizon", "model", "seed", "alpha", "beta")  # fields that no model's table sets
 OTHERS += ("teacher", "teacher_options", "co_teachers")
 
 
-def check_table(table: dict, file: str, *, parts: tuple[str, ...], rivals: tuple[str, ...]) -> None:
+def check_table(table: dict, file: str) -> None:
     """ValueError unless `table`, of `file`, is that of a profile; its runs check the values of their own fields."""
     try:
         there = table.get("datasets")
         require(isinstance(there, dict) and len(there) > 0, "it has no data set, such as [datasets.ETTh1]")
         for name in there:
             data.check_name(name)
-        _check("the profile", table, _profile(tuple(there), parts, rivals))
+        _check("the profile", table, _profile(tuple(there)))
         for name, own in there.items():  # what is taught by the teachers that belong to a seed has that seed
             seeds, some = own.get("seeds", table["seeds"]), table["patient"].get("seeds", {}).get(name, [])
             named = {"channels": table["channels"], "controls": table["controls"], "pieces": table["patient"]["pieces"]}
@@ -34,7 +35,7 @@ def check_table(table: dict, file: str, *, parts: tuple[str, ...], rivals: tuple
         raise ValueError(f"{file}: {fault}") from None
 
 
-def _profile(there: tuple[str, ...], parts: tuple[str, ...], rivals: tuple[str, ...]) -> dict:
+def _profile(there: tuple[str, ...]) -> dict:
     """The kind of a whole profile, of the data sets that are `there`."""
     fields = tuple(entry.name for entry in dataclasses.fields(RunConfig) if entry.name not in OTHERS)
     model, place, pair = tuple(models.names()), _all("horizons seeds", [int]), [float, 2]
@@ -43,12 +44,12 @@ def _profile(there: tuple[str, ...], parts: tuple[str, ...], rivals: tuple[str, 
     tried |= {"aside_weights?": [pair]}
     own = {"seeds?": [int, ...], "teacher_seeds?": {model: int}, "weights?": {model: pair}, "committee?": [model]}
     own |= {"trials?": {f"{key.rstrip('?')}?": kind for key, kind in tried.items()}}
-    asked = {"norms": [str], "affine": [there], "rivals": [rivals]}
+    asked = {"norms": [str], "affine": [there], "rivals": [tuple(RIVALS)]}
     asked |= _all("teacher co_teacher students_teacher", model) | _all("teachers students", [model])
     return {
         **{"lookback": int, "teachers": [model, ...], "baselines": [model]},
         **_all("horizons seeds", [int, ...]),
-        "reproduce?": {"parts?": [parts], "seeds?": [int]},
+        "reproduce?": {"parts?": [(*PARTS, *APART)], "seeds?": [int]},
         "trials": tried,
         "ablation": place | {"teacher": model, "others?": {model: [there]}, "datasets?": [there]},
         "versatility": asked | _all("widths layers seeds", [int]),

@@ -7,12 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tdlib import models, study
+from tdlib import models
 from tdlib.checks import require
 from tdlib.config import TRAINING, RunConfig
-from tdlib.profiles import APART, PARTS, Profile
 from tdlib.rows import missing, system
-from tdlib.store import Store
 
 SMALL = (  # published systems of less than a million weights at 720 steps; published.csv has no sizes
     *("CycleNet-Linear", "CycleNet-MLP", "FITS", "SparseTSF", "SparseTSF-Linear", "SparseTSF-MLP", "TimeBase"),
@@ -258,24 +256,6 @@ def side_by_side(runs: pd.DataFrame) -> pd.DataFrame:
 def disagree(validation: pd.Series, test: pd.Series) -> pd.Series:
     """A mark where two differences have opposite signs: validation and test differ on which system is better."""
     return (validation * test < 0).map({True: "x", False: ""})
-
-
-def parts(profiles: Iterable[Profile], store: Store) -> pd.DataFrame:
-    """Which parts of which profiles the rows of a store belong to: a line for each `id`, `profile` and `part`.
-
-    A part has the teachers that its students need, too; "fair" are the runs that trials chose. "none" is what none of
-    the profiles has, any more or yet.
-    """
-    lines, there = [], set(store.ids())
-    for entry in profiles:
-        tried = study.ensure(entry.trials(), store=store, train_missing=False)
-        wanted = {part: entry.runs(part) for part in (*PARTS, *APART)}
-        wanted["fair"] = entry.fair(tried) if len(tried) else []
-        for part, runs in wanted.items():
-            ids = dict.fromkeys(each.id for run in runs for each in (run, *run.needed))
-            lines += [(id, entry.name, part) for id in ids if id in there]
-    lines += [(id, "none", "none") for id in there.difference(id for id, *_ in lines)]
-    return pd.DataFrame(lines, columns=["id", "profile", "part"]).sort_values(["id", "profile", "part"])
 
 
 def deviations_from_published(entries: list[tuple[str, RunConfig]]) -> pd.Series:

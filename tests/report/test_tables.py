@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tdlib import profiles, rows
+from tdlib import rows
 from tdlib.config import RunConfig
 from tdlib.report import tables
-from tdlib.store import Store
 
 ROOT = Path(__file__).parent.parent.parent
 PUBLISHED = ROOT / "results/published.csv"
@@ -118,21 +117,6 @@ def test_means_are_ours_in_order_with_the_least_in_bold_and_the_best_published_l
     assert set(tables.SMALL) <= set(tables.published(PUBLISHED)["model"])
     alone = tables.means(runs(model="mlp", test_mse=[0.5]), PUBLISHED)  # one horizon: nothing to show, no error
     assert list(alone.columns) == ["seeds"]
-
-
-def test_every_row_of_the_store_has_a_part_or_is_said_to_have_none():
-    store, entries = Store(ROOT / "results"), profiles.load("demo+laptop")
-    table = tables.parts(entries, store)
-    assert set(table["id"]) == set(store.ids()) and not table.duplicated().any()
-    assert set(table["part"]) <= {*profiles.PARTS, *profiles.APART, "fair", "none"}
-    assert (table["part"] == "none").mean() < 0.01
-    whose = table.groupby("id")["part"].agg(set)
-    for entry in entries:
-        for part in ("main", "trials"):
-            there = {run.id for run in entry.runs(part)} & set(store.ids())
-            assert there and all(part in whose[id] for id in there)
-    committed = pd.read_csv(ROOT / "results/parts.csv", dtype=str)
-    assert committed.to_numpy().tolist() == table.to_numpy().tolist()  # page 05 writes it
 
 
 def test_validation_and_test_disagree_where_signs_differ():
