@@ -165,8 +165,9 @@ torch.testing.assert_close(naive(y[0], loud), multi_period(y[0], loud))
 
 # %% [markdown]
 # ## A teacher and a student
-# Two networks, each in two halves, so that we can look at its **feature**: the hidden layer before its ReLU. The teacher
-# is large and trained on all windows; here it is a convolution and a wide layer. The student is one hidden layer.
+# Two networks, each in two halves, so that we can look at its **feature**: the hidden layer before its ReLU. The
+# teacher is large and trained on all windows; here it is a convolution and a wide layer. The student is one hidden
+# layer.
 
 
 # %%
