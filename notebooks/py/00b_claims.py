@@ -75,10 +75,11 @@ def beside(match: re.Match) -> str:
     """On which side of an opponent the first system of a claim is, and by how much."""
     opponent, name = match[1].split(" = ")
     line = found.set_index("claim").loc[name]
-    rest = (line["words"] or "").partition("; without ")[2]
+    if line["verdict"] not in sides:
+        return f"not yet set beside {opponent}"
+    rest = line["words"].partition("; without ")[2]
     numbers = words.interval(*line[["ours", "low", "high"]]) + "%" + (f"; without {rest}" if rest else "")
-    side = sides.get(line["verdict"])
-    return f"{side} {opponent} ({numbers})" if side else f"not yet set beside {opponent}"
+    return f"{sides[line['verdict']]} {opponent} ({numbers})"
 
 
 # %%
@@ -89,7 +90,7 @@ bullets = [
     "* **One number changed**: its teacher chosen on validation, the distilled MLP is "
     "{the plain one with weight decay = plain, decayed}. With as many trials for both, from iTransformer it is "
     "{the plain one = plain, fair, iTransformer}, from ModernTCN {the plain one = plain, fair, ModernTCN}.",
-    "* **A linear map**: the distilled MLP is {ridge regression, which has a closed form = Ridge}.",
+    "* **A linear map**, fitted in closed form: the distilled MLP is {ridge regression = Ridge}.",
     "* **A student of a committee** is {that MLP = patient, published}, {ridge regression = patient, Ridge} and "
     "{its committee = patient, committee}.",
 ]
