@@ -36,6 +36,7 @@ runs = rows.read(wanted, profile, "versatility", store=store, train_missing=trai
 print("data set and horizon:", wanted[0].dataset, wanted[0].horizon)
 
 
+# %%
 def to_a_tenth(table: pd.DataFrame) -> pd.DataFrame:
     """A table as it is shown: nobody reads more digits of a percentage."""
     return table.round({name: 1 for name in table if "%" in name})
