@@ -1,10 +1,10 @@
 """The two patterns that a teacher hands to a student (TimeDistill, section 4; arXiv 2502.15016).
 
-    multi-scale    x^0 = x,  x^m = halve(x^(m-1)),          S(a, b) = 1/(M+1) * sum_m MSE(a^m, b^m)
-    multi-period   Q(x) = softmax(|rfft(x)| / tau),         P(a, b) = KL(Q(b) || Q(a))
+    multi-scale    x^0 = x,  x^m = halve(x^(m-1)),         S(a, b) = 1/(M+1) * sum_m MSE(a^m, b^m)
+    multi-period   Q(x) = softmax(|rfft(x)|_1..n / tau),   P(a, b) = 1/n sum_i Q_i(b) (log Q_i(b) - log(Q_i(a) + FLOOR))
 
 Both work along one dimension `dim`: time for forecasts [B, H, C], the feature axis for features
-[B, C, D]. The first argument is the student's, the second the teacher's.
+[B, C, D]; n is half its length. The first argument is the student's, the second the teacher's.
 
 `halve` and `period_divergence` are the formulas as they stand. What training calls is faster and says which
 of their lines it replaces.

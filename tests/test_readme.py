@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tdlib import analysis, models, patient, profiles, study
+from tdlib import models, profiles, study
 from tdlib.__main__ import main
 from tdlib.config import DECAY
-from tdlib.report import tables
+from tdlib.report import tables, words
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -53,63 +53,30 @@ def test_what_is_said_of_the_idle_pair_is_in_its_table():
     """Idle, the plain student is worse on both data sets, and the gain by distillation looks larger."""
     table = pd.read_csv(ROOT / "results/tables/07_affine.csv").set_index("MLP")
     for dataset in ("ETTh1", "ETTh2"):
-        learns, idle = (table.loc[f"{dataset}, {words}"] for words in ("the last pair learns", "it is idle"))
+        learns, idle = (table.loc[f"{dataset}, {how}"] for how in ("the last pair learns", "it is idle"))
         assert learns["seeds"] == idle["seeds"] == 3
         assert idle["plain"] > learns["plain"]
         assert idle["gain over plain %"] > learns["gain over plain %"]
-    for words, far in (("the last pair learns", (2.5, 4.1)), ("it is idle", (1.1, 2.1))):
-        line = table.loc[f"ETTh2, {words}"]
+    for how, far in (("the last pair learns", (2.5, 4.1)), ("it is idle", (1.1, 2.1))):
+        line = table.loc[f"ETTh2, {how}"]
         distances = [abs(line["plain"] - 0.313) / line["deviation, plain"]]
         distances += [abs(line["distilled"] - 0.280) / line["deviation, distilled"]]
         assert distances == pytest.approx(far, abs=0.05)
         assert f"{far[0]} and {far[1]}" in DIFFERENCES
 
 
-def _behind(line: pd.Series, whom: str = "") -> str:
-    difference, low, high = (round(-line[name], 1) + 0 for name in ("difference", "high", "low"))  # + 0: no "-0.0"
-    return f"{difference:.1f}% behind {whom}({low:.1f} to {high:.1f}), within chance"
-
-
-def test_the_sentence_below_the_first_figure_is_true_of_its_rows():
-    table = pd.read_csv(ROOT / "results/tables/05_all.csv").set_index("against")
-    text = " ".join(README.split())
-    assert "level with the baseline that validation chooses, and behind ridge regression" in text
-    ours, theirs = (table[table["system"] == f"MLP from {teacher}"] for teacher in ("iTransformer", "ModernTCN"))
-    assert (ours.loc[["plain", "its teacher"], "high"] < 0).all() and theirs.loc["plain", "high"] < 0
-    for level in (theirs.loc["its teacher"], ours.loc[analysis.CHOSEN], theirs.loc[analysis.CHOSEN]):
-        assert level["low"] < 0 < level["high"]
-    assert (table.loc["Ridge", "low"] > 0).all()
-    plain, teacher, other = ours.loc["plain"], ours.loc["its teacher"], theirs.loc["plain"]
-    words = f"ahead of the plain one ({plain['difference']:.1f}%) and of its teacher ({teacher['difference']:.1f}%)"
-    assert f"{words}, in each of {plain['settings']} settings; from ModernTCN, in {other['settings']} settings" in text
-    assert f"ahead of the plain one ({other['difference']:.1f}%) and level with its teacher" in text
-    changes = pd.read_csv(ROOT / "results/tables/05_changes.csv").query("dataset != 'all'")
-    each = changes[(changes["system"] == "MLP from iTransformer") & changes["against"].isin(["plain", "its teacher"])]
-    assert len(each) == 2 * plain["settings"] and (each["difference"] < 0).all()
-    first = ours.loc[analysis.DECAYED]
-    each = pd.read_csv(ROOT / "results/tables/05_changes.csv").query("system == @first.system and dataset != 'all'")
-    ahead = (each[each["against"] == analysis.DECAYED]["difference"] > 0).sum()
-    assert first["low"] < 0 < first["high"]
-    behind = (
-        f"{_behind(first, 'the MLP from iTransformer ')}, and ahead of it in {ahead} of {first['settings']} settings."
-    )
-    assert f"With weight decay the plain MLP is {behind.rstrip('.')} (of the two teachers" in text
-    claim = pd.read_csv(ROOT / "results/claims.csv").set_index("claim").loc["plain, decayed"]
-    assert claim["verdict"] == "holds" and claim["without"] == "ETTh1, 720" and claim["rest_high"] > 0
-    assert f"the one that validation prefers makes it {-claim['ours']:.1f}%, beyond chance, but not without" in text
-    fair = pd.read_csv(ROOT / "results/tables/05_fair.csv").query("against == 'plain' and system == @first.system")
-    whole = fair[fair["dataset"] == "all"].iloc[0]
-    assert f"With as many trials for each, on {len(fair) - 1} settings, it is {_behind(whole)}" in text
-    each = fair[fair["dataset"] != "all"]
-    sure = f"with {(each['high'] < 0).sum()} of them beyond chance for the distilled and {(each['low'] > 0).sum()} for"
-    assert f"{_behind(whole)}, {sure} the plain one" in text
-    other = pd.read_csv(ROOT / "results/claims.csv").set_index("claim").loc["plain, fair, ModernTCN"]
-    behind = _behind(other.rename({"ours": "difference"})).removesuffix(", within chance").replace("% behind ", "% ")
-    assert f"from ModernTCN, on {other['settings']} settings, {behind}, within chance" in text
-    assert other["low"] < 0 < other["high"]
-    assert whole["low"] < 0 < whole["high"] and whole["difference"] > table.loc["plain", "difference"].max()
-    chosen = pd.read_csv(ROOT / "results/tables/05_chosen.csv").query("system == 'MLP'")
-    assert len(chosen) == 5 and (chosen["weight_decay"] >= 1).all()
+def test_readme_begins_with_what_the_claims_found():
+    """The sides and the numbers; page 00b writes the lines."""
+    block = re.search(r"<!-- table: headlines -->\n(.*?)<!-- end -->", README, re.DOTALL)[1]
+    found = re.findall(r"(ahead of|behind|level with) [^(]+? \(([^%]+)%", " ".join(block.split()))
+    names = ["plain, iTransformer", "teacher, iTransformer", "plain, ModernTCN", "teacher, ModernTCN", "plain, decayed"]
+    names += ["plain, fair, iTransformer", "plain, fair, ModernTCN", "Ridge"]
+    names += ["patient, published", "patient, Ridge", "patient, committee"]
+    sides = {"ahead of": "holds", "behind": "does not hold here", "level with": "inconclusive"}
+    claims = pd.read_csv(ROOT / "results/claims.csv").set_index("claim").loc[names].dropna(subset="ours")
+    assert [sides[side] for side, _ in found] == claims["verdict"].tolist()
+    numbers = [words.interval(*line) for line in claims[["ours", "low", "high"]].to_numpy()]
+    assert [number for _, number in found] == numbers
 
 
 def test_the_one_weight_decay_is_within_two_percent_of_the_best_plain_trial_everywhere():
@@ -121,32 +88,6 @@ def test_the_one_weight_decay_is_within_two_percent_of_the_best_plain_trial_ever
     ours = found[(found["learning_rate"] == 0.01) & (found["weight_decay"] == DECAY)].set_index("dataset")["val_mse"]
     assert len(ours) == len(best) >= 5
     assert (ours / best < 1.02).all()
-
-
-def test_what_is_said_of_the_halves_is_what_the_claims_found():
-    claims = pd.read_csv(ROOT / "results/claims.csv").set_index("claim")
-    assert "where nothing had been looked at they do not: page 12b" in README
-    assert claims.loc["patient, halves, unseen", "verdict"] == "does not hold here"
-    changes = pd.read_csv(ROOT / "results/tables/12b_halves.csv").query("system == 'patient MLP, halves'")
-    assert changes[changes["dataset"].isin(patient.HALVES_FROM)]["difference"].mean() < 0
-
-
-def test_the_student_to_take_away_is_ahead_of_what_the_first_sentences_name_but_ridge():
-    assert "ahead of all of these but ridge regression, with which it is level" in " ".join(README.split())
-    claims = pd.read_csv(ROOT / "results/claims.csv").set_index("claim")["verdict"]
-    assert (claims[[f"patient, {whom}" for whom in ("published", "decayed", analysis.CHOSEN)]] == "holds").all()
-    assert claims["patient, Ridge"] == "inconclusive"
-    table = pd.read_csv(ROOT / "results/tables/12_all.csv").set_index("against")["patient MLP, all settings"]
-    others = ["plain MLP", "plain MLP, decay 1", "MLP from ModernTCN (published recipe)", "iTransformer"]
-    assert all(float(table[name].rpartition(", ")[2].rstrip("]")) < 0 for name in others)
-
-
-def test_what_ridge_alone_teaches_is_on_page_12():
-    lines = pd.read_csv(ROOT / "results/tables/12_validation.csv").set_index(["dataset", "variant"])["test [%]"]
-    shares = {name: 100 * (1 - lines[name, "ridge alone"] / lines[name, "no teacher"]) for name in ("ETTh1", "ETTh2")}
-    first, second = (f"{share:.0f}%" for share in shares.values())
-    said = f"gives {first} of its gain over no teacher on ETTh1 and {second} on ETTh2 (page 12)"
-    assert said in " ".join(README.split())
 
 
 def test_what_is_said_of_speed_is_in_its_tables():
@@ -167,13 +108,6 @@ def test_what_is_said_of_speed_is_in_its_tables():
     assert half < 0.35 and "takes less than a third of the products' time" in text
     assert f"({tcn.loc['conv1d', 'ms a step']:.0f} ms against 356)" in text
     assert tcn.loc["products", "ms a step"] > 150 and tcn.loc["products", "times as fast"] < 2.3
-
-
-def test_what_is_said_of_the_committee_itself_is_what_the_claims_found():
-    claim = pd.read_csv(ROOT / "results/claims.csv").set_index("claim").loc["patient, committee"]
-    assert claim["verdict"] == "does not hold here"
-    words = f"is {claim['ours']:.1f}% ahead of the MLP** ({claim['low']:.1f} to {claim['high']:.1f})"
-    assert words in README
 
 
 def test_what_is_said_of_bfloat16_is_in_its_table():
@@ -201,28 +135,19 @@ def test_what_is_said_of_the_rivals_is_in_their_table():
     assert ours.sum() == 2 and (found.loc[ours, "high"] < 0).all()
 
 
-def test_what_is_said_of_seeds_is_in_the_main_table():
+def test_what_is_said_of_seeds_is_what_the_profiles_say():
     text = " ".join(DIFFERENCES.split())
-    said = "Three seeds for students and linear models on ETTh1, ETTh2 and nyc_weather, and on ETTm1 and ETTm2 at 96"
-    assert f"{said} steps, one so far elsewhere" in text
-    table = pd.read_csv(ROOT / "results/tables/05_main.csv")
-    table = table[table["system"].isin(["MLP", "MLP from iTransformer", "SparseTSF", "CycleNet", "DLinear", "NLinear"])]
-    for (dataset, horizon), seeds in table.groupby(["dataset", "horizon"])["seeds"]:
-        short = dataset in ("ETTm1", "ETTm2") and horizon == 96
-        expected = 3 if short or dataset in ("ETTh1", "ETTh2", "nyc_weather") else 1
-        assert set(seeds) == {expected}, (dataset, horizon)
-
-
-def test_what_is_said_of_the_seeds_of_teachers_is_in_the_main_table():
-    text = " ".join(DIFFERENCES.split())
-    said = "on ETTh1 and ETTh2 iTransformer with three seeds and ModernTCN with two, on ETTm1 and ETTm2 at 96 steps"
-    assert f"{said} iTransformer with three, all others with one so far." in text
-    table = pd.read_csv(ROOT / "results/tables/05_main.csv")
-    table = table[table["system"].isin(["iTransformer", "ModernTCN"])]
-    for line in table.itertuples():
-        hourly, short = line.dataset in ("ETTh1", "ETTh2"), line.dataset in ("ETTm1", "ETTm2") and line.horizon == 96
-        three = line.system == "iTransformer" and (hourly or short)
-        assert line.seeds == (3 if three else 2 if hourly else 1), line
+    assert "Three seeds for students and linear models on ETT and nyc_weather, two on Weather" in text
+    assert "iTransformer with three seeds on ETT, ModernTCN with two on ETTh1 and ETTh2, all others with one." in text
+    for entry in profiles.load("demo+laptop"):
+        runs = entry.main()
+        for dataset in entry.datasets:
+            students = {run.seed for run in runs if run.dataset == dataset and run.model == "mlp"}
+            assert len(students) == (2 if dataset == "Weather" else 3)
+            for name in ("itransformer", "moderntcn"):
+                seeds = {run.seed for run in runs if (run.dataset, run.model) == (dataset, name)}
+                three, two = name == "itransformer" and "ETT" in dataset, dataset in ("ETTh1", "ETTh2")
+                assert len(seeds) == (3 if three else 2 if two else 1), (dataset, name)
 
 
 def test_what_is_said_of_the_sizes_of_teachers_is_what_the_profiles_say():
@@ -269,5 +194,3 @@ def test_what_is_said_of_how_honest_intervals_are_is_what_page_14_simulates():
     three, one = (table[f"3.4 blocks, seeds: {seeds}"] for seeds in (3, 1))
     said = f"{three.min():.0f} to {three.max():.0f}% of them hold the truth where there are three seeds, and"
     assert f"{said} {one.min():.0f} to {one.max():.0f}% where there is one (page 14)" in text
-    main = pd.read_csv(ROOT / "results/tables/05_main.csv").query("system == 'MLP from iTransformer'")
-    assert f"as in {(main['seeds'] == 1).sum()} of the {len(main)} settings" in text

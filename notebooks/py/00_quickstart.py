@@ -76,7 +76,7 @@ tables.save(result, "00_quickstart", f"{results}/tables")
 # %% [markdown]
 # ## One forecast
 # The second of the windows that a row keeps, and the first channel: a rule that looks at no result, the same on every
-# page. The whole look-back is shown. One window shows *what* changes; page 02 shows how often.
+# page. Of the look-back only the end is drawn. One window shows *what* changes; page 02 shows how often.
 #
 # **Predict first:** plain and distilled student are the same network with the same seed. Where will their forecasts
 # differ more, in the first steps or far out? And whose line will swing more widely?
@@ -89,7 +89,7 @@ sample, channel = analysis.example(arrays[plain])
 test = windows.split(series, configs[0].lookback, horizon).test
 history, _ = test.batch(torch.tensor([arrays[plain]["sample_index"][sample]]))
 where = {"sample": sample, "channel": channel, "title": f"{dataset}: {series.channels[channel]}"}
-figure = plots.forecasts(arrays, colours=plots.colours(runs), history=history[0, :, channel], **where)
+figure = plots.forecasts(arrays, colours=plots.colours(runs), history=history[0, -horizon:, channel], **where)
 plots.save(figure, "00_forecast", figures)
 
 # %% [markdown]

@@ -21,11 +21,16 @@ results = "../results"
 train_missing = False
 
 # %%
+import re
+import textwrap
+from pathlib import Path
+
 import pandas as pd
+from IPython.display import Markdown, display
 
 from tdlib import claims, rows
 from tdlib.claims.listed import CLAIMS, HEADLINES
-from tdlib.report import plots, tables
+from tdlib.report import plots, tables, words
 
 pd.options.display.max_colwidth = None  # whole sentences
 evidence = claims.Evidence(profile, store, benchmarks=f"{results}/benchmarks", train_missing=train_missing)
@@ -57,6 +62,45 @@ found.round(4).to_csv(f"{results}/claims.csv", index=False)
 shown.fillna("")
 
 # %% [markdown]
+# ## In short
+# README begins with these lines. *Ahead*: the claim that the first of the two is better holds; *behind*: it does not
+# hold; *level*: it is inconclusive. In brackets the difference in MSE, negative is better, and what is left without the
+# one setting that decides it.
+
+# %%
+sides = {"holds": "ahead of", "does not hold here": "behind", "inconclusive": "level with"}
+
+
+def beside(match: re.Match) -> str:
+    """On which side of an opponent the first system of a claim is, and by how much."""
+    opponent, name = match[1].split(" = ")
+    line = found.set_index("claim").loc[name]
+    if line["verdict"] not in sides:
+        return f"not yet set beside {opponent}"
+    rest = line["words"].partition("; without ")[2]
+    numbers = words.interval(*line[["ours", "low", "high"]]) + "%" + (f"; without {rest}" if rest else "")
+    return f"{sides[line['verdict']]} {opponent} ({numbers})"
+
+
+# %%
+bullets = [
+    "* **As published** the MLP from iTransformer is {the plain one = plain, iTransformer} and "
+    "{its teacher = teacher, iTransformer}; the MLP from ModernTCN is {the plain one = plain, ModernTCN} and "
+    "{its teacher = teacher, ModernTCN}.",
+    "* **One number changed**: its teacher chosen on validation, the distilled MLP is "
+    "{the plain one with weight decay = plain, decayed}. With as many trials for both, from iTransformer it is "
+    "{the plain one = plain, fair, iTransformer}, from ModernTCN {the plain one = plain, fair, ModernTCN}.",
+    "* **A linear map**, fitted in closed form: the distilled MLP is {ridge regression = Ridge}.",
+    "* **A student of a committee** is {that MLP = patient, published}, {ridge regression = patient, Ridge} and "
+    "{its committee = patient, committee}.",
+]
+
+# %%
+bullets = [textwrap.fill(re.sub(r"{(.+?)}", beside, line), 120, subsequent_indent="  ") for line in bullets]
+Path(f"{results}/tables/headlines.md").write_text("\n".join(bullets) + "\n")
+display(Markdown("\n".join(bullets)))
+
+# %% [markdown]
 # ## How far from the bound?
 # Those claims that are differences in MSE, ours with its interval and, where there is one, the published figure.
 # Left of the line the first system of the claim has the smaller error, which all of these claim. The names are those of
@@ -70,7 +114,7 @@ errors = found[(found["unit"] == "% MSE") & found["low"].notna()]
 if errors.empty:
     raise rows.missing(evidence.runs, "no pair of runs that a claim compares")
 errors = errors.rename(columns={"ours": "estimate"}).set_index("claim")
-colours = {"holds": "tab:green", "inconclusive": "tab:gray", "does not hold here": "tab:red"}
+colours = {"holds": "black", "inconclusive": "silver", "does not hold here": "#CC79A7"}
 look = {"by": "verdict", "colours": colours, "reference": 0}
 figure = plots.intervals(errors, label="difference in test MSE [%]", **look)
 plots.save(figure, "00_claims", figures)
@@ -112,7 +156,7 @@ print(f"another verdict without the setting that moves it most: {'; '.join(hangi
 
 # %% [markdown]
 # ## What we see
-# * The lines above are made from the rows, and so are the figure and README's table: other rows, other verdicts.
+# * The lines above are made from the rows, and so are README's first lines and table: other rows, other verdicts.
 # * *Inconclusive* is no *no*: a test segment holds few blocks, most settings have one to three seeds, and an interval
 #   over a single setting or two says nothing about other data sets. `settings` and `rows` tell how much a verdict
 #   rests on.

@@ -79,7 +79,7 @@ part = y[100]
 figure, axis = plt.subplots(figsize=(7, 2.4), layout="constrained")
 for scale in range(4):
     steps = (torch.arange(len(part)) + 0.5) * 2**scale
-    axis.plot(steps, part, marker=".", alpha=0.5 + scale / 6, label=f"scale {scale}")
+    axis.plot(steps, part, marker=".", color=f"{0.75 - scale / 4}", label=f"scale {scale}")
     part = halve(part)
 _ = axis.set(xlabel="step of the horizon", ylabel="value")
 _ = axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -125,16 +125,16 @@ keep(figure, "01_periods", "Bars of Q by period: those of 24 and 8 steps share n
 # ### What the floor does
 # A wave of 24 steps is to be matched by a student that hears 8 steps, both louder and louder. The exact divergence
 # grows with the loudness; with the floor it ends at $-\log 10^{-8}$, and its gradient fades where the student has
-# no share left to give. Hidden features are that loud: without the floor they would be driven apart.
+# no share left to give. Hidden features are that loud; page 06 trains the same student without the floor.
 
 # %%
 loudness = torch.logspace(-2, 2, 60)[:, None]
 steps = torch.arange(48) / 8
 quick, slow = loudness * torch.sin(2 * torch.pi * steps), loudness * torch.sin(2 * torch.pi * steps / 3)
 figure, axis = plt.subplots(figsize=(7, 2.4), layout="constrained")
-for floor, label in ((0, "exact"), (1e-8, "with the floor")):
+for floor, label, dashes in ((0, "exact", ":"), (1e-8, "with the floor", "-")):
     nats = [24 * multi_period(a, b, floor=floor) for a, b in zip(quick, slow, strict=True)]
-    axis.loglog(loudness.flatten(), nats, label=label)
+    axis.loglog(loudness.flatten(), nats, dashes, color="black", label=label)
 _ = axis.set(xlabel="amplitude of both waves", ylabel="divergence, summed [nats]")
 _ = axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 assert max(nats) <= 1e-3 - torch.tensor(1e-8).log()
@@ -165,13 +165,15 @@ torch.testing.assert_close(naive(y[0], loud), multi_period(y[0], loud))
 
 # %% [markdown]
 # ## A teacher and a student
-# Two networks, each in two halves so that we can look at its **feature**, the hidden layer. The teacher is
-# large and trained on all windows; here it is a convolution and a wide layer. The student is one hidden layer.
+# Two networks, each in two halves, so that we can look at its **feature**: the hidden layer before its ReLU. The
+# teacher is large and trained on all windows; here it is a convolution and a wide layer. The student is one hidden
+# layer.
 
 
 # %%
-def network(*layers, feature):
-    return nn.ModuleDict({"body": nn.Sequential(*layers), "head": nn.Linear(feature, horizon)})
+def network(*layers, width):
+    head = nn.Sequential(nn.ReLU(), nn.Linear(width, horizon))
+    return nn.ModuleDict({"body": nn.Sequential(*layers), "head": head})
 
 
 def forward(network, x):
@@ -181,11 +183,11 @@ def forward(network, x):
 
 def new_student():
     _ = torch.manual_seed(1)
-    return network(nn.Linear(96, 64), nn.ReLU(), feature=64)
+    return network(nn.Linear(96, 64), width=64)
 
 
 filters = nn.Sequential(nn.Unflatten(1, (1, 96)), nn.Conv1d(1, 32, 9, stride=3), nn.GELU(), nn.Flatten())
-teacher = network(filters, nn.Linear(32 * 30, 256), nn.GELU(), feature=256)
+teacher = network(filters, nn.Linear(32 * 30, 256), width=256)
 
 # %% [markdown]
 # Ordinary training, for the teacher on many windows and for a plain student on few:
@@ -315,8 +317,8 @@ print("equal, for forecasts and for features")
 #   forecasts of those windows lie closer to it than their noisy truth. Whether that is why is not shown here: page 17
 #   trains students on other targets, smooth ones among them.
 # * The naive divergence has a gradient that is not a number where the signal is loud; ours has one that is finite.
-# * The floor bounds the divergence of two distributions that have nothing in common. It is part of the method,
-#   not of its numerics: page 06 shows the same student with the exact divergence.
+# * The floor bounds the divergence of two distributions that have nothing in common. It is part of the method, not of
+#   its numerics.
 
 # %% [markdown]
 # ## Exercises

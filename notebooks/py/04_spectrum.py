@@ -36,8 +36,8 @@ runs = rows.with_students(rows.read(configs, profile, "main", store=store, train
 
 # %% [markdown]
 # ## One window: history and forecast in time and frequency
-# The window and channel of page 00. Short-time spectrograms; right of the dotted line the forecast begins. The day is
-# at 1/24, or 0.042; brighter is stronger.
+# The window and channel of page 00. Short-time spectrograms; right of the dotted line the forecast begins. The day of
+# hourly data is at 1/24, or 0.042; brighter is stronger.
 
 # %%
 three = rows.taught(runs, dataset=dataset, horizon=horizon, teacher=teacher)

@@ -120,7 +120,7 @@ plots.save(plots.several_intervals(pooled, label=label, reference=0), "05_all", 
 
 # %%
 lines = changes[changes["system"] == changes["system"].iloc[0]].rename(columns={"difference": "estimate"})
-where = lines["dataset"] + ", " + lines["horizon"].astype(str)
+where = (lines["dataset"] + ", " + lines["horizon"].astype(str)).replace("all, all", "all settings")
 each = lines.set_index([where.rename("setting"), "against"])
 label = f"MSE of the {lines['system'].iloc[0]} against the opponent [%]"
 shades = {"plain": "plain", analysis.DECAYED: "decayed", "its teacher": "teacher", analysis.CHOSEN: "linear"}
@@ -143,7 +143,7 @@ tables.save(skill.reset_index(), "05_skill", f"{results}/tables", digits=1)
 
 # %% [markdown]
 # ## The fair protocol: as many trials for each
-# The published settings were searched for the distilled student; the plain one trains at the same rate. Here both get
+# The published weights alpha and beta differ by data set; the plain student has nothing of its own. Here both get
 # the same number of trials, rates times weight decays against rates times pattern weights, at the first horizon and
 # seed; what is best on validation is kept for all horizons and seeds. Where that is the end of a range, as is printed,
 # the best may lie beyond it.
@@ -188,11 +188,11 @@ if fair and len(further):
     beyond = beyond.join(chosen, on=kind).dropna(subset="val_mse chosen")
     what = zip(beyond["teacher"], beyond["alpha"], beyond["weight_decay"], strict=True)
     changed = [f"alpha = beta = {alpha:g}" if by else f"decay {decay:g}" for by, alpha, decay in what]
-    above = beyond[kind].assign(rate=beyond["learning_rate"], changed=changed)
+    above = beyond[kind].assign(rate=beyond["learning_rate"].map("{:g}".format), changed=changed)
     for name, error in {"validation [%]": "val_mse", "test [%]": "test_mse"}.items():
         above[name] = 100 * (beyond[error] / beyond[f"{error} chosen"] - 1)
     above["disagree"] = tables.disagree(above["validation [%]"], above["test [%]"])
-    display(tables.save(above.reset_index(drop=True), "05_aside", f"{results}/tables", digits=4))
+    display(tables.save(above.reset_index(drop=True), "05_aside", f"{results}/tables", digits=1))
 
 # %% [markdown]
 # The difference to each opponent in percent; an x where validation disagrees on who is better.

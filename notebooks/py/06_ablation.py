@@ -71,8 +71,9 @@ plots.save(figure, "06_ablation", figures)
 
 # %% [markdown]
 # ## In numbers
-# Each variant's MSE against the full method's, in percent (positive is worse), by data set. `alpha` is the weight of
-# the prediction level, `beta` that of the feature level; 0 where a variant has no such part. The truth has no features:
+# Each variant's MSE against the full method's, in percent (positive is worse), on test and on validation; a cross where
+# the two disagree on which is better. `alpha` is the weight of the prediction level, `beta` that of the feature level;
+# 0 where a variant has no such part. The truth has no features:
 # what it is to be compared with is not the full method but *w/o feature level*, the teacher's forecasts alone.
 
 # %%
@@ -80,7 +81,9 @@ ablation, weights = tables.relative_to_full(runs), runs[["dataset", "horizon", "
 for name, level in {"alpha": "forecast", "beta": "feature"}.items():
     weights[name] = runs[name] * [any(term.endswith(level) for term in terms) for terms in runs["terms"]]
 ablation = ablation.join(weights.groupby(["dataset", "horizon", "variant"]).first())
-tables.save(ablation.reset_index(), "06_ablation", f"{results}/tables")
+both = words.on_both(runs.rename(columns={name: row for row, name in tables.METRICS.items()}), "variant", "full")
+shown = ablation.join(both[["validation [%]", "disagree"]]).reset_index()
+tables.save(shown, "06_ablation", f"{results}/tables").round({"% against full": 1, "validation [%]": 1})
 
 # %% [markdown]
 # ## Published, for orientation
@@ -96,7 +99,7 @@ tables.save(published.reset_index(), "06_published", f"{results}/tables", digits
 # The full method has the divergence of the public code: a floor under the student's logarithm (`losses.FLOOR`)
 # bounds it where the student has no weight on a frequency, and it is averaged over the frequencies, of which there
 # are half as many as steps. The variant *exact KL, summed* has neither floor nor average: it is the KL of the
-# textbook. The log of the full method shows how small the averaged parts are: each part by epoch, before its weight.
+# textbook. Below is the log of the full method: each part by epoch, before its weight.
 
 # %%
 full = rows.select(runs, dataset=dataset, horizon=horizon, variant="full").iloc[0]
@@ -104,12 +107,7 @@ history = pd.DataFrame(Store(store).read(full["id"])["epochs"])
 plots.save(plots.training(history, title=f"{dataset}, {horizon} steps: the full method"), "06_training", figures)
 
 # %% [markdown]
-# ## Validation beside test
-# Against the full method, in percent; a cross where the two disagree on which is better.
-
-# %%
-both = words.on_both(runs.rename(columns={name: row for row, name in tables.METRICS.items()}), "variant", "full")
-tables.save(both.reset_index(), "06_validation", f"{results}/tables")
+# ## In sentences, from these rows
 
 # %%
 print(words.looked_at(every))

@@ -21,6 +21,7 @@ train_missing = False
 # %%
 import pandas as pd
 import torch
+from IPython.display import display
 
 from tdlib import profiles, rows
 from tdlib.report import plots, tables, words
@@ -33,6 +34,13 @@ entries["affine"] = [entry for study in studies for entry in study.versatility()
 wanted = [run for named in entries.values() for _, run in named]
 runs = rows.read(wanted, profile, "versatility", store=store, train_missing=train_missing)
 print("data set and horizon:", wanted[0].dataset, wanted[0].horizon)
+
+
+# %%
+def to_a_tenth(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as it is shown: nobody reads more digits of a percentage."""
+    return table.round({name: 1 for name in table if "%" in name})
+
 
 # %% [markdown]
 # ## Several teachers, one student
@@ -50,14 +58,18 @@ plots.save(plots.dumbbells(teachers, label="test MSE"), "07_teachers", figures)
 
 # %% [markdown]
 # In numbers, with the gains that the paper's Table 9 gives as means over eight data sets and four horizons.
-# `size and training` says how a teacher differs from its published size and the protocol's training.
+# `size and training` says how a teacher differs from its published size and the protocol's training; the plain
+# students' errors and all deviations are in `results/tables/07_teachers.csv`.
 
 # %%
 gains = tables.published("../results/published.csv", table="teachers (T9)", dataset="mean of 8")
 gains = gains.pivot_table(index="teacher", columns="metric", values="value").add_prefix("published: ")
 gains = gains.rename(columns=lambda name: name.replace("MSE gain over", "gain over"))
 sizes = tables.deviations_from_published(entries["teachers"])
-tables.save(teachers.join(gains).join(sizes).reset_index(names="learned from"), "07_teachers", f"{results}/tables")
+table = teachers.join(gains).join(sizes).reset_index(names="learned from")
+table = to_a_tenth(tables.save(table, "07_teachers", f"{results}/tables"))
+hidden = [name for name in table if name in ("plain", "decayed") or name.startswith("deviation")]
+display(table.drop(columns=[*hidden, sizes.name]), table[["learned from", sizes.name]])
 
 # %% [markdown]
 # ## Other students
@@ -66,7 +78,7 @@ tables.save(teachers.join(gains).join(sizes).reset_index(names="learned from"), 
 students = tables.side_by_side(tables.named(entries["students"], runs))
 published = tables.published("../results/published.csv", table="students (T3)").set_index("model")["value"]
 students = students.join(published.rename("published: gain over plain % (mean of 4 horizons)"))
-tables.save(students.reset_index(names="student model"), "07_students", f"{results}/tables")
+to_a_tenth(tables.save(students.reset_index(names="student model"), "07_students", f"{results}/tables"))
 
 # %%
 plots.save(plots.dumbbells(students, label="test MSE"), "07_students", figures)
@@ -86,7 +98,7 @@ if variants["seeds"].max() == 1:
     print(
         "One seed stands behind each line: what is less than seeds differ by, as in the first table, is no difference."
     )
-tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{results}/tables")
+to_a_tenth(tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{results}/tables"))
 
 # %% [markdown]
 # ### The last scale and shift
@@ -97,7 +109,7 @@ tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{results}/tables")
 beside = tables.named(entries["affine"], runs)
 weights = beside[beside["part"] == "distilled"].groupby("name")[["alpha", "beta"]].first()
 affine = tables.side_by_side(beside).join(weights)
-tables.save(affine.reset_index(names="MLP"), "07_affine", f"{results}/tables")
+to_a_tenth(tables.save(affine.reset_index(names="MLP"), "07_affine", f"{results}/tables"))
 
 # %% [markdown]
 # ## Other ways of distilling
@@ -119,7 +131,7 @@ tables.save(means.reset_index(), "07_rivals", f"{results}/tables")
 
 # %%
 both = words.on_both(rivals, "name", rivals["name"].iloc[0])
-tables.save(both.reset_index(), "07_validation", f"{results}/tables")
+tables.save(both.reset_index(), "07_validation", f"{results}/tables", digits=1)
 
 # %%
 teacher = next(run.teacher for _, run in entries["rivals"] if run.teacher)

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # How far back must the student look?
 # The paper looks back 720 steps. A longer look-back shows more periods and asks for more weights. Does
-# distillation help at short ones too, where the student cannot see what its teacher could not see either? And what
+# distillation help at short ones, too? (Teacher and student always have the same.) And what
 # is left of that help where the plain student trains with weight decay?
 #
 # **After this page you can** say what a longer look-back buys and costs, and why "longer is better" may hold for one
@@ -54,7 +54,7 @@ mlp = curves[curves["model"] == "mlp"].pivot_table(index=places, columns="part",
 mlp = mlp.reindex(columns=["plain", "decayed", "distilled"])
 gains = {f"against {other} [%]": 100 * (mlp["distilled"] / mlp[other] - 1) for other in ("plain", "decayed")}
 table = table.assign(**gains)
-tables.save(table.reset_index(), "08_lookback", f"{results}/tables")
+tables.save(table.reset_index(), "08_lookback", f"{results}/tables").round({name: 1 for name in gains})
 
 # %% [markdown]
 # Validation beside test, in percent of the plain student of the same look-back, without and with weight decay; a cross
@@ -69,7 +69,7 @@ both = {
 }
 if both:
     both = pd.concat(both, names=["distilled against", "look-back"]).reset_index().sort_values("horizon", kind="stable")
-    display(tables.save(both.reset_index(drop=True), "08_validation", f"{results}/tables"))
+    display(tables.save(both.reset_index(drop=True), "08_validation", f"{results}/tables", digits=1))
 
 # %%
 print(words.looked_at(runs))

@@ -68,9 +68,9 @@ tables.save(chosen, "09_chosen", f"{results}/tables", digits=4)
 
 # %% [markdown]
 # ## Scales, temperature, downsampling
-# Each dot is a run; the band is one deviation over seeds around the mean of the method's own setting. What lies
-# inside the band is not a difference. *own* marks the method's own setting, one run under several names: it is in the
-# band's mean, and is not counted below.
+# Each dot is a run; the band is one deviation over seeds around the mean of the method's own setting. What lies inside
+# it cannot be told from another seed. *own* marks that setting, one run under several names: it is in the band's mean,
+# and is not counted below.
 
 # %%
 single = tables.varied({name: found for name, found in entries.items() if name != "weights"}, runs)

@@ -125,7 +125,7 @@ print(f"{(folder / 'jfk.onnx').stat().st_size:,} bytes; largest difference of it
 # %% [markdown]
 # ## What we see
 # * The verdict is computed, not promised: on a short series a closed-form baseline may be the one to use, and then it
-#   says so. Page 12 shows where the distilled student pays.
+#   says so. Pages 05 and 12 show where a distilled student pays, and where not.
 # * Five forecasts are few: a backtest's order of models need not be that of the test windows, of
 #   which there are hundreds.
 # * A band is only as good as validation is like test: its coverage is measured and printed, not assumed.

@@ -105,8 +105,8 @@ plots.save(figure, "15_differences", figures)
 # %% [markdown]
 # ## How far from the truth?
 # `distance` is the root of the mean squared difference of the correlations, window by window: the loss's own measure,
-# against the truth. It has a floor that no forecast reaches, for a window's correlation is partly chance. `of the
-# means` compares the two mean matrices, where that has averaged out. A dot a run.
+# against the truth. A window's correlation is partly chance, which no forecast knows; `of the means` compares the two
+# mean matrices, where that has averaged out. A dot a run.
 
 # %%
 far = correlations.distances(kept, place)

@@ -69,7 +69,7 @@ if len(first):
     look = {"colours": dict.fromkeys([title, "their mean"], plots.COLOURS["teacher"]), "reference": 0}
     figure = plots.several_intervals(drawn, label="MSE against ridge, a few test windows [%]", **look)
     display(plots.save(figure, "16_first", figures))
-first.round(3)
+first.round({"MSE": 3, "ms a window": 2})
 
 # %%
 for name, line in by_name.iterrows():
@@ -94,8 +94,7 @@ for _, look in first[first["system"] == "Ridge"].iterrows():
 # The published recipe with this teacher (`MLP from ...`, its forecasts alone: it has no hidden layer to show), and the
 # patient recipe of page 12 with three committees: its own, the same with the foundation model in it, and the foundation
 # model with ridge alone. What is missing here takes hours of one core; the command above makes it and goes on where it
-# was stopped. Does a committee gain from a member that is worse than all others, and which weight will validation give
-# it?
+# was stopped. Does a committee gain from this member, and which weight will validation give it?
 
 # %%
 order = list(dict.fromkeys(systems.values()))

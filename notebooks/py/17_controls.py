@@ -258,14 +258,14 @@ smooth = changes.reindex(["truth, smooth"], level="name")
 if len(smooth):
     helped = (smooth < 0).sum()
     print(f"In short: the truth made smooth lowers the error in {helped} of {len(smooth)}:", end=" ")
-    print("to be smooth is " + ("enough here." if helped == len(smooth) else "not what makes a target good."))
+    print("to be smooth is " + ("enough here." if helped == len(smooth) else "not enough."))
 tables.save(instead.reset_index(), "17_targets", f"{results}/tables", digits=1)
 
 # %% [markdown]
 # ## A teacher, or small weights?
-# A weight decay of 1, at the published rate, shrinks every weight by a hundredth with every step: the other cure for a
-# student that learns noise by heart. Four students of the published kind: plain and distilled, without it and with it.
-# If each cure works on its own, are the two together better than either?
+# A weight decay of 1, at the published rate, shrinks every weight by a hundredth with every step, against learning
+# noise by heart. Four students of the published kind: plain and distilled, without it and with it. Are the two together
+# better than either?
 
 # %%
 cures = of("decay")
