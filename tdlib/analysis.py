@@ -62,14 +62,15 @@ def pairs(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     """Each run of `ours` beside the run of `theirs` that it is to be compared with: `ours`, `theirs`, `group`.
 
     Both are runs of one setting. A student stands beside the run of its own seed, or beside the run of the teacher
-    that it learned from; beside the only run of another model whatever its seed. Runs without a partner are left out.
-    `group` is the teacher's seed: students of one teacher are not independent of each other.
+    that it learned from, and no other of its teacher's; beside the only run of another model whatever its seed. Runs
+    without a partner are left out. `group` is the teacher's seed: students of one teacher are not independent.
     """
     teacher = (theirs["part"] == "teacher").all()
     key = ours["teacher_seed"].where(ours["teacher"].notna(), ours["seed"]) if teacher else ours["seed"]
     ids = theirs.drop_duplicates("seed").set_index("seed")["id"]
-    alone = len(ids) == 1 and theirs["model"].iloc[0] not in set(ours["model"])
-    partners = pd.Series(ids.iloc[0], ours.index) if alone else key.map(ids)
+    model, partners = theirs["model"].iloc[0], key.map(ids)
+    if len(ids) == 1 and model not in set(ours["model"]):
+        partners = partners.where((ours["teacher"] == model) & teacher, ids.iloc[0])
     found = pd.DataFrame({"ours": ours["id"], "theirs": partners, "group": ours["teacher_seed"]})
     return found.dropna(subset="theirs")
 

@@ -103,9 +103,8 @@ class RunConfig:
         for name, value in TRAINING[models.role(self.model)].items():
             if getattr(self, name) is None:
                 set_(name, value)
-        weight = 0.0 if self.teacher is None else 1.0
-        set_("alpha", weight if self.alpha is None else self.alpha)
-        set_("beta", weight if self.beta is None else self.beta)
+        set_("alpha", float(self.distilled) if self.alpha is None else self.alpha)
+        set_("beta", float(self.teacher is not None) if self.beta is None else self.beta)
         _check_types(self)
         if "period" in self.settings and not own_period:
             set_("settings", self.settings | period(self.model, data.period(self.dataset), self.lookback))
@@ -133,7 +132,8 @@ class RunConfig:
         for name in ("weight_decay", "alpha", "beta", "scales", "seed", "rate_hold"):
             require(getattr(self, name) >= 0, f"{name} must not be negative, got {getattr(self, name)}")
         average, decay = self.weight_average, self.rate_decay
-        require(0 <= average < 1, f"weight_average must be at least 0 and below 1, got {average}")
+        most = 0.99999  # nearer to 1 the share of a step is lost in single precision
+        require(0 <= average <= most, f"weight_average must be at least 0 and at most {most}, got {average}")
         require(0 < decay <= 1, f"rate_decay must be above 0 and at most 1, got {decay}")
         require(0 <= self.foresight <= 1, f"foresight must lie between 0 and 1, got {self.foresight}")
         require(abs(self.tilt) <= 10, f"tilt must lie between -10 and 10, got {self.tilt}")

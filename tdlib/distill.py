@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from tdlib import rivals
 from tdlib.channels import multi_channel
+from tdlib.checks import require
 from tdlib.losses import multi_period, multi_scale, step_weights
 from tdlib.models import Forecast
 from tdlib.models.layers import moving_average
@@ -115,6 +116,12 @@ class Distillation(Objective):
             "contrastive_feature": (rivals.contrastive, f_s, f_t),
         }
         return {term: loss(a, b) for term, (loss, a, b) in parts.items() if term in self.weights}
+
+    def check(self, splits: Splits) -> None:
+        """ValueError where the teacher's outputs are those of other windows."""
+        count, wanted = getattr(self.teacher, "count", None), len(splits.train)
+        words = f"the teacher's outputs are of {count} windows, and {wanted} are to be learned from"
+        require(count in (None, wanted), words)
 
     def after_epoch(self, model: nn.Module, splits: Splits) -> dict[str, float]:
         """Let several teachers' weights follow the student's validation error; the log keeps the weights."""

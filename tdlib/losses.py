@@ -11,6 +11,7 @@ of their lines it replaces.
 """
 
 import functools
+import math
 
 import torch
 import torch.nn.functional as F
@@ -118,9 +119,12 @@ def multi_period(
 
     `reduction="code"`, the public code's, has the floor and divides by the number of frequencies: 1/48 at a
     horizon of 96. `"kl"` is the textbook KL: no floor, summed over frequency. Works in float32 at least; loss and
-    gradients of `"code"` are bounded for every finite input. ValueError where the shapes differ or `dim` is 1.
+    gradients of `"code"` are bounded for every finite input. ValueError where the shapes differ, `dim` is 1, or the
+    temperature is none.
     """
     one_of("reduction", reduction, REDUCTIONS)
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature must be positive and finite, got {temperature}")
     _check_shapes(student, teacher)
     check_period(student.shape[dim])
     both = torch.stack([student.movedim(dim, -1), teacher.movedim(dim, -1)])
@@ -187,7 +191,9 @@ def step_weights(horizon: int, tilt: float) -> Float[Tensor, " horizon"]:
 
 
 def check_scales(length: int, scales: int, what: str = "length") -> None:
-    """ValueError where `length` cannot be halved `scales` times; `what` it is the length of."""
+    """ValueError unless `length`, of a `what`, can be halved `scales` times, and where that is no number of times."""
+    if type(scales) is not int or scales < 0:
+        raise ValueError(f"scales must be a whole number of at least 0, got {scales!r}")
     if length.bit_length() <= scales:  # 2^scales itself may be a number of a billion digits
         at_least = f": it must be at least {2**scales}" if scales < 64 else ""
         raise ValueError(f"a {what} of {length} cannot be halved {scales} times{at_least}")

@@ -47,6 +47,8 @@ def _canonical(value: object) -> bytes:
         raise ValueError("it holds a number that is not finite") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    except TypeError as fault:
+        raise ValueError(f"it holds what JSON has no word for ({fault})") from None
 
 
 def _hash(blob: bytes) -> str:

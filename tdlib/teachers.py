@@ -47,6 +47,7 @@ class StoredTeacher:
         whole = mapped or not kept.exists() or kept.read_text() == _listed(map(hashlib.sha256, parts))
         require(whole, f"{folder}: the checksum of the outputs differs")
         self.predictions, self.features = map(torch.from_numpy, parts)
+        self.count = len(self.predictions)
 
     def batch(self, index: Tensor) -> Forecast:
         """The outputs of the windows `index` [B], single precision."""
@@ -63,7 +64,7 @@ class LiveTeacher:
     """
 
     def __init__(self, teacher: nn.Module, windows: Windows):
-        self.teacher, self.windows = teacher.eval(), windows
+        self.teacher, self.windows, self.count = teacher.eval(), windows, len(windows)
 
     @torch.no_grad()
     def batch(self, index: Tensor) -> Forecast:
@@ -77,7 +78,8 @@ class SeveralTeachers:
 
     The weights are those that `committee.weigh` fits to `moments`, the members' errors on validation; without them
     they are equal. They stay, or follow the student's validation error with the weighting "adaptive" (see
-    `rivals.alignment`). ValueError for fewer than two teachers, and for forecasts of other windows.
+    `rivals.alignment`). ValueError for fewer than two teachers, for moments of others, and for forecasts of other
+    windows.
     """
 
     def __init__(
@@ -92,6 +94,12 @@ class SeveralTeachers:
         self.weights = torch.full((len(teachers),), 1 / len(teachers))
         if moments is not None:
             self.weights = torch.from_numpy(committee.weigh(weighting, moments)).float()
+        named = f"{len(teachers)} members cannot have the weights of {len(self.weights)}"
+        require(len(self.weights) == len(teachers), named)
+        counts = {name: teacher.count for name, teacher in teachers.items() if hasattr(teacher, "count")}
+        listed = ", ".join(f"{count} of {name}" for name, count in counts.items())
+        require(len(set(counts.values())) < 2, f"members of a committee forecast the same windows, got {listed}")
+        self.count = next(iter(counts.values()), None)
 
     def batch(self, index: Tensor) -> Forecast:
         forecasts = {name: teacher.batch(index).prediction.cpu() for name, teacher in self.teachers.items()}

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.models import Forecast
 from tdlib.windows import Splits, Windows
@@ -62,6 +63,9 @@ class Objective(nn.Module):
 
     weights: Mapping[str, float]
 
+    def check(self, splits: Splits) -> None:
+        """ValueError where it is no objective for these windows."""
+
     def after_epoch(self, model: nn.Module, splits: Splits) -> dict[str, float]:
         """What an objective does between epochs, and what of it the training log keeps."""
         return {}
@@ -106,7 +110,12 @@ def fit(
     windows must be at `compute.place`.
     Raises Diverged, naming the part, on a loss that is not finite.
     """
+    least = min(batch_size, epochs, patience)
+    require(least >= 1, f"batch_size, epochs and patience must be at least 1, got {least}")
+    if isinstance(objective, Objective):
+        objective.check(splits)
     weights = [*model.parameters(), *objective.parameters()]
+    require(len(weights) > 0, f"{type(model).__name__} has no weight to train, and no `solve`")
     optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=weight_decay, fused=True)
     averaged = AveragedModel(model, avg_fn=_moving(weight_average)) if weight_average else None
     kept = model if averaged is None else averaged.module
@@ -160,7 +169,9 @@ def train_epoch(
             forecast = model(x)
             _check(model, forecast, y)
             parts = objective(forecast, y, index, mix)
-        values = torch.stack([parts[name] for name in objective.weights])
+        values = torch.stack([parts[name] for name in objective.weights]).float()  # of a model in double precision
+        if not values.requires_grad:  # asked in every step: no words unless they are needed
+            raise ValueError(f"no part of the loss depends on the weights of {type(model).__name__}")
         optimizer.zero_grad()
         torch.dot(weights, values).backward()
         for name, value in zip(sums, values.tolist(), strict=True):  # one wait for the device, and a late one
@@ -174,8 +185,10 @@ def train_epoch(
 
 def _check(model: nn.Module, forecast: Forecast, y: Tensor) -> None:
     """ValueError for a prediction of another shape than the truth: one that broadcasts would train, on other values."""
-    wanted, got = list(y.shape), list(forecast.prediction.shape)
-    if got != wanted:  # asked in every step: no words unless they are needed
+    made, wanted = getattr(forecast, "prediction", None), list(y.shape)
+    if not isinstance(made, Tensor) or list(made.shape) != wanted:  # asked in every step, as above
+        kind = type(forecast if made is None else made).__name__
+        got = list(made.shape) if isinstance(made, Tensor) else f"{kind}, no Forecast of a tensor"
         raise ValueError(f"{type(model).__name__} must return a prediction [B, H, C] = {wanted}, got {got}")
 
 

@@ -125,8 +125,10 @@ def _scaled(
 
 
 def check_shape(lookback: int, horizon: int) -> None:
-    """ValueError unless look-back and horizon lie in 1..LONGEST."""
-    got = f"got {lookback} and {horizon}"
+    """ValueError unless look-back and horizon are whole numbers in 1..LONGEST."""
+    got = f"got {lookback!r} and {horizon!r}"
+    whole = all(isinstance(steps, int | np.integer) for steps in (lookback, horizon))
+    require(whole, f"look-back and horizon must be whole numbers, {got}")
     require(min(lookback, horizon) >= 1, f"look-back and horizon must be at least 1, {got}")
     require(max(lookback, horizon) <= LONGEST, f"look-back and horizon must be at most {LONGEST:,} steps, {got}")
 

@@ -195,6 +195,10 @@ def test_a_student_is_compared_with_the_run_of_the_teacher_that_it_learned_from(
     assert list(first["group"]) == [1, 1, 1]
     mixed = analysis.pairs(learned.assign(teacher_seed=[2, 1, 7]), teachers)
     assert list(mixed["theirs"]) == [teachers["id"].iloc[1], teachers["id"].iloc[0]]  # nobody stands in for teacher 7
+    alone = analysis.pairs(learned.assign(teacher_seed=[2, 1, 7]), teachers[:1])
+    assert list(alone["ours"]) == [learned["id"].iloc[1]]  # nor does the only one that is left
+    other = analysis.pairs(learned.assign(teacher="moderntcn", teacher_seed=7), teachers[:1])
+    assert len(other) == 3  # who learned from another model
     plain = analysis.pairs(runs[(runs["model"] == "mlp") & (runs["part"] == "plain")], teachers)
     assert list(plain["theirs"]) == [teachers["id"].iloc[1], teachers["id"].iloc[0]]  # by its own seed
 

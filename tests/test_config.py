@@ -63,6 +63,13 @@ def test_a_distilled_student_takes_the_published_patterns():
     assert config.distilled
 
 
+@pytest.mark.parametrize("patterns", ["truth", "smooth truth"])
+def test_the_truth_in_the_teachers_place_has_its_weight_and_no_features(patterns):
+    config = plain(patterns=patterns)
+    assert (config.alpha, config.beta) == (1.0, 0.0)
+    assert config.id == plain(patterns=patterns, alpha=1.0).id != plain().id
+
+
 @pytest.mark.parametrize("model", ["fits", "seasonal_naive", "phase_ridge"])
 def test_a_period_is_that_of_the_data_unless_it_is_given(model, monkeypatch):
     monkeypatch.setenv("TDLIB_DATA", "/nowhere")  # no file of a named series is read
@@ -306,9 +313,10 @@ def test_a_weighting_is_refused_where_there_is_one_teacher():
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("weight_average", 1.0, "weight_average must be at least 0 and below 1, got 1.0"),
-        ("weight_average", -0.1, "weight_average must be at least 0 and below 1, got -0.1"),
-        ("weight_average", math.nan, "weight_average must be at least 0 and below 1, got nan"),
+        ("weight_average", 1.0, "weight_average must be at least 0 and at most 0.99999, got 1.0"),
+        ("weight_average", 1 - 1e-8, "weight_average must be at least 0 and at most 0.99999, got 0.99999999"),
+        ("weight_average", -0.1, "weight_average must be at least 0 and at most 0.99999, got -0.1"),
+        ("weight_average", math.nan, "weight_average must be at least 0 and at most 0.99999, got nan"),
         ("rate_decay", 0.0, "rate_decay must be above 0 and at most 1, got 0.0"),
         ("rate_decay", 1.5, "rate_decay must be above 0 and at most 1, got 1.5"),
         ("rate_hold", -1, "rate_hold must not be negative, got -1"),

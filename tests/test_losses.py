@@ -105,6 +105,18 @@ def test_a_length_that_cannot_be_halved_is_refused(length, scales):
         multi_scale(noise(2, length, 3), noise(2, length, 3), dim=1, scales=scales)
 
 
+@pytest.mark.parametrize("scales", [-1, True])
+def test_scales_that_are_no_number_of_halvings_are_refused(scales):
+    with pytest.raises(ValueError, match=f"^scales must be a whole number of at least 0, got {scales}$"):
+        multi_scale(noise(2, 16, 3), noise(2, 16, 3), dim=1, scales=scales)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan, math.inf])
+def test_a_temperature_that_is_none_is_refused(temperature):
+    with pytest.raises(ValueError, match=f"^temperature must be positive and finite, got {temperature}$"):
+        multi_period(noise(2, 16, 3), noise(2, 16, 3), dim=1, temperature=temperature)
+
+
 @pytest.mark.parametrize(("scales", "end"), [(63, f": it must be at least {2**63}"), (64, ""), (10**9, "")])
 def test_a_length_that_nobody_has_is_not_written_out(scales, end):
     with pytest.raises(ValueError, match=f"^a length of 8 cannot be halved {scales} times{end}$"):

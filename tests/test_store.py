@@ -596,3 +596,10 @@ def test_two_processes_may_write_the_same_store(tmp_path):
     assert store.ids() == [f"{number:016x}" for number in range(20)]
     assert all(store.read(id) is not None for id in store.ids())
     assert len(files(store)) == 41  # and the schema
+
+
+@pytest.mark.parametrize("value", [np.float32(0.1), Path("place")])
+def test_a_row_that_json_has_no_word_for_is_not_kept(value, store):
+    with pytest.raises(ValueError, match=r"^the row .* is not kept: it holds what JSON has no word for"):
+        store.write(small.row(ID, provenance={"value": value}), small.arrays())
+    assert store.ids() == []

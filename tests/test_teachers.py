@@ -146,6 +146,23 @@ def test_a_committee_with_one_member_and_one_of_other_windows_are_refused(stored
         SeveralTeachers({"long": stored, "short": Short()}, "mean").batch(torch.arange(5))
 
 
+def test_outputs_of_other_windows_are_refused_by_committee_and_training(stored, teacher, student, splits):
+    """Of a shorter look-back there are more windows, and each would teach another one's future."""
+    others = LiveTeacher(teacher, splits.val)
+    counts = f"{len(splits.train)} of stored, {len(splits.val)} of live"
+    with pytest.raises(ValueError, match=f"^members of a committee forecast the same windows, got {counts}$"):
+        SeveralTeachers({"stored": stored, "live": others}, "mean")
+    objective = Distillation(others, 16, 8, alpha=1.0, beta=0.0)
+    words = f"^the teacher's outputs are of {len(splits.val)} windows, and {len(splits.train)} are to be learned from$"
+    with pytest.raises(ValueError, match=words):
+        fit(student, objective, splits, learning_rate=1e-3, batch_size=32, epochs=1, patience=1)
+
+
+def test_a_committee_is_not_weighed_on_the_errors_of_other_members(stored):
+    with pytest.raises(ValueError, match=r"^2 members cannot have the weights of 3$"):
+        SeveralTeachers({"a": stored, "b": stored}, "mean", np.ones((5, 3, 3)))
+
+
 def test_a_committee_takes_the_weights_that_validation_gives_it(stored):
     moments = np.array([[[1.0, 0.0], [0.0, 4.0]]])
     several = SeveralTeachers({"good": stored, "bad": Constant(1.0)}, "least squares", moments)

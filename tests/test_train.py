@@ -400,6 +400,51 @@ def test_a_prediction_of_another_shape_is_refused_before_it_is_learned_from(shap
 # --- figures
 
 
+class Odd(nn.Module):
+    """A linear layer whose `answer` is made of its forecast [B, H, C]."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.layer, self.answer = nn.Linear(48, 16), answer
+
+    def forward(self, x):
+        return self.answer(self.layer(x.mT).mT)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda y: y, r"\[32, 16, 3\], got Tensor, no Forecast of a tensor"),
+        (lambda y: (y, y), r"\[32, 16, 3\], got tuple, no Forecast of a tensor"),
+        (lambda y: None, r"\[32, 16, 3\], got NoneType, no Forecast of a tensor"),
+        (lambda y: Forecast(y.detach().numpy(), y), r"\[32, 16, 3\], got ndarray, no Forecast of a tensor"),
+        (lambda y: Forecast(y.detach(), y), "no part of the loss depends on the weights of Odd"),
+    ],
+)
+def test_what_nothing_can_be_learned_from_is_refused(answer, words, splits):
+    with pytest.raises(ValueError, match=f"{words}$"):
+        fit(Odd(answer), Supervised(), splits, **OPTIONS)
+
+
+def test_a_forecast_in_double_precision_is_learned_from(splits):
+    rounded, double = ([], [])
+    for found, answer in ((rounded, lambda y: Forecast(y, y)), (double, lambda y: Forecast(y.double(), y))):
+        torch.manual_seed(0)
+        found += fit(Odd(answer), Supervised(), splits, **OPTIONS)
+    assert double[-1]["val_mse"] == pytest.approx(rounded[-1]["val_mse"], rel=1e-4)
+
+
+def test_a_model_without_weights_is_refused(splits):
+    with pytest.raises(ValueError, match=r"^Identity has no weight to train, and no `solve`$"):
+        fit(nn.Identity(), Supervised(), splits, **OPTIONS)
+
+
+@pytest.mark.parametrize("name", ["batch_size", "epochs", "patience"])
+def test_a_training_of_nothing_is_refused(name, splits):
+    with pytest.raises(ValueError, match=r"^batch_size, epochs and patience must be at least 1, got 0$"):
+        fit(linear(), Supervised(), splits, **(OPTIONS | {name: 0}))
+
+
 def test_window_errors_are_those_of_each_window_in_order(splits):
     model = student()
     x, y = splits.val.batch(torch.arange(len(splits.val)))

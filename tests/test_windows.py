@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tdlib import windows
+from tdlib import data, windows
 from tdlib.data import Series
 from tdlib.windows import Windows
 
@@ -267,3 +267,11 @@ def test_all_rows_must_hold_a_window():
     words = r"^own has 319 rows, too few for look-back 272 and horizon 48: a window takes 320 rows$"
     with pytest.raises(ValueError, match=words):
         windows.whole(noise(319), 272, 48)
+
+
+@pytest.mark.parametrize("shape", [(48.0, 16), ("48", 16), (48, None)])
+def test_steps_that_are_no_whole_numbers_are_refused(shape):
+    with pytest.raises(
+        ValueError, match="^look-back and horizon must be whole numbers, got {!r} and {!r}$".format(*shape)
+    ):
+        windows.split(data.synthetic(rows=400, channels=3), *shape)

@@ -89,7 +89,7 @@ class Pretrained(nn.Module):
 
     def _compute(self, contexts: Tensor, windows: Tensor, of: str) -> Tensor:
         with torch.random.fork_rng(devices=[]):  # whoever trains beside it draws the same, kept forecasts or not
-            found = self.forecast(contexts)
+            found = self.forecast(contexts.clone())  # which it may change
         wanted = [len(contexts), self.feature_width]
         got = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
         require(got == wanted, f"{self.title} must forecast {wanted} for {of} window {windows[0]}, got {got}")

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from tdlib import models
 from tdlib.report.tables import disagree
 
 
@@ -31,11 +32,17 @@ def looked_at(runs: pd.DataFrame) -> str:
 
 
 def on_both(runs: pd.DataFrame, name: str, reference: str) -> pd.DataFrame:
-    """Validation and test MSE of each `name` against `reference` of its data set and horizon [%], means over seeds.
+    """Validation and test MSE of each `name` against `reference` of its data set and horizon [%].
 
-    `disagree` marks where validation and test differ on which of the two is better.
+    Means over the seeds that both have, or over all where one of the two is in closed form and has none; NaN where they
+    share none. `disagree` marks where validation and test differ on which of the two is better.
     """
-    means = runs.groupby(["dataset", "horizon", name], sort=False)[["val_mse", "test_mse"]].mean()
-    base = means.xs(reference, level=name).reindex(means.index.droplevel(name)).to_numpy()
-    table = (100 * (means / base - 1)).rename(columns={"val_mse": "validation [%]", "test_mse": "test [%]"})
+    keys, errors, lines = ["dataset", "horizon"], {"val_mse": "validation [%]", "test_mse": "test [%]"}, {}
+    base = runs[runs[name] == reference]
+    for place, own in runs.groupby([*keys, name], sort=False):
+        theirs = base[(base[keys] == list(place[:2])).all(axis=1)]
+        if not any(map(models.closed_form, {*own["model"], *theirs["model"]})):
+            own, theirs = own[own["seed"].isin(theirs["seed"])], theirs[theirs["seed"].isin(own["seed"])]
+        lines[place] = 100 * (own[list(errors)].mean() / theirs[list(errors)].mean() - 1)
+    table = pd.DataFrame(lines).T.rename_axis([*keys, name]).rename(columns=errors)
     return table.assign(disagree=disagree(table["validation [%]"], table["test [%]"]))

@@ -257,6 +257,15 @@ def test_a_function_of_ones_own_teaches_a_student(splits, tmp_path):
     assert distances[5.0] < 0.8 * distances[0.0]
 
 
+def test_a_function_may_change_what_it_is_given():
+    def forecast(contexts):
+        return contexts.mul_(0)[:, :4]
+
+    x = torch.randn(1, 2, 12).mT  # its contexts are a view of it
+    features = Pretrained(forecast, horizon=4)(x).features
+    torch.testing.assert_close(features, -x.mean(1)[..., None].expand(1, 2, 4))
+
+
 def test_a_function_that_draws_leaves_torchs_generator_alone():
     def noisy(contexts):
         return drift(contexts) + torch.randn(len(contexts), HORIZON)
