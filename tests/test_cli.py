@@ -80,7 +80,7 @@ def test_bad_input_is_one_sentence(arguments, words, capsys, tmp_path, monkeypat
         (["--student", "giant"], "student knows mlp, dlinear, "),
         (["--lookback", "336", "--horizon", "300"], "600 rows, too few for look-back 336 and horizon 300"),
         (["--lookback", "0"], "lookback must be a whole number of at least 1, got 0"),
-        (["--minutes", "-1"], "minutes must be positive"),
+        (["--minutes", "-1"], "minutes must be above 0"),
         (["--threads", "0"], "threads must be a whole number of at least 1"),
         (["--missing", "guess"], "invalid choice: 'guess'"),
         (["--lookback", "many"], "invalid int value"),

@@ -21,6 +21,7 @@ from tdlib.files import write_atomically
 
 __all__ = ["Frame", "Reading", "add_options", "content", "given", "parse", "read_frame", "write_canonical"]
 
+FILL = 9e18  # and beyond, as float32's or netCDF's largest, or the least whole number
 SENTINELS = (-999.25, 32767, -32768, 65535, 2**31 - 1, -(2**31))  # that loggers write for no value, nines apart
 FAR = 3  # times as far from all others as these are from one another
 FEW = 10  # values that may be states, and one of them far from the others
@@ -106,8 +107,8 @@ def _numbers(frame: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     """The cells as float64, NaN where there is none."""
     made = {}
     for name, column in frame.items():
-        dates = pd.api.types.is_datetime64_any_dtype(column)
-        require(not dates, f"{path}: column {short(name)} holds dates, and is not the time; --columns leaves it out")
+        kind = {"M": "dates, and is not the time", "m": "durations, and no numbers"}.get(column.dtype.kind, "")
+        require(not kind, f"{path}: column {short(name)} holds {kind}; --columns leaves it out")
         numbers = column if pd.api.types.is_numeric_dtype(column) else pd.to_numeric(column, errors="coerce")
         wrong = numbers.isna() & column.notna()
         if wrong.any():
@@ -139,7 +140,9 @@ def _sentinels(frame: pd.DataFrame) -> list[str]:
         for end, rest in ((0, values[1:]), (-1, values[:-1])) if len(values) > FEW else ():
             value, rows = values[end], counts[end]
             nines = set(f"{abs(value):.12g}".replace(".", "")) == {"9"} and (value >= 999 or value <= -99)
-            if (nines or value in SENTINELS) and abs(value - rest[end]) > FAR * (rest[-1] - rest[0]):
+            if (nines or value in SENTINELS or abs(value) > FILL) and abs(value - rest[end]) > FAR * (
+                rest[-1] - rest[0]
+            ):
                 found = f"column {short(name)} has {value:.12g} in {counted(rows, 'row')}"
                 remarks.append(f"{found}, far from its other values: if it stands for a missing one, leave it empty")
     return remarks

@@ -125,9 +125,13 @@ def _parquet(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
 def _excel(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
     sheets = pd.read_excel(io.BytesIO(blob), sheet_name=None, header=None, engine="openpyxl")  # pandas renames "a, a"
     name, raw = next(iter(sheets.items()))
-    raw = raw.dropna(how="all")
-    frame = raw.iloc[1:].infer_objects().reset_index(drop=True).set_axis(raw.iloc[0].fillna(""), axis=1)
-    return frame, [f"the first of its {len(sheets)} sheets is read, {short(name)}"] if len(sheets) > 1 else []
+    raw = raw.loc[raw.first_valid_index() : raw.last_valid_index()]
+    frame = raw.iloc[1:].infer_objects().set_axis(raw.iloc[0].fillna(""), axis=1)
+    if not pd.api.types.is_numeric_dtype(frame.iloc[:, 0]):  # rows of numbers alone may be steps, and an empty one too
+        frame = frame.dropna(how="all")
+    return frame.reset_index(drop=True), [f"the first of its {len(sheets)} sheets is read, {short(name)}"] if len(
+        sheets
+    ) > 1 else []
 
 
 # --- text
@@ -136,7 +140,7 @@ def _excel(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
 def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
     text, remarks = _text(blob)
     require(not any(sign in text for sign in NO_TEXT), "it is not text")
-    text = EXCEL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = EXCEL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).rstrip("\n") + "\n"
     if text.startswith("#") or "\n#" in text:
         text = COMMENT.sub("", text)
     separator, lines = _delimiter(text[:SNIFFED]), io.StringIO(text)
@@ -148,8 +152,9 @@ def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
 
     def parsed(decimal: str, **how) -> pd.DataFrame:
         lines.seek(start)
+        form = {"sep": separator, "decimal": decimal, "skipinitialspace": True, "low_memory": False, **how}
+        form |= {"skip_blank_lines": width > 1}  # of an only column a blank line is an empty cell
         try:
-            form = {"sep": separator, "decimal": decimal, "skipinitialspace": True, "low_memory": False, **how}
             return pd.read_csv(lines, header=None, names=range(width), index_col=False, **form)
         except pd.errors.EmptyDataError:
             return pd.DataFrame(columns=range(width))
@@ -160,6 +165,7 @@ def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
             raise
 
     frame, sign = parsed("."), "."
+    points = bool((frame.select_dtypes("float") % 1 > 0).any(axis=None))
     words = frame.select_dtypes(exclude=["number", "bool"])
     if separator != "," and any(_with_commas(words[name]) for name in words):
         frame, sign = parsed(","), ","
@@ -167,8 +173,8 @@ def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
         for i, column in frame.items():
             frame[i], said = _without_thousands(column, short("".join(header[i : i + 1]).strip()))
             remarks += said
-    if places := _maybe_thousands(frame):
-        _check_sign(parsed(sign, dtype="str", usecols=places), sign, header)
+    if places := _maybe_thousands(frame, separator):
+        remarks += _check_sign(parsed(sign, dtype="str", usecols=places), sign, header, points)
     for i in range(len(header), width):  # a row may end in one more comma than the header, but in no more values
         beyond = frame[i].notna()
         row = int(beyond.argmax())
@@ -204,38 +210,48 @@ def _without_thousands(column: pd.Series, name: str) -> tuple[pd.Series, list[st
     return column, [f"column {name} has decimal points"] if grouped.any() else []
 
 
-def _maybe_thousands(frame: pd.DataFrame) -> list[int]:
+def _maybe_thousands(frame: pd.DataFrame, separator: str) -> list[int]:
     """The places of all columns of decimals, where their sign may stand between thousands, as that of .5 cannot.
 
-    One of these columns then has whole numbers as well, and none of 1000 or more.
+    One of these columns then has whole numbers as well, or not among commas none below 1, and none of 1000 or more.
     """
     floats = frame.select_dtypes("float")
     values = floats.to_numpy()
     with np.errstate(invalid="ignore"):  # of infinite ones
         decimal = (np.abs(values * 1000 - np.rint(values * 1000)) > 1e-4) | ((np.abs(values) < 1) & (values != 0))
-        mixed = (values % 1 == 0).any(0) & ~(np.abs(values) >= 1000).any(0)
+        mixed = ((values % 1 == 0).any(0) | (separator != ",")) & ~(np.abs(values) >= 1000).any(0)
     return list(floats) if mixed.any() and not decimal.any() else []
 
 
-def _check_sign(cells: pd.DataFrame, sign: str, header: list[str]) -> None:
+def _check_sign(cells: pd.DataFrame, sign: str, header: list[str], points: bool) -> list[str]:
     """ValueError where each `sign` of the file stands before three digits, and in a column beside 1 to 999 without it.
 
     1.025 may then be what comes after 999, or after 1. Where another cell has 12.5, it is a decimal sign in all.
+    A column in which all cells have it is remarked on, and refused where it is a comma and others have `points`.
     """
-    doubt = ""
+    doubt, remarks = "", []
     for i, column in cells.items():
         text = column.dropna().str.strip()
         signed = text.str.contains(sign, regex=False)
         if not text[signed].str.fullmatch(rf"[+-]?[1-9]\d{{0,2}}\{sign}\d{{3}}").all():
-            return
-        whole = text[~signed & (text != "0")]
-        if signed.any() and len(whole) and whole.str.fullmatch(r"[+-]?\d{1,3}").all():
-            first, other = text[signed].iloc[0], whole.iloc[0]
-            plain = first.replace(sign, "")
-            name = short("".join(header[i : i + 1]).strip())
+            return []
+        if not signed.any():
+            continue
+        whole, first = text[~signed & (text != "0")], text[signed].iloc[0]
+        plain, name = first.replace(sign, ""), short("".join(header[i : i + 1]).strip())
+        if len(whole) and whole.str.fullmatch(r"[+-]?\d{1,3}").all():
+            other = whole.iloc[0]
             words = f"column {name} has {other} and {first}, which may be {plain} or a decimal"
             doubt = doubt or f"{words}: write it as {plain}, or the other as {other}{sign}0"
+        elif sign == "," and points:
+            words = (
+                f"column {name} has {first}, which may be {plain} or a decimal, and other columns have decimal points"
+            )
+            doubt = doubt or f"{words}: write it as {plain}"
+        elif signed.all():
+            remarks.append(f"column {name} has decimals: {first} is read as {first.replace(sign, '.')}, not as {plain}")
     require(not doubt, doubt)
+    return remarks
 
 
 def _text(blob: bytes) -> tuple[str, list[str]]:

@@ -16,7 +16,7 @@ HOLIDAYS = 0.06  # of all weekdays, and as many in a row as below: where an exch
 CLOSED = 4
 CLOCK = "by a clock that is changed they are even: in pandas, frame.tz_convert('Europe/Berlin').tz_localize(None)"
 CLOCK += " mends it, with your zone"
-ROUND = [f"{count}{unit}" for unit in ("s", "min") for count in (1, 5, 10, 15, 30)]
+ROUND = [f"{count}{unit}" for unit in ("ms", "s", "min") for count in (1, 5, 10, 15, 30)]
 ROUND += ["1h", "2h", "3h", "6h", "12h", "1D"]
 
 

@@ -24,6 +24,7 @@ def widened(frame: pd.DataFrame, path: object, dayfirst: bool | None) -> tuple[p
     begins or ends apart from the first one; for cells that name no series or no step; and for further columns, such as
     covariates, which no model here takes.
     """
+    frame = frame[[name for name in frame.columns if name not in stamps.UNNAMED]]  # pandas' index, in any order
     names = [str(name).lower() if str(name).lower() in LONG else name for name in frame.columns]
     others = [short(name) for place, name in enumerate(names) if name not in LONG or name in names[:place]]
     wanted = "no model here takes covariates: leave them out"

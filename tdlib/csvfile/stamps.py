@@ -13,7 +13,8 @@ from tdlib.csvfile import dates
 from tdlib.csvfile.cells import listed, short
 
 # names, in lower case, under which a first column of rising whole numbers is no measurement
-DATES = ("date", "datetime", "date_time", "timestamp", "time_stamp", "day", "month", "year", "ds", "datum", "jahr")
+DATES = ("date", "datetime", "date_time", "timestamp", "time_stamp", "ds", "datum", "jahr")
+DATES += ("year", "quarter", "month", "week", "day", "hour")
 TIMES = ("", *DATES, "time", "ts", "unix", "unixtime", "unix_time", "epoch")
 COUNTS = ("index", "idx", "level_0", "row", "rows", "row_number", "rownum", "step", "id", "no", "no.", "nr", "#")
 UNNAMED = ("", "Unnamed: 0")  # as pandas writes and reads the name of an index without one
@@ -92,17 +93,21 @@ def _falls(steps: pd.Series) -> bool:
 def _joined(frame: pd.DataFrame) -> pd.Series:
     """The first column, taken out of `frame`, with the time of day, or the hour, that the next one may hold."""
     first = frame.pop(frame.columns[0])
-    if not (len(frame.columns) and pd.api.types.is_string_dtype(first)):
+    if not len(frame.columns):
         return first
-    name, clock = frame.columns[0], frame.iloc[:, 0]
-    if name.lower() == "hour" and set(clock.unique()) == set(range(24)) and first.duplicated().any():
+    date, name, clock = first, frame.columns[0], frame.iloc[:, 0]
+    if pd.api.types.is_datetime64_any_dtype(first):  # of a workbook
+        date = first.astype("str").str.removesuffix(" 00:00:00")
+    if not pd.api.types.is_string_dtype(date):
+        return first
+    if name.lower() == "hour" and set(clock.unique()) == set(range(24)) and date.duplicated().any():
         clock = clock.astype(int).astype("str") + ":00"
     if not (pd.api.types.is_string_dtype(clock) and clock.str.fullmatch(dates.CLOCK).all()):
         return first
-    if first.str.fullmatch(dates.WITH_CLOCK).any():
+    if date.str.fullmatch(dates.WITH_CLOCK).any():
         return first
     frame.pop(name)
-    return (first + " " + clock).rename(first.name)
+    return (date + " " + clock).rename(first.name)
 
 
 ZONE = "in pandas, frame.tz_localize('Europe/Berlin', ambiguous='infer').tz_convert('UTC') mends it, with your zone"
@@ -231,7 +236,9 @@ def _parts(frame: pd.DataFrame) -> tuple[pd.Series, pd.Series] | None:
 
 def suspicions(frame: pd.DataFrame) -> list[str]:
     """What is said of channels that may be none: by their names, or by values that look like time or count the rows."""
-    undated, said = not isinstance(frame.index, pd.DatetimeIndex), []
+    undated, said, values = not isinstance(frame.index, pd.DatetimeIndex), [], frame.to_numpy()
+    if undated and len(frame) > FEW and values[-1].any() and np.allclose(values[-1], values[:-1].sum(0), 1e-4, 0):
+        said.append("its last row is the sum of all others: if it is their total, leave it out")
     for place, (name, column) in enumerate(frame.items()):
         which, hint = short(name), "--columns leaves it out"
         enough = len(column) >= FEW and column.notna().all()

@@ -73,7 +73,10 @@ class Forecaster:
         compute: Compute | None = None,
         folder: str | Path | None = None,
     ):
-        require(isinstance(minutes, int | float) and 0 < minutes < 1e5, f"minutes must be positive, got {minutes!r}")
+        require(
+            isinstance(minutes, int | float) and 0 < minutes < 1e5,
+            f"minutes must be above 0 and below 100,000, got {minutes!r}",
+        )
         for name, value in (("lookback", lookback), ("horizon", horizon), ("period", period), ("epochs", epochs)):
             whole = value is None or (type(value) is int and value >= 1)
             require(whole, f"{name} must be a whole number of at least 1, got {value!r}")
@@ -104,6 +107,7 @@ class Forecaster:
         path = _series_path(place, name)
         series = frames.series(table, name)
         frames.check_names(list(table.columns), self.level)
+        frames.check_scale(table)
         self.name_, self.channels_, self.table_ = name, list(table.columns), table
         self.rows_ = [len(table), str(table.index[0]), str(table.index[-1])]
         self.step_ = calendar.spelled(calendar.frequency(series.index))
@@ -280,8 +284,8 @@ class Forecaster:
         place = Path(folder)
         check_place(place, folder=True)
         Store(place).write_weights(self.id_, self.model_.state_dict(), self.about_)
-        csvfile.write_canonical(self.history_, place / HISTORY)
-        write_atomically((place / STATE, json.dumps(self._state(), indent=1).encode()))
+        state = json.dumps(self._state(), indent=1).encode()
+        write_atomically((place / HISTORY, csvfile.canonical(self.history_)), (place / STATE, state))
 
     def to_onnx(self, path: str | Path, *, int8: bool = False) -> Export:
         """An ONNX file with its card and its script: see `export.write`."""

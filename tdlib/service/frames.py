@@ -14,9 +14,10 @@ from pandas.tseries import offsets
 
 from tdlib import calendar, data
 from tdlib.checks import require
-from tdlib.csvfile import Frame, gaps, panel
+from tdlib.csvfile import Frame, gaps, panel, stamps
 from tdlib.csvfile.cells import short
 
+FARTHEST = 1e5  # deviations in the middle half of the values: beyond, float32 keeps about two digits of these
 MODEL = "tdlib"  # what forecasts in long form are called, as in statsforecast's frames a model's name
 
 
@@ -59,6 +60,10 @@ def wide(frame: pd.DataFrame, step: offsets.BaseOffset | None = None) -> Frame:
     kind = f"the index of the frame holds neither time stamps nor numbers, but {short(index[0])}"
     mends = "frame.index = pd.to_datetime(frame.index) reads text, and frame.reset_index(drop=True) numbers the rows"
     require(pd.api.types.is_numeric_dtype(index), f"{kind}: {mends}")
+    rising = len(index) < 2 or bool((np.diff(index.to_numpy(float)) > 0).all())
+    fault = "they do not rise" if not rising else stamps.uneven(pd.Series(index), "it")
+    mends = "frame.reset_index(drop=True) numbers the rows, if none is missing and they stand in order"
+    require(not fault, f"the index of the frame numbers its rows: {fault.partition(':')[0]}; {mends}")
     return Frame(pd.DataFrame(values, columns=names), tuple(remarks))
 
 
@@ -95,6 +100,23 @@ def check_names(channels: list[str], levels: tuple[float, ...]) -> None:
         for name in itertools.chain.from_iterable(band(channel, level) for level in levels):
             words = f"the column {name!r} is called as a band of {channel!r} will be: give it another name"
             require(name not in channels, words)
+
+
+def check_scale(table: pd.DataFrame) -> None:
+    """ValueError for a channel whose values are all one in float32, in which models compute, after scaling.
+
+    One value of 1e15 among others of about 10 does that, and values below 1e-160, whose squares are 0.
+    """
+    values = table.to_numpy()
+    with np.errstate(over="ignore"):
+        deviation, middle = values.std(0), np.subtract(*np.percentile(values, (75, 25), axis=0))
+    for name, column, wide, narrow in zip(table.columns, values.T, deviation, middle, strict=True):
+        require(wide > 0 or (column == column[0]).all(), f"the values of {name!r} are too small: take larger units")
+        row = int(np.abs(column - np.median(column)).argmax())
+        words = (
+            f"{name!r} has {column[row]:g} in row {row + 1}, so far from its other values that these would count as one"
+        )
+        require(narrow == 0 or wide < FARTHEST * narrow, f"{words}: if it stands for a missing one, leave it out")
 
 
 def bounded(forecasts: pd.DataFrame, *, nonnegative: bool, integer: bool) -> pd.DataFrame:

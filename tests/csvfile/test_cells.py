@@ -222,3 +222,49 @@ def test_excel_is_read_as_its_first_sheet():
         FRAME.to_excel(book, sheet_name="copy")
     same(buffer.getvalue(), "the first of its 2 sheets is read, 'data'")
     assert refused(blob[:-20]) == "own.csv is an Excel workbook, and cannot be read as one"
+
+
+@pytest.mark.parametrize("empty", ["", " ", '""'])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_blank_line_of_an_only_column_is_a_step_without_value(empty, end):
+    blob = end.join(["load", "1", "2", empty, "4", "5", "", ""]).encode()
+    assert "has 1 missing values, the first in column 'load', row 3" in refused(blob)
+    frame, _ = parse(blob, "own.csv", Reading(missing="interpolate"))
+    assert frame["load"].tolist() == [1, 2, 3, 4, 5]
+
+
+def test_an_empty_row_of_a_workbook_is_a_step_where_no_dates_tell_that_it_is_none():
+    frame = FRAME.reset_index(drop=True)
+    frame.iloc[3] = np.nan
+    assert "has 2 missing values" in refused(packed("to_excel", "openpyxl", frame, index=False))
+    dated = FRAME.reset_index()
+    dated = pd.concat([dated[:3], pd.DataFrame({name: [None] for name in dated}), dated[3:]])
+    same(packed("to_excel", "openpyxl", dated, index=False))
+
+
+def test_a_day_and_a_time_of_day_in_two_columns_of_a_workbook_are_one():
+    hours = pd.date_range("2020-01-01", periods=50, freq="h")
+    frame = pd.DataFrame({"day": hours.date, "clock": hours.time, "a": np.arange(50) % 7})
+    found, _ = parse(packed("to_excel", "openpyxl", frame, index=False), "own.csv")
+    assert (list(found.index), list(found.columns)) == (list(hours), ["a"])
+
+
+def test_durations_are_no_numbers():
+    frame = FRAME.assign(Strom=pd.to_timedelta(FRAME["Strom"], "s"))
+    words = "own.csv: column 'Strom' holds durations, and no numbers; --columns leaves it out"
+    assert refused(packed("to_parquet", "pyarrow", frame)) == words
+
+
+@pytest.mark.parametrize("sign", [".", ","])
+def test_decimals_that_may_all_be_thousands_are_told(sign):
+    frame, said = parse(beside(f"1{sign}200", f"12{sign}100", f"3{sign}000"), "own.csv")
+    assert frame["b"].tolist() == [1.2, 12.1, 3]
+    assert said[-1] == f"column 'b' has decimals: 1{sign}200 is read as 1.200, not as 1200"
+    assert parse(beside(f"1{sign}200", f"12{sign}5"), "own.csv").remarks == said[:-1]
+
+
+def test_commas_before_three_digits_beside_decimal_points_are_refused():
+    words = (
+        "column 'b' has 2,000, which may be 2000 or a decimal, and other columns have decimal points: write it as 2000"
+    )
+    assert words in refused(beside("2,000", "12,100", other="96.4"))

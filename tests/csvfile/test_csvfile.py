@@ -307,7 +307,7 @@ def test_the_options_of_a_command_are_a_reading():
 # --- what is said of values
 
 
-@pytest.mark.parametrize("value", [-9999, 9999, -99, 99999.9, -999.25, 32767])
+@pytest.mark.parametrize("value", [-9999, 9999, -99, 99999.9, -999.25, 32767, 1e20, -3.4028235e38])
 def test_a_value_that_stands_for_a_missing_one_is_told(value, tmp_path):
     wind = np.random.default_rng(0).normal(8, 2, 300).round(1)
     wind[[20, 21, 200]] = value

@@ -187,3 +187,9 @@ def test_holidays_are_no_gaps_and_are_counted():
 
 def test_a_wrong_way_of_reading_is_refused():
     assert sentence(lambda: Reading(missing="drop")) == "missing knows refuse, interpolate; got 'drop'"
+
+
+def test_frames_of_a_camera_are_evened_by_parts_of_a_second():
+    index = pd.DatetimeIndex(np.round(np.arange(90) * 1000 / 30).astype("int64") * 1_000_000)
+    words = sentence(parse, pd.DataFrame({"a": np.arange(90) % 7}, index).to_csv().encode(), "own.csv")
+    assert "frame.resample('30ms').mean()" in words

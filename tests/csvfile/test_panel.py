@@ -72,3 +72,9 @@ def test_a_row_without_a_series_or_a_step_is_named(name):
     frame = long(a=DAYS)
     frame.loc[4, name] = None
     assert refused(frame) == f"own.csv: row 5 has no {name}"
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_the_index_that_pandas_writes_is_passed_over(name):
+    text = f"{name},unique_id,ds,y\n7,a,2020-01-01,1\n3,a,2020-01-02,2\n"
+    assert list(parse(text.encode(), "own.csv").values.columns) == ["a"]

@@ -353,3 +353,16 @@ def test_channels_are_chosen_in_their_order_and_others_may_hold_anything():
 def test_read_frame_takes_the_options(tmp_path):
     (tmp_path / "own.csv").write_bytes(table(date=WORDS, a=NUMBERS, b=NUMBERS))
     assert list(csvfile.read_frame(tmp_path / "own.csv", Reading(columns=("b",))).values) == ["b"]
+
+
+def test_weeks_in_digits_are_no_channel():
+    weeks = pd.date_range("2014-12-29", periods=60, freq="W-MON").strftime("%G%V").astype(int)
+    assert "counts in steps of 1, and by 48" in sentence(parse, table(week=weeks, a=np.arange(60) % 7), "own.csv")
+
+
+def test_a_last_row_that_is_the_sum_of_all_others_is_told(tmp_path):
+    values = pd.DataFrame({"a": NUMBERS, "b": np.arange(40) % 5 + 0.5})
+    for frame, told in ((values, False), (pd.concat([values, values.sum().to_frame().T]), True)):
+        frame.to_csv(tmp_path / "own.csv", index=False)
+        said = csvfile.read_frame(tmp_path / "own.csv").remarks
+        assert said == ("its last row is the sum of all others: if it is their total, leave it out",) * told

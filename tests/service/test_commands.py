@@ -116,6 +116,13 @@ def test_what_is_not_there_is_said_with_the_command_that_makes_it(place, capsys)
     assert not (place / "forecast.csv").exists()
 
 
+def test_thousands_of_threads_and_a_forecast_that_looks_like_a_workbook_are_refused(place, capsys):
+    said = refused(capsys, "distill", "it's my data.csv", *SMALL, "--threads", "100000")
+    assert said.endswith("got --threads 100000")
+    said = refused(capsys, "forecast", "it's my data.csv", "--out", "my.xlsx")
+    assert said == "tdlib: forecast writes CSV: end the name of my.xlsx in .csv"
+
+
 def test_a_csv_of_other_columns_or_too_few_rows_is_refused(place, capsys, frame):
     call(capsys, "distill", "it's my data.csv", *SMALL)
     frame.rename(columns={"wind": "sun"}).to_csv("it's my data.csv")

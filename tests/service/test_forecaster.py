@@ -290,7 +290,7 @@ def test_the_same_fit_again_trains_nothing(fitted, frame):
     [
         ({"lookback": 0}, "lookback must be a whole number of at least 1, got 0"),
         ({"horizon": 2.5}, r"horizon must be a whole number of at least 1, got 2\.5"),
-        ({"minutes": 0}, "minutes must be positive"),
+        ({"minutes": 0}, "minutes must be above 0"),
         ({"level": (120,)}, "a level is a percentage"),
         ({"teacher": "giant"}, "teacher knows committee, mlp, .*; got 'giant'"),
         ({"student": "itransformer"}, "student knows mlp, .*; got 'itransformer'"),

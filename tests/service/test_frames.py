@@ -150,3 +150,31 @@ def test_the_index_of_whoever_calls_stays_as_it_is():
     given = pd.DataFrame({"load": range(9)}, index=pd.DatetimeIndex(index.to_numpy()))
     assert frames.wide(given).values.index.freq is not None
     assert given.index.freq is None
+
+
+@pytest.mark.parametrize(
+    ("numbers", "fault"),
+    [
+        ([0, 2, 1, 3], "they do not rise"),
+        ([0, 1, 0, 1], "they do not rise"),
+        ([0, 1, 2, 4], "it counts in steps of 1, and by 2 from 2 to 4"),
+    ],
+)
+def test_numbered_rows_that_are_out_of_order_or_lack_some_are_refused(numbers, fault):
+    with pytest.raises(ValueError, match="the index of the frame numbers its rows: " + fault):
+        frames.wide(pd.DataFrame({"a": [1.0, 2, 3, 4]}, numbers))
+
+
+@pytest.mark.parametrize(
+    ("outlier", "scale", "words"),
+    [
+        (1e15, 1, r"'a' has 1e\+15 in row 8, so far from its other values"),
+        (1, 1e-200, "the values of 'a' are too small"),
+    ],
+)
+def test_values_that_float32_cannot_tell_apart_are_refused(outlier, scale, words):
+    table = pd.DataFrame({"a": np.arange(40.0) % 7, "b": 0.0})
+    frames.check_scale(table)
+    table.loc[7, "a"] = outlier
+    with pytest.raises(ValueError, match=words):
+        frames.check_scale(table * scale)
