@@ -186,15 +186,18 @@ def difference(committed: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
 
 
 def relative_to_full(runs: pd.DataFrame) -> pd.DataFrame:
-    """Ablation runs (columns `variant`, `MSE`): the mean over seeds, its deviation, and the change in percent."""
-    groups = runs.groupby(["dataset", "horizon", "variant"], sort=False)["MSE"]
+    """Ablation runs (columns `variant`, `seed`, `MSE`): the mean over seeds, its deviation, and the change in percent.
+
+    The change is that of the seeds that a variant and the full method have.
+    """
+    variants, run = ["dataset", "horizon", "variant"], ["dataset", "horizon", "seed"]
+    groups = runs.groupby(variants, sort=False)["MSE"]
     table = groups.agg(["mean", "std", "count"]).rename(columns={"mean": "MSE", "std": "deviation", "count": "seeds"})
-    if "full" not in table.index.get_level_values("variant"):
+    full = runs[runs["variant"] == "full"].set_index(run)["MSE"]
+    if full.empty:
         raise missing(runs, "no run of the full method")
-    full = table["MSE"].xs("full", level="variant")
-    level = full.reindex(table.index.droplevel("variant")).to_numpy()
-    table["% against full"] = 100 * (table["MSE"] / level - 1)
-    return table
+    both = runs.join(full.rename("full"), on=run).dropna(subset="full").groupby(variants)[["MSE", "full"]].mean()
+    return table.assign(**{"% against full": 100 * (both["MSE"] / both["full"] - 1)})
 
 
 def wide(column: pd.Series, level: str) -> pd.DataFrame:
@@ -231,25 +234,25 @@ def side_by_side(runs: pd.DataFrame) -> pd.DataFrame:
 
     Beside the plain student that with weight decay, `decayed`, where any name has one. A gain is positive where the
     distilled student is better, as the paper counts them; `on validation` is the gain over the plain student there, and
-    `disagree` marks where the two segments do. Means over seeds: `seeds` is how many the students have, `deviation` the
-    students' deviation over them; the plain ones are those of the distilled ones' seeds. What is not there is NaN.
+    `disagree` marks where the two segments do. Means over the seeds that all students of a name have: `seeds` is how
+    many, `deviation` the students' deviation over them. What is not there is NaN.
     """
-    taught = runs[runs["part"] == "distilled"].groupby("name")["seed"].agg(set)
-    paired = [seed in taught.get(name, {seed}) for name, seed in zip(runs["name"], runs["seed"], strict=True)]
-    runs = runs[~runs["part"].isin(["plain", "decayed"]) | np.array(paired)]
+    names, students = runs["name"].unique(), runs[runs["part"].isin(["plain", "decayed", "distilled"])]
+    there, wanted = (students.groupby(keys)["part"].transform("nunique") for keys in (["name", "seed"], "name"))
+    runs = pd.concat([runs[runs["part"] == "teacher"], students[there == wanted]])
     parts = [*(part for part in ("teacher", "decayed") if (runs["part"] == part).any()), "plain", "distilled"]
 
     def cells(value: str, how: str = "mean") -> pd.DataFrame:
         grid = runs.pivot_table(index="name", columns="part", values=value, aggfunc=how, sort=False, dropna=False)
-        return grid.reindex(index=runs["name"].unique(), columns=parts)
+        return grid.reindex(index=names, columns=parts)
 
-    table, val, seeds = cells("test_mse"), cells("val_mse"), cells("test_mse", "count")
+    table, val, counts = cells("test_mse"), cells("val_mse"), cells("test_mse", "count")
     for other in parts[-2::-1]:
         table[f"gain over {other} %"] = 100 * (1 - table["distilled"] / table[other])
     table["on validation %"] = 100 * (1 - val["distilled"] / val["plain"])
     table["disagree"] = disagree(table["on validation %"], table["gain over plain %"])
     spread = cells("test_mse", "std")[["plain", "distilled"]]
-    table = table.join(spread.add_prefix("deviation, ")).assign(seeds=seeds[["plain", "distilled"]].min(axis=1))
+    table = table.join(spread.add_prefix("deviation, ")).assign(seeds=counts[["plain", "distilled"]].min(axis=1))
     return table.rename_axis(index=None, columns=None)
 
 

@@ -1,6 +1,7 @@
 """Tables: what is written, what is computed, and that the README shows the committed ones."""
 
 import dataclasses
+import functools
 import re
 from pathlib import Path
 
@@ -170,28 +171,21 @@ def test_two_stores_are_compared_where_both_have_rows():
         tables.difference(MAIN, fresh.assign(id="another"))
 
 
-def test_relative_to_full_is_percent_of_the_full_method():
-    ablation = pd.DataFrame(
-        {"dataset": "a", "horizon": 1, "variant": ["full", "full", "w/o scale"], "MSE": [1, 3, 3.0]}
-    )
-    table = tables.relative_to_full(ablation)
-    assert table.loc[("a", 1, "w/o scale"), "% against full"] == pytest.approx(50)
-    assert table.loc[("a", 1, "full"), "% against full"] == 0
-
+def test_relative_to_full_is_percent_of_the_full_method_of_the_seeds_that_both_have():
+    variants = {"variant": ["full", "full", "w/o scale"], "seed": [1, 2, 2], "MSE": [1, 2, 3.0]}
+    table = tables.relative_to_full(pd.DataFrame({"dataset": "a", "horizon": 1} | variants))
     assert table.columns.tolist() == ["MSE", "deviation", "seeds", "% against full"]
-    assert table.loc[("a", 1, "full")].tolist() == pytest.approx([2, np.sqrt(2), 2, 0])
+    assert table.loc[("a", 1, "w/o scale"), "% against full"] == pytest.approx(50)
+    assert table.loc[("a", 1, "full")].tolist() == pytest.approx([1.5, np.sqrt(0.5), 2, 0])
 
 
 def test_an_ablation_is_read_against_the_full_method_of_its_own_setting():
-    lines = [("b", 1, "w/o", 3.0), ("b", 1, "full", 2.0), ("a", 1, "w/o", 3.0), ("a", 1, "full", 4.0)]
-    table = tables.relative_to_full(pd.DataFrame(lines, columns=["dataset", "horizon", "variant", "MSE"]))
-    assert [*zip(table.index.get_level_values("dataset"), table["% against full"], strict=True)] == [
-        ("b", pytest.approx(50)),
-        ("b", 0),
-        ("a", pytest.approx(-25)),
-        ("a", 0),
-    ]
-    some = pd.DataFrame(lines, columns=["dataset", "horizon", "variant", "MSE"])
+    lines = [("b", "w/o", 3.0), ("b", "full", 2.0), ("a", "w/o", 3.0), ("a", "full", 4.0)]
+    some = pd.DataFrame(lines, columns=["dataset", "variant", "MSE"]).assign(horizon=1, seed=1)
+    changes = tables.relative_to_full(some)["% against full"]
+    assert changes.droplevel("horizon").to_dict() == pytest.approx(
+        {("b", "w/o"): 50, ("b", "full"): 0, ("a", "w/o"): -25, ("a", "full"): 0}
+    )
     with pytest.raises(ValueError, match="no run of the full method is in the store; train"):
         tables.relative_to_full(some[some["variant"] != "full"])
 
@@ -250,19 +244,14 @@ def test_side_by_side_a_gain_is_positive_where_the_distilled_student_is_better()
     assert table.index.name is table.columns.name is None
 
 
-def test_side_by_side_the_plain_student_is_that_of_the_distilled_ones_seeds():
-    """One distilled student of seed 1 beside plain ones of seeds 1 and 2: the second says nothing of what it gains."""
-    table = tables.side_by_side(
-        runs(
-            name="A",
-            model="mlp",
-            teacher=[None, None, "itransformer"],
-            seed=[1, 2, 1],
-            val_mse=0.5,
-            test_mse=[0.4, 0.8, 0.3],
-        )
-    )
-    assert table.loc["A", ["plain", "gain over plain %", "seeds"]].tolist() == pytest.approx([0.4, 25, 1])
+@pytest.mark.parametrize("alone", [None, "itransformer"])
+def test_side_by_side_is_of_the_seeds_that_both_students_have(alone):
+    """A second seed of one of the two says nothing of what is gained."""
+    run = functools.partial(runs, name="A", model="mlp", val_mse=0.5)
+    both = run(teacher=[None, "itransformer"], seed=1, test_mse=[0.4, 0.3])
+    table = tables.side_by_side(pd.concat([both, run(teacher=[alone], seed=2, test_mse=0.8)]))
+    found = table.loc["A", ["plain", "distilled", "gain over plain %", "seeds"]].tolist()
+    assert found == pytest.approx([0.4, 0.3, 25, 1])
 
 
 def test_side_by_side_the_student_with_decay_is_another_opponent():
