@@ -7,7 +7,7 @@ taken from the committed ones where they are there, which is said; what neither 
 from collections.abc import Iterable
 from pathlib import Path
 
-from tdlib import profiles, rows, study
+from tdlib import profiles, rows
 from tdlib.config import RunConfig
 from tdlib.profiles import Profile, fair
 from tdlib.report import pages, tables
@@ -44,9 +44,8 @@ def reproduce(profile: Profile, place: Path, committed: Path | None, chosen: Ite
 
 def _take(profile: Profile, store: Store, committed: Store) -> int:
     """Copy the committed rows that the profile does not train anew; how many of them `store` now has as committed."""
-    trials = study.ensure(fair.trials(profile), store=committed, train_missing=False)
     anew = set(profile.anew())
-    others = [run for run in profile.runs() + fair.chosen(profile, trials) if run not in anew]
+    others = [run for run in profile.runs() + fair.stored(profile, committed) if run not in anew]
     return sum(_same(run, store, committed) for run in dict.fromkeys(others))
 
 

@@ -112,8 +112,7 @@ def fit(
     """
     least = min(batch_size, epochs, patience)
     require(least >= 1, f"batch_size, epochs and patience must be at least 1, got {least}")
-    if isinstance(objective, Objective):
-        objective.check(splits)
+    objective.check(splits)
     weights = [*model.parameters(), *objective.parameters()]
     require(len(weights) > 0, f"{type(model).__name__} has no weight to train, and no `solve`")
     optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=weight_decay, fused=True)

@@ -353,7 +353,7 @@ def test_the_validation_error_is_that_of_the_restored_weights(splits):
 def test_a_part_that_is_not_finite_stops_the_run_and_is_named(part, value, splits):
     calls = []
 
-    class Breaks(nn.Module):
+    class Breaks(Objective):
         weights = {"supervised": 1.0, "period_feature": 0.5}  # noqa: RUF012
 
         def forward(self, forecast, y, index, mix):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tdlib import analysis, bootstrap, models, patient, profiles, rows, study
+from tdlib import analysis, bootstrap, models, patient, profiles, rows
 from tdlib.profiles import fair
 from tdlib.report import tables
 from tdlib.store import Store
@@ -63,9 +63,7 @@ class Evidence:
     ):
         self.profiles, self.store = profiles.load(profile), Store(store)
         self.benchmarks = Path(benchmarks)
-        trials = [run for entry in self.profiles for run in fair.trials(entry)]
-        tried = study.ensure(trials, store=store, train_missing=False)
-        chosen = [run for entry in self.profiles for run in fair.chosen(entry, tried)]
+        chosen = [run for entry in self.profiles for run in fair.stored(entry, store)]
         wanted = [run for entry in self.profiles for run in entry.runs()]
         beside = [run for entry, teacher in self._ablated for run in entry.ablation_references(teacher)]
         self.runs = rows.read([*wanted, *beside, *chosen], profile, store=store, train_missing=train_missing)

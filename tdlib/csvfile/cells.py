@@ -129,9 +129,8 @@ def _excel(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
     frame = raw.iloc[1:].infer_objects().set_axis(raw.iloc[0].fillna(""), axis=1)
     if not pd.api.types.is_numeric_dtype(frame.iloc[:, 0]):  # rows of numbers alone may be steps, and an empty one too
         frame = frame.dropna(how="all")
-    return frame.reset_index(drop=True), [f"the first of its {len(sheets)} sheets is read, {short(name)}"] if len(
-        sheets
-    ) > 1 else []
+    said = [f"the first of its {len(sheets)} sheets is read, {short(name)}"] if len(sheets) > 1 else []
+    return frame.reset_index(drop=True), said
 
 
 # --- text

@@ -351,7 +351,7 @@ def parts(entries: Iterable[Profile], store: Store) -> pd.DataFrame:
     lines, there = [], set(store.ids())
     for entry in entries:
         wanted = {part: entry.runs(part) for part in (*PARTS, *APART)}
-        wanted["fair"] = fair.chosen(entry, study.ensure(wanted["trials"], store=store, train_missing=False))
+        wanted["fair"] = fair.stored(entry, store)
         for part, runs in wanted.items():
             ids = dict.fromkeys(each.id for run in runs for each in (run, *run.needed))
             lines += [(id, entry.name, part) for id in ids if id in there]

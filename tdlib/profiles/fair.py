@@ -7,12 +7,14 @@ tried at a profile's first horizon with its first seed, and kept for all horizon
 """
 
 import itertools
+from pathlib import Path
 
 import pandas as pd
 
-from tdlib import models
+from tdlib import models, study
 from tdlib.config import RunConfig
 from tdlib.profiles.settings import Settings
+from tdlib.store import Store
 
 
 def trials(profile: Settings) -> list[RunConfig]:
@@ -37,6 +39,11 @@ def chosen(profile: Settings, rows: pd.DataFrame) -> list[RunConfig]:
                 places = itertools.product(profile.horizons, profile.seeds(dataset))
                 runs += [_student(profile, dataset, teacher, *place, **changes) for place in places]
     return runs
+
+
+def stored(profile: Settings, store: str | Path | Store) -> list[RunConfig]:
+    """What the trials in a store have chosen."""
+    return chosen(profile, study.ensure(trials(profile), store=store, train_missing=False))
 
 
 def aside(profile: Settings) -> list[RunConfig]:

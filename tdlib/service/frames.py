@@ -50,8 +50,8 @@ def wide(frame: pd.DataFrame, step: offsets.BaseOffset | None = None) -> Frame:
         first = f"the first in column {names[column]!r}, row {row + 1}"
         raise ValueError(f"the frame has {len(bad)} missing or infinite values, {first}")
     index = frame.index.to_timestamp() if isinstance(frame.index, pd.PeriodIndex) else frame.index
+    rising = index.is_monotonic_increasing and index.is_unique
     if isinstance(index, pd.DatetimeIndex):
-        rising = index.is_monotonic_increasing and index.is_unique
         require(rising, "the time stamps of the frame must rise: see DataFrame.sort_index")
         table, said = pd.DataFrame(values, _even_clock(index), names), []
         if step is None or not _goes_on(table.index, step):
@@ -60,7 +60,6 @@ def wide(frame: pd.DataFrame, step: offsets.BaseOffset | None = None) -> Frame:
     kind = f"the index of the frame holds neither time stamps nor numbers, but {short(index[0])}"
     mends = "frame.index = pd.to_datetime(frame.index) reads text, and frame.reset_index(drop=True) numbers the rows"
     require(pd.api.types.is_numeric_dtype(index), f"{kind}: {mends}")
-    rising = len(index) < 2 or bool((np.diff(index.to_numpy(float)) > 0).all())
     fault = "they do not rise" if not rising else stamps.uneven(pd.Series(index), "it")
     mends = "frame.reset_index(drop=True) numbers the rows, if none is missing and they stand in order"
     require(not fault, f"the index of the frame numbers its rows: {fault.partition(':')[0]}; {mends}")
