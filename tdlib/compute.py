@@ -70,7 +70,12 @@ class Compute:
 
     @contextlib.contextmanager
     def limit_threads(self) -> Iterator[None]:
-        """Sums depend on the number of threads in their last bits, and parallel runs must not fight for cores."""
+        """Sums depend on the number of threads in their last bits, and parallel runs must not fight for cores.
+
+        ValueError for more threads than this machine has cores: thousands end the process.
+        """
+        here = os.cpu_count() or 1
+        require(self.threads <= here, f"threads must be at most {here}, this machine's cores; got {self.threads}")
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:

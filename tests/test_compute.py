@@ -1,6 +1,7 @@
 """Device and precision change a run's time and its rounding: no tensor stays behind, and bfloat16 learns as well."""
 
 import math
+import os
 
 import pytest
 import small
@@ -43,6 +44,12 @@ def test_values_that_do_not_exist_are_refused(values, words):
         Compute(**values)
 
 
+def test_more_threads_than_cores_are_refused_where_they_would_run():
+    words = "threads must be at most [0-9]+, this machine's cores; got 100000"
+    with pytest.raises(ValueError, match=words), Compute(100_000).limit_threads():
+        pass
+
+
 def test_on_a_cpu_everything_is_float32_unless_asked():
     assert not Compute(device="cpu").mixed
     assert MIXED.mixed
@@ -57,8 +64,9 @@ def test_without_a_gpu_auto_is_the_cpu_and_cuda_is_refused():
         Compute(device="cuda").place  # noqa: B018
 
 
-def test_the_threads_are_set_for_a_while_and_given_back():
+def test_the_threads_are_set_for_a_while_and_given_back(monkeypatch):
     before = torch.get_num_threads()
+    monkeypatch.setattr(os, "cpu_count", lambda: before + 1)
     with Compute(threads=before + 1).limit_threads():
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before

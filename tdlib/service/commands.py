@@ -43,10 +43,6 @@ def distill(options: argparse.Namespace, program: str) -> None:
     if options.report:
         check_output(page, record, inputs=[options.csv], force=options.force)
     frame, remarks = csvfile.read_frame(options.csv, csvfile.given(options))
-    cores = os.cpu_count() or 1  # thousands of threads end the process
-    require(
-        (options.threads or 1) <= cores, f"this machine has {counted(cores, 'core')}, got --threads {options.threads}"
-    )
     asked = (options.threads, options.device, options.precision)
     compute = (
         None
@@ -167,9 +163,8 @@ def _load(store: Path, csv: Path) -> Forecaster:
 def forecast(options: argparse.Namespace) -> None:
     """What follows a CSV, with bands; by the run `ID` without them, where one is named."""
     id, csv = _id_and_csv(options.what)
-    require(
-        options.out.suffix not in csvfile.ENDINGS[3:], f"forecast writes CSV: end the name of {options.out} in .csv"
-    )
+    text = options.out.suffix not in (".gz", ".xlsx", ".parquet")
+    require(text, f"forecast writes CSV: end the name of {options.out} in .csv")
     record = options.store / RECORD
     check_output(options.out, record, inputs=[csv], force=options.force)
     remarks = ()

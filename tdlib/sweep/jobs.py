@@ -9,9 +9,11 @@ from tqdm import tqdm
 from tdlib.sweep.executors import opened
 from tdlib.sweep.processes import Unguarded
 
+NAMED = 6  # of the jobs that failed
+
 
 class SweepFailed(RuntimeError):
-    """Some jobs failed; the message names each. All others are done."""
+    """Some jobs failed; the message names the first of them. All others are done."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,9 @@ def sweep(jobs: list[Job], executor: Executor | str | None = None, *, label: str
                     failed[job.name] = _reason(error)
                 bar.update()
     if failed:
-        reasons = "; ".join(f"{name} ({reason})" for name, reason in failed.items())
-        raise SweepFailed(f"{len(failed)} of {len(jobs)} {label} failed: {reasons}")
+        reasons = [f"{name} ({reason})" for name, reason in failed.items()]
+        more = [f"{len(failed) - NAMED} more"] if len(failed) > NAMED else []
+        raise SweepFailed(f"{len(failed)} of {len(jobs)} {label} failed: {'; '.join(reasons[:NAMED] + more)}")
 
 
 def _reason(error: BaseException) -> str:

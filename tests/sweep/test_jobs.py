@@ -159,6 +159,13 @@ def test_several_jobs_run_in_other_processes_that_end_with_the_sweep(tmp_path):
     assert not processes & running().keys()
 
 
+def test_of_many_that_failed_the_first_are_named():
+    with pytest.raises(SweepFailed) as caught:
+        sweep([Job("bad", fail, ("no",)), *(Job(f"after {i}", abs, (1,), after=("bad",)) for i in range(9))], Inline())
+    after = "; ".join(f"after {i} (bad failed)" for i in range(5))
+    assert str(caught.value) == f"10 of 10 runs failed: bad (no); {after}; 4 more"
+
+
 @pytest.mark.slow
 def test_a_worker_that_dies_fails_the_sweep_and_does_not_hang_it():
     jobs = [Job("dies", os._exit, (3,)), Job("student", abs, (1,), after=("dies",)), Job("sleeps", time.sleep, (1,))]
