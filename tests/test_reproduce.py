@@ -228,7 +228,7 @@ REFUSED = [
     ("plain", "16_foundation", "no run with name 'Ridge'"),
     ("distilled", "00b_claims", "no pair of runs that a claim compares"),
     ("distilled", "04_spectrum", "no run with teacher 'itransformer'"),
-    ("distilled", "06_ablation", "no run of the full method"),
+    ("distilled", "06_ablation", "no run with variant 'full'"),
     ("distilled", "11_theory", "no run with part 'distilled' (there is: teacher)"),
 ]
 DRAWN = [

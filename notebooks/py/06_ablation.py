@@ -42,7 +42,7 @@ def of_each(found: pd.DataFrame, wanted: list) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-runs = of_each(every, ablations).rename(columns=tables.METRICS)
+runs = of_each(every, ablations)
 
 # %% [markdown]
 # ## One part at a time
@@ -66,7 +66,7 @@ lines = lines.reindex(columns=runs["setting"].unique())
 # %%
 colours = plots.colours(beside)
 look = {"colours": colours, "lines": lines, "absent": "not in the store"}
-figure = plots.points(runs, x="MSE", y="variant", label="test MSE", **look)
+figure = plots.points(runs, x="test_mse", y="variant", label="test MSE", **look)
 plots.save(figure, "06_ablation", figures)
 
 # %% [markdown]
@@ -77,13 +77,11 @@ plots.save(figure, "06_ablation", figures)
 # what it is to be compared with is not the full method but *w/o feature level*, the teacher's forecasts alone.
 
 # %%
-ablation, weights = tables.relative_to_full(runs), runs[["dataset", "horizon", "variant"]].copy()
+ablation, weights = tables.against(runs, "variant", "full"), runs[["dataset", "horizon", "variant"]].copy()
 for name, level in {"alpha": "forecast", "beta": "feature"}.items():
     weights[name] = runs[name] * [any(term.endswith(level) for term in terms) for terms in runs["terms"]]
-ablation = ablation.join(weights.groupby(["dataset", "horizon", "variant"]).first())
-both = words.on_both(runs.rename(columns={name: row for row, name in tables.METRICS.items()}), "variant", "full")
-shown = ablation.join(both[["validation [%]", "disagree"]]).reset_index()
-tables.save(shown, "06_ablation", f"{results}/tables").round({"% against full": 1, "validation [%]": 1})
+shown = ablation.join(weights.groupby(["dataset", "horizon", "variant"]).first()).reset_index()
+tables.to_a_tenth(tables.save(shown, "06_ablation", f"{results}/tables"))
 
 # %% [markdown]
 # ## Published, for orientation
@@ -111,7 +109,7 @@ plots.save(plots.training(history, title=f"{dataset}, {horizon} steps: the full 
 
 # %%
 print(words.looked_at(every))
-for (place, steps), group in both["test [%]"].groupby(level=["dataset", "horizon"], sort=False):
+for (place, steps), group in ablation["test [%]"].groupby(level=["dataset", "horizon"], sort=False):
     others = group.droplevel([0, 1]).drop("full", errors="ignore")
     print(words.spread(others, f"{place} {steps}, variants against the full method"))
 
@@ -119,7 +117,7 @@ for (place, steps), group in both["test [%]"].groupby(level=["dataset", "horizon
 errors = ablation["MSE"].unstack("variant", sort=False).reindex(columns=["truth patterns", "w/o feature level"])
 change = 100 * (errors["truth patterns"] / errors["w/o feature level"] - 1)
 print(words.spread(change, "truth in the teacher's place against the teacher's forecasts alone"))
-lost = ablation["% against full"].unstack("variant").filter(like="w/o").reindex(columns=list(profiles.ABLATIONS))
+lost = ablation["test [%]"].unstack("variant").filter(like="w/o").reindex(columns=list(profiles.ABLATIONS))
 lost = lost.dropna(axis=1, how="all").mean().sort_values(ascending=False)
 print("In short, mean over what is there, without a part:", "; ".join(f"{n[4:]} {v:+.1f}%" for n, v in lost.items()))
 

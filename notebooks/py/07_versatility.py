@@ -36,12 +36,6 @@ runs = rows.read(wanted, profile, "versatility", store=store, train_missing=trai
 print("data set and horizon:", wanted[0].dataset, wanted[0].horizon)
 
 
-# %%
-def to_a_tenth(table: pd.DataFrame) -> pd.DataFrame:
-    """A table as it is shown: nobody reads more digits of a percentage."""
-    return table.round({name: 1 for name in table if "%" in name})
-
-
 # %% [markdown]
 # ## Several teachers, one student
 # Orange: the teacher. Blue: the plain MLP of the student's seeds, light blue with weight decay. Green: the MLP that
@@ -67,7 +61,7 @@ gains = gains.pivot_table(index="teacher", columns="metric", values="value").add
 gains = gains.rename(columns=lambda name: name.replace("MSE gain over", "gain over"))
 sizes = tables.deviations_from_published(entries["teachers"])
 table = teachers.join(gains).join(sizes).reset_index(names="learned from")
-table = to_a_tenth(tables.save(table, "07_teachers", f"{results}/tables"))
+table = tables.to_a_tenth(tables.save(table, "07_teachers", f"{results}/tables"))
 hidden = [name for name in table if name in ("plain", "decayed") or name.startswith("deviation")]
 display(table.drop(columns=[*hidden, sizes.name]), table[["learned from", sizes.name]])
 
@@ -78,7 +72,7 @@ display(table.drop(columns=[*hidden, sizes.name]), table[["learned from", sizes.
 students = tables.side_by_side(tables.named(entries["students"], runs))
 published = tables.published("../results/published.csv", table="students (T3)").set_index("model")["value"]
 students = students.join(published.rename("published: gain over plain % (mean of 4 horizons)"))
-to_a_tenth(tables.save(students.reset_index(names="student model"), "07_students", f"{results}/tables"))
+tables.to_a_tenth(tables.save(students.reset_index(names="student model"), "07_students", f"{results}/tables"))
 
 # %%
 plots.save(plots.dumbbells(students, label="test MSE"), "07_students", figures)
@@ -98,7 +92,7 @@ if variants["seeds"].max() == 1:
     print(
         "One seed stands behind each line: what is less than seeds differ by, as in the first table, is no difference."
     )
-to_a_tenth(tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{results}/tables"))
+tables.to_a_tenth(tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{results}/tables"))
 
 # %% [markdown]
 # ### The last scale and shift
@@ -109,7 +103,7 @@ to_a_tenth(tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{results
 beside = tables.named(entries["affine"], runs)
 weights = beside[beside["part"] == "distilled"].groupby("name")[["alpha", "beta"]].first()
 affine = tables.side_by_side(beside).join(weights)
-to_a_tenth(tables.save(affine.reset_index(names="MLP"), "07_affine", f"{results}/tables"))
+tables.to_a_tenth(tables.save(affine.reset_index(names="MLP"), "07_affine", f"{results}/tables"))
 
 # %% [markdown]
 # ## Other ways of distilling
@@ -122,16 +116,9 @@ to_a_tenth(tables.save(affine.reset_index(names="MLP"), "07_affine", f"{results}
 
 # %%
 rivals = tables.named(entries["rivals"], runs)
-means = rivals.groupby(["name", "alpha", "beta"], sort=False)["test_mse"].agg(["mean", "std", "count"])
-means.columns = ["MSE", "deviation", "seeds"]
-tables.save(means.reset_index(), "07_rivals", f"{results}/tables")
-
-# %% [markdown]
-# Validation beside test, in percent of the table's first line; a cross where they disagree on which is better.
-
-# %%
-both = words.on_both(rivals, "name", rivals["name"].iloc[0])
-tables.save(both.reset_index(), "07_validation", f"{results}/tables", digits=1)
+weights = rivals.groupby("name")[["alpha", "beta"]].first()
+both = tables.against(rivals, "name", rivals["name"].iloc[0]).join(weights)
+tables.to_a_tenth(tables.save(both.reset_index(), "07_rivals", f"{results}/tables"))
 
 # %%
 teacher = next(run.teacher for _, run in entries["rivals"] if run.teacher)

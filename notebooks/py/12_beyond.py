@@ -191,16 +191,14 @@ plots.save(figure, "12_pieces", figures)
 
 # %% [markdown]
 # In percent of the full recipe, means over seeds; the errors, and validation beside test, are in
-# `results/tables/12_pieces.csv` and `12_validation.csv`. *Noise* is the deviation of the recipe over its seeds.
+# `results/tables/12_pieces.csv`. *Noise* is the deviation of the recipe over its seeds.
 
 # %%
-named = pieces.assign(variant=pieces["variant"].replace("recipe", "full")).rename(columns=tables.METRICS)
-tables.save(tables.relative_to_full(named).reset_index(), "12_pieces", f"{results}/tables")
-both = words.on_both(pieces, "variant", "recipe")
-tables.save(both.reset_index(), "12_validation", f"{results}/tables")
-mse = pieces[pieces["variant"] == "recipe"].groupby(["dataset", "horizon"], sort=False)["test_mse"]
-noise = 100 * mse.std() / mse.mean()
-for place, lines in both.drop("recipe", level="variant").groupby(level=["dataset", "horizon"], sort=False):
+measured = tables.against(pieces, "variant", "recipe")
+tables.save(measured.reset_index(), "12_pieces", f"{results}/tables")
+whole = measured.xs("recipe", level="variant")
+noise = 100 * whole["deviation"] / whole["MSE"]
+for place, lines in measured.drop("recipe", level="variant").groupby(level=["dataset", "horizon"], sort=False):
     test, judged = (lines[f"{segment} [%]"].droplevel([0, 1]) for segment in ("test", "validation"))
     harm = ", ".join(f"{name} {value:+.1f}%" for name, value in test[test > 2 * noise[place]].items())
     print(f"{place[0]} {place[1]}: worse by more than twice the noise ({noise[place]:.1f}%): {harm or 'none'}")
@@ -208,7 +206,7 @@ for place, lines in both.drop("recipe", level="variant").groupby(level=["dataset
     print("  validation prefers:", "; ".join(f"{name} (test {test[name]:+.1f}%)" for name in liked.index) or "none")
 
 # %%
-test = both["test [%]"].unstack("variant").reindex(columns=["ridge alone", "no teacher"]).dropna()
+test = measured["test [%]"].unstack("variant").reindex(columns=["ridge alone", "no teacher"]).dropna()
 for place, line in test[test["no teacher"] > 0].iterrows():
     share = 100 * (1 - line["ridge alone"] / line["no teacher"])
     print(*place, f"ridge regression as the only teacher gives {share:.0f}% of the recipe's gain over no teacher.")

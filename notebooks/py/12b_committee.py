@@ -147,8 +147,8 @@ for name, lines in changes.items():
 # %%
 entrants = patient.together(list(students.values()))
 if len(entrants):
-    beside = words.on_both(entrants, "system", "patient MLP").drop("patient MLP", level="system")
-    tables.save(beside.reset_index(), "12b_students", f"{results}/tables", digits=2)
+    beside = tables.against(entrants, "system", "patient MLP").drop("patient MLP", level="system")
+    tables.save(beside.reset_index(), "12b_students", f"{results}/tables")
     for name, group in beside.groupby(level="system", sort=False):
         for segment in ("validation", "test"):
             print(words.spread(group[f"{segment} [%]"].droplevel("system"), f"{name}, MSE, {segment}"))

@@ -190,7 +190,7 @@ for what, group in drawn.groupby("of", sort=False):
 # `results/tables/15_validation.csv` has validation beside test, MSE in percent of the plain MLP.
 
 # %%
-both = words.on_both(kept, "variant", "plain")
+both = tables.against(kept, "variant", "plain")
 _ = tables.save(both.reset_index(), "15_validation", f"{results}/tables")
 differ = both[both["disagree"] != ""].index.get_level_values("variant")
 print(

@@ -99,8 +99,8 @@ tables.save(against[columns].reset_index(drop=True), "16_against", f"{results}/t
 # Validation beside test, in percent of ridge; a cross where the two disagree on which is better.
 
 # %%
-both = words.on_both(shown, "name", "Ridge")
-tables.save(both.reset_index(), "16_validation", f"{results}/tables", digits=2)
+both = tables.against(shown, "name", "Ridge")
+tables.to_a_tenth(tables.save(both.reset_index(), "16_validation", f"{results}/tables"))
 
 # %% [markdown]
 # What validation gave the members of the committees that have the foundation model: mean weights over seeds.

@@ -44,13 +44,6 @@ def of(*questions: str) -> pd.DataFrame:
     return several if len(several) else found
 
 
-def judged(found: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """`words.on_both`, and the deviation of the test MSE over seeds, of how many."""
-    errors = found.groupby(["dataset", "horizon", "name"], sort=False)["test_mse"]
-    spread = pd.DataFrame({"deviation [%]": 100 * errors.std() / errors.mean(), "seeds": errors.size()})
-    return words.on_both(found, "name", reference).join(spread)
-
-
 # %% [markdown]
 # ## A teacher that sees the future
 # Teachers that are shown what is to come in training (as in TimeKD, ICDE 2025) make smaller errors. Ours is spared a
@@ -82,8 +75,8 @@ with contextlib.suppress(rows.Missing):
     print(words.spread(own, "student of the committee as it is against the committee itself, MSE"))
 
 # %%
-both = judged(seeing, blind)
-tables.save(both.reset_index(), "17_foresight", f"{results}/tables", digits=2)
+both = tables.against(seeing, "name", blind)
+tables.to_a_tenth(tables.save(both.reset_index(), "17_foresight", f"{results}/tables"))
 
 # %% [markdown]
 # ## Which steps should count?
@@ -93,11 +86,11 @@ tables.save(both.reset_index(), "17_foresight", f"{results}/tables", digits=2)
 
 # %%
 steps = of("steps")
-tilted = judged(steps, "tilt 0")
+tilted = tables.against(steps, "name", "tilt 0")
 at = " and ".join(map(str, sorted(set(steps["horizon"]))))
 print(words.spread(tilted["test [%]"].drop("tilt 0", level="name"), f"tilted against level weights, {at} steps, MSE"))
 print(f"No other horizon than {at} was tried.")
-tables.save(tilted.reset_index(), "17_steps", f"{results}/tables", digits=2)
+tables.to_a_tenth(tables.save(tilted.reset_index(), "17_steps", f"{results}/tables"))
 
 # %% [markdown]
 # ## How wide must the student be?
@@ -126,11 +119,11 @@ for setting, group in change.groupby(level="setting", sort=False):
     print(f"Deviation over seeds: {spread.min():.1f} to {spread.max():.1f} points." if len(spread) else "One seed.")
 
 # %%
-by_width = {width: words.on_both(group, "system", "no teacher") for width, group in paired.groupby("width")}
+by_width = {width: tables.against(group, "system", "no teacher") for width, group in paired.groupby("width")}
 table = pd.concat(by_width, names=["width"]).xs("committee", level="system")
-table = table.join(change.groupby(level=keys).agg(["std", "size"]).set_axis(["deviation", "seeds"], axis=1))
+table = table.join(change.groupby(level=keys).std().rename("deviation of the change"))
 table = table.reorder_levels(keys).sort_index()
-tables.save(table.reset_index(), "17_widths", f"{results}/tables", digits=1)
+tables.to_a_tenth(tables.save(table.reset_index(), "17_widths", f"{results}/tables"))
 
 # %% [markdown]
 # The gain of a width is its distance to the best student without a teacher. How much of the largest gain does a narrow
@@ -175,9 +168,9 @@ if len(mean):
 made = of("students", "students, no teacher")
 made = made.groupby(["setting", "question"]).filter(lambda group: group["name"].eq("RLinear").any())
 made["teacher there"] = made["question"].map({"students": "committee", "students, no teacher": "no teacher"})
-sides = {kind: judged(group, "RLinear") for kind, group in made.groupby("teacher there", sort=False)}
+sides = {kind: tables.against(group, "name", "RLinear") for kind, group in made.groupby("teacher there", sort=False)}
 beside = pd.concat(sides, names=["teacher"])
-_ = tables.save(beside.reset_index(), "17_students", f"{results}/tables", digits=2)
+_ = tables.save(beside.reset_index(), "17_students", f"{results}/tables")
 
 # %%
 mlp, linear = "weighed on halves", "one linear layer, halves"
@@ -250,7 +243,7 @@ figure = plots.points(targets, x="test_mse", y="name", label="test MSE", colours
 plots.save(figure, "17_targets", figures)
 
 # %%
-instead = judged(targets, "nothing")
+instead = tables.against(targets, "name", "nothing")
 changes = instead["test [%]"].drop("nothing", level="name")
 for name, group in changes.groupby(level="name", sort=False):
     print(words.spread(group.droplevel("name"), f"{name} in the teacher's place, against nothing, MSE"))
@@ -259,7 +252,7 @@ if len(smooth):
     helped = (smooth < 0).sum()
     print(f"In short: the truth made smooth lowers the error in {helped} of {len(smooth)}:", end=" ")
     print("to be smooth is " + ("enough here." if helped == len(smooth) else "not enough."))
-tables.save(instead.reset_index(), "17_targets", f"{results}/tables", digits=1)
+tables.to_a_tenth(tables.save(instead.reset_index(), "17_targets", f"{results}/tables"))
 
 # %% [markdown]
 # ## A teacher, or small weights?
@@ -274,8 +267,8 @@ figure = plots.points(cures, x="test_mse", y="name", label="test MSE", colours=f
 plots.save(figure, "17_decay", figures)
 
 # %%
-cured = judged(cures, "plain")
-tables.save(cured.reset_index(), "17_decay", f"{results}/tables", digits=1)
+cured = tables.against(cures, "name", "plain")
+tables.save(cured.reset_index(), "17_decay", f"{results}/tables")
 tables.grid(cured.reset_index(), "test [%]", ["dataset", "horizon"], "name", digits=1)
 
 # %%

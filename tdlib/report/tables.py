@@ -88,6 +88,11 @@ def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3)
     return rounded.assign(**shown)
 
 
+def to_a_tenth(table: pd.DataFrame) -> pd.DataFrame:
+    """A table as it is shown: nobody reads more digits of a percentage."""
+    return table.round({name: 1 for name in table.select_dtypes("number") if "%" in name})
+
+
 def beside_published(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     """Our MSE and MAE, means over seeds, beside published ones of the same data set, look-back, horizon and system.
 
@@ -185,19 +190,23 @@ def difference(committed: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     return table.assign(difference=table["fresh"] / table["committed"] - 1)
 
 
-def relative_to_full(runs: pd.DataFrame) -> pd.DataFrame:
-    """Ablation runs (columns `variant`, `seed`, `MSE`): the mean over seeds, its deviation, and the change in percent.
+def against(runs: pd.DataFrame, name: str, reference: str) -> pd.DataFrame:
+    """Each `name` of a data set and horizon: its test `MSE`, the `deviation` over `seeds`, and against `reference`.
 
-    The change is that of the seeds that a variant and the full method have.
+    `test [%]` and `validation [%]` are the changes of the means over the seeds that both have, or over all where one of
+    the two is in closed form and has none; NaN where they share none. `disagree` marks where the two segments do.
     """
-    variants, run = ["dataset", "horizon", "variant"], ["dataset", "horizon", "seed"]
-    groups = runs.groupby(variants, sort=False)["MSE"]
-    table = groups.agg(["mean", "std", "count"]).rename(columns={"mean": "MSE", "std": "deviation", "count": "seeds"})
-    full = runs[runs["variant"] == "full"].set_index(run)["MSE"]
-    if full.empty:
-        raise missing(runs, "no run of the full method")
-    both = runs.join(full.rename("full"), on=run).dropna(subset="full").groupby(variants)[["MSE", "full"]].mean()
-    return table.assign(**{"% against full": 100 * (both["MSE"] / both["full"] - 1)})
+    keys, errors, lines = ["dataset", "horizon"], {"test_mse": "test [%]", "val_mse": "validation [%]"}, {}
+    base = runs[runs[name] == reference]
+    for place, own in runs.groupby([*keys, name], sort=False):
+        spread = own["test_mse"].agg(["mean", "std", "count"]).set_axis(["MSE", "deviation", "seeds"])
+        theirs = base[(base[keys] == list(place[:2])).all(axis=1)]
+        if not any(map(models.closed_form, {*own["model"], *theirs["model"]})):
+            own, theirs = own[own["seed"].isin(theirs["seed"])], theirs[theirs["seed"].isin(own["seed"])]
+        change = 100 * (own[list(errors)].mean() / theirs[list(errors)].mean() - 1)
+        lines[place] = pd.concat([spread, change.rename(errors)])
+    table = pd.DataFrame(lines).T.rename_axis([*keys, name]).astype({"seeds": int})
+    return table.assign(disagree=disagree(table["validation [%]"], table["test [%]"]))
 
 
 def wide(column: pd.Series, level: str) -> pd.DataFrame:

@@ -171,23 +171,40 @@ def test_two_stores_are_compared_where_both_have_rows():
         tables.difference(MAIN, fresh.assign(id="another"))
 
 
-def test_relative_to_full_is_percent_of_the_full_method_of_the_seeds_that_both_have():
-    variants = {"variant": ["full", "full", "w/o scale"], "seed": [1, 2, 2], "MSE": [1, 2, 3.0]}
-    table = tables.relative_to_full(pd.DataFrame({"dataset": "a", "horizon": 1} | variants))
-    assert table.columns.tolist() == ["MSE", "deviation", "seeds", "% against full"]
-    assert table.loc[("a", 1, "w/o scale"), "% against full"] == pytest.approx(50)
-    assert table.loc[("a", 1, "full")].tolist() == pytest.approx([1.5, np.sqrt(0.5), 2, 0])
+def variants(*lines: tuple) -> pd.DataFrame:
+    """Runs on ETTh1 at 96 steps: (variant, model, seed, test MSE), the same error on validation."""
+    runs = pd.DataFrame(lines, columns=["variant", "model", "seed", "test_mse"])
+    return runs.assign(dataset="ETTh1", horizon=96, val_mse=runs["test_mse"])
 
 
-def test_an_ablation_is_read_against_the_full_method_of_its_own_setting():
-    lines = [("b", "w/o", 3.0), ("b", "full", 2.0), ("a", "w/o", 3.0), ("a", "full", 4.0)]
-    some = pd.DataFrame(lines, columns=["dataset", "variant", "MSE"]).assign(horizon=1, seed=1)
-    changes = tables.relative_to_full(some)["% against full"]
-    assert changes.droplevel("horizon").to_dict() == pytest.approx(
+def test_against_a_reference_are_the_means_of_the_seeds_that_both_have():
+    runs = variants(("full", "mlp", 1, 1.0), ("full", "mlp", 2, 2.0), ("w/o scale", "mlp", 2, 3.0))
+    table = tables.against(runs, "variant", "full").droplevel(["dataset", "horizon"])
+    assert table.columns.tolist() == ["MSE", "deviation", "seeds", "test [%]", "validation [%]", "disagree"]
+    assert table.loc["w/o scale", ["MSE", "seeds", "test [%]"]].tolist() == pytest.approx([3, 1, 50])
+    assert table.loc["full", ["MSE", "deviation", "seeds"]].tolist() == pytest.approx([1.5, np.sqrt(0.5), 2])
+
+
+@pytest.mark.parametrize(("model", "change"), [("mlp", -10.0), ("ridge", -55.0)])
+def test_against_a_reference_all_seeds_count_where_one_is_in_closed_form(model, change):
+    full = [("full", "mlp", 1, 1.0), ("full", "mlp", 2, 3.0)]
+    table = tables.against(variants(*full, ("x", model, 1, 0.9), ("y", "mlp", 3, 0.5)), "variant", "full")
+    table = table.droplevel(["dataset", "horizon"])
+    assert table.loc["x", ["validation [%]", "test [%]"]].tolist() == pytest.approx([change, change])
+    assert np.isnan(table.loc["y", "test [%]"])  # they share no seed
+    assert table.loc["full", "test [%]"] == 0
+
+
+def test_against_a_reference_of_its_own_setting_and_nothing_where_that_is_not_there():
+    lines = [("b", "w/o", 3.0), ("b", "full", 2.0), ("a", "w/o", 3.0), ("a", "full", 4.0), ("c", "w/o", 1.0)]
+    runs = pd.DataFrame(lines, columns=["dataset", "variant", "test_mse"])
+    runs = runs.assign(horizon=1, seed=1, model="mlp", val_mse=[1.0, 2.0, 1.0, 2.0, 1.0])
+    table = tables.against(runs, "variant", "full").droplevel("horizon")
+    assert table["test [%]"].dropna().to_dict() == pytest.approx(
         {("b", "w/o"): 50, ("b", "full"): 0, ("a", "w/o"): -25, ("a", "full"): 0}
     )
-    with pytest.raises(ValueError, match="no run of the full method is in the store; train"):
-        tables.relative_to_full(some[some["variant"] != "full"])
+    assert np.isnan(table.loc[("c", "w/o"), "test [%]"])
+    assert table.index[table["disagree"] == "x"].tolist() == [("b", "w/o")]
 
 
 ENTRIES = [
