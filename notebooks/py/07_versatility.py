@@ -35,7 +35,6 @@ wanted = [run for named in entries.values() for _, run in named]
 runs = rows.read(wanted, profile, "versatility", store=store, train_missing=train_missing)
 print("data set and horizon:", wanted[0].dataset, wanted[0].horizon)
 
-
 # %% [markdown]
 # ## Several teachers, one student
 # Orange: the teacher. Blue: the plain MLP of the student's seeds, light blue with weight decay. Green: the MLP that
