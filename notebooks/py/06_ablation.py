@@ -18,6 +18,7 @@ train_missing = False
 
 # %%
 import pandas as pd
+from IPython.display import display
 
 from tdlib import models, profiles, rows
 from tdlib.report import plots, tables, words
@@ -64,16 +65,16 @@ lines = lines.reindex(columns=runs["setting"].unique())
 # was told nothing but to keep its weights small (the light blue line)?
 
 # %%
-colours = plots.colours(beside)
-look = {"colours": colours, "lines": lines, "absent": "not in the store"}
-figure = plots.points(runs, x="test_mse", y="variant", label="test MSE", **look)
-plots.save(figure, "06_ablation", figures)
+look = {"label": "test MSE", "colours": plots.colours(beside), "absent": "not in the store"}
+for steps, found in runs.groupby("horizon", sort=False):
+    figure = plots.points(found, x="test_mse", y="variant", lines=lines[found["setting"].unique()], **look)
+    display(plots.save(figure, f"06_ablation_{steps}", figures))
 
 # %% [markdown]
 # ## In numbers
-# Each variant's MSE against the full method's, in percent (positive is worse), on test and on validation; a cross where
-# the two disagree on which is better. `alpha` is the weight of the prediction level, `beta` that of the feature level;
-# 0 where a variant has no such part. The truth has no features:
+# Each variant's MSE against the full method's, in percent (positive is worse), on test and then on validation. In
+# `results/tables/06_ablation.csv` a cross marks where the two disagree on which is better, and `alpha` is the weight of
+# the prediction level, `beta` that of the feature level; 0 where a variant has no such part. The truth has no features:
 # what it is to be compared with is not the full method but *w/o feature level*, the teacher's forecasts alone.
 
 # %%
@@ -81,7 +82,10 @@ ablation, weights = tables.against(runs, "variant", "full"), runs[["dataset", "h
 for name, level in {"alpha": "forecast", "beta": "feature"}.items():
     weights[name] = runs[name] * [any(term.endswith(level) for term in terms) for terms in runs["terms"]]
 shown = ablation.join(weights.groupby(["dataset", "horizon", "variant"]).first()).reset_index()
-tables.to_a_tenth(tables.save(shown, "06_ablation", f"{results}/tables"))
+tables.save(shown, "06_ablation", f"{results}/tables")
+shown["place"] = shown["dataset"] + ", " + shown["horizon"].astype(str)
+for side in ("test [%]", "validation [%]"):
+    display(tables.grid(shown, side, "variant", "place", digits=1).rename_axis(side))
 
 # %% [markdown]
 # ## Published, for orientation
