@@ -120,6 +120,7 @@ class Forecaster:
         check_place(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         csvfile.write_canonical(table, path)  # what a run learns from is a file
+        self._written = data.checksum(str(path))
         made = plan.kept(path, self._asked(), lambda: plan.make(series, str(path), *shape, **how))
         self.remarks_ = [*said, *self.remarks_, *made.remarks]
         self.store_ = Store(place)
@@ -153,6 +154,8 @@ class Forecaster:
         with warnings.catch_warnings():  # of what was made of the file: `remarks_` say it
             warnings.filterwarnings("ignore", re.escape(f"{config.dataset}: "), UserWarning)
             train_once(config, self.store_, compute)
+            same = data.checksum(config.dataset) == self._written
+        require(same, f"{config.dataset} was changed while it was fitted: only one fit of a name at a time")
         return config.id
 
     @property

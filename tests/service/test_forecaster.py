@@ -1,6 +1,7 @@
 """Forecaster: it chooses on validation, learns from all rows, forecasts in its form, is kept and read again."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 import tdlib
-from tdlib import data, forecast, train
+from tdlib import csvfile, data, forecast, train
 from tdlib.config import RunConfig
 from tdlib.run import trained
 from tdlib.service import Forecaster, final, report
@@ -314,6 +315,17 @@ def test_a_series_without_noise_is_forecast_as_it_goes_on(values):
     made = Forecaster(16, 4, period=4, epochs=1).fit(pd.DataFrame({"x": values}))
     np.testing.assert_allclose(made.predict()["x"], values[:4], atol=1e-3)
     assert np.isfinite(made.scores_["test", "MSE"]).all()
+
+
+def test_two_fits_of_one_name_at_once_do_not_mix_their_rows(frame, tmp_path, monkeypatch):
+    from tdlib.service import forecaster
+
+    def beside(config, store, compute):
+        csvfile.write_canonical(frame[::-1].set_axis(frame.index) * 2, Path(config.dataset))
+
+    monkeypatch.setattr(forecaster, "train_once", beside)
+    with pytest.raises(ValueError, match=r"own\.csv was changed while it was fitted: only one fit of a name at a time"):
+        Forecaster(24, 4, epochs=1, folder=tmp_path).fit(frame, "own")
 
 
 def test_models_that_diverge_are_left_out_and_named(frame, monkeypatch):
