@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tdlib import calendar
+from tdlib.checks import require
 from tdlib.csvfile.cells import short
 
 LAYOUTS = {
@@ -37,6 +38,7 @@ CLOCK = r"(\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:\.\d+)?)?(?:\s*[AaPp][Mm])?)"
 WITH_CLOCK = rf"^(\S.*?)[T\s,]+{CLOCK}$"
 WEEK = r"\d{4} W\d{2}"
 OFFSET = r"^(.{11,}?)\s*(?:Z|[+-]\d\d(?::?\d\d)?)$"  # behind a day and a time
+QUARTER = r"\d{4}[\s./-]?0?[1-4]"  # or a month: but no series has the first four months alone
 KNOWN = "write it as 2020-01-31 or 2020-01-31 13:00"
 
 
@@ -46,6 +48,8 @@ def read(column: pd.Series, path: object, dayfirst: bool | None = None) -> tuple
         stamps, remarks = column, []
     else:
         text = column.astype("str").str.strip()
+        doubtful = len(text) > 4 and text.str.fullmatch(QUARTER).all()
+        require(not doubtful, f"{path}: are {text.iloc[0]} and {text.iloc[1]} quarters? Write 2020-Q1, or 2020-01-01")
         stamps, remarks = iso(text)
         if stamps.isna().any():
             ways = by_layout(text, dayfirst)

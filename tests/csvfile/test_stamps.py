@@ -115,6 +115,7 @@ def test_years_of_two_digits_rise_and_end_before_the_year_after_next(first):
         (["yesterday", "today"], "row 1 is not a time stamp: 'yesterday'; write it as 2020-01-31 or 2020-01-31 13:00"),
         (["01/02/2015", "13/13/2015"], "row 2 is not a time stamp: '13/13/2015'"),
         (["2015-Q1", "2015-Q5"], "row 2 is not a time stamp: '2015-Q5'"),
+        (["2015-3", "2015-4", "2016-1", "2016-2", "2016-3"], "are 2015-3 and 2015-4 quarters? Write 2020-Q1, or "),
         (["2015-01-31", ""], "row 2 is not a time stamp: nan"),
         (["2015-01-03", "2015-01-02", "2015-01-01"], "in pandas, frame.sort_index() turns the rows round"),
         (["2020-10-25 01:00", "2020-10-25 02:00", "2020-10-25 02:00"], "if the clock was put back then, in pandas"),
