@@ -198,14 +198,14 @@ def test_an_ablation_has_a_setting_for_each_teacher_on_one_segment(tmp_path):
 
     ablation = filled(tmp_path, of, "laptop", keep.__contains__)
     scale, truth = line(ablation, "part: scale parts"), line(ablation, "truth's patterns")
-    assert (scale["settings"], scale["rows"]) == (truth["settings"], truth["rows"]) == (3, 9)
-    teachers = 100 * (np.array([0.7, 0.7, 0.6]) / 0.88 - 1)  # ETTh1, ETTh2; ETTh1 from ModernTCN
+    assert (scale["settings"], scale["rows"]) == (truth["settings"], truth["rows"]) == (6, 18)
+    teachers = 100 * (np.array([0.7, 0.7, 0.6]) / 0.88 - 1)  # ETTh1, ETTh2; ETTh1 from ModernTCN, at both horizons
     assert truth["ours"] == pytest.approx(teachers.mean(), abs=0.5)
-    assert truth["without"] == "ETTh1 from ModernTCN, 96"
+    assert truth["without"].startswith("ETTh1 from ModernTCN, ")
     assert set(ablation.ablation["segment"]) == {"ETTh1", "ETTh2"}
 
 
-def test_the_period_parts_are_ablated_in_as_few_settings_as_their_claim_says():
+def test_the_period_parts_are_ablated_in_enough_settings_and_any_teacher_is_of_those_that_its_claim_names():
     entries = profiles.load("demo+laptop")
     places = {
         (run.dataset, run.horizon, teacher)
@@ -213,7 +213,7 @@ def test_the_period_parts_are_ablated_in_as_few_settings_as_their_claim_says():
         for teacher in entry.ablation_teachers()
         for run in entry.ablation(teacher)
     }
-    assert len(places) == 4 < FEWEST_SETTINGS and "has four, both teachers" in BY_NAME["periods, null"].statistic
+    assert len(places) >= FEWEST_SETTINGS
     first = {(run.dataset, run.horizon) for entry in entries for _, run in entry.versatility()["teachers"]}
     assert first == {("nyc_weather", 96), ("ETTh1", 96)}
     assert all("nyc_weather, in the sizes of demo, and ETTh1" in BY_NAME[f"any {name}"].statistic for name in ANY)

@@ -177,7 +177,7 @@ LINEAR = ("sparsetsf", "cyclenet", "fits", "dlinear", "nlinear")
     [  # data sets x horizons x (teachers, 4 in closed form, seeds x (plain, each distilled, 5 others)); x 12 x seeds
         ("smoke", 1 * 1 * (2 + 4 + 2 * 8), 1 * 1 * 12 * 1),
         ("demo", 1 * 1 * (2 + 4 + 3 * 8), 1 * 1 * 12 * 1),
-        ("laptop", 4 * ((2 * 5 + 2 * 4) + 5 * 4 + 4 * 3 * 8 + (2 + 2 * 8)), (2 * 12 + 11) * 3),  # the truth's once
+        ("laptop", 4 * ((2 * 5 + 2 * 4) + 5 * 4 + 4 * 3 * 8 + (2 + 2 * 8)), 2 * (2 * 12 + 11) * 3),  # the truth's once
         ("paper", 8 * 4 * (8 + 4 + 5 * 14), 8 * 4 * 12 * 5),
     ],
 )

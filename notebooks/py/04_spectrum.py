@@ -101,7 +101,7 @@ plots.save(figure, "04_period_kl", figures)
 # ## The null: the same student without the period part
 # A student that forecasts better may come closer in its periods, too, without being asked to. So what the period part
 # does is the difference to the same student without it: both are runs of page 06, and means over the seeds that both
-# have. These settings are too few for an interval, and for a verdict on page 00b.
+# have. Page 00b pools the settings, once there are five, for an interval and a verdict.
 
 # %%
 sides = ["full", "w/o period"]

@@ -205,8 +205,7 @@ CLAIMS = [
     Claim(
         "periods, null",
         "The period parts of the loss bring them closer",
-        f"difference in KL, full method to the one without period parts, {DRAWN}; "
-        "the ablation has four, both teachers counted: too few for a verdict (page 04 shows them)",
+        f"difference in KL, full method to the one without period parts, {DRAWN}",
         lambda evidence: evidence.over_runs(
             statistics.variant(evidence, "full"), statistics.variant(evidence, "w/o period"), statistics.nearer
         ),
