@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from tdlib import calendar
-from tdlib.checks import require
 from tdlib.csvfile.cells import short
 
 LAYOUTS = {
@@ -48,8 +47,8 @@ def read(column: pd.Series, path: object, dayfirst: bool | None = None) -> tuple
         stamps, remarks = column, []
     else:
         text = column.astype("str").str.strip()
-        doubtful = len(text) > 4 and text.str.fullmatch(QUARTER).all()
-        require(not doubtful, f"{path}: are {text.iloc[0]} and {text.iloc[1]} quarters? Write 2020-Q1, or 2020-01-01")
+        if len(text) > 4 and text.str.fullmatch(QUARTER).all():
+            raise ValueError(f"{path}: are {text.iloc[0]} and {text.iloc[1]} quarters? Write 2020-Q1, or 2020-01-01")
         stamps, remarks = iso(text)
         if stamps.isna().any():
             ways = by_layout(text, dayfirst)
