@@ -25,7 +25,8 @@ FILL = 9e18  # and beyond, as float32's or netCDF's largest, or the least whole 
 SENTINELS = (-999.25, 32767, -32768, 65535, 2**31 - 1, -(2**31))  # that loggers write for no value, nines apart
 FAR = 3  # times as far from all others as these are from one another
 FEW = 10  # values that may be states, and one of them far from the others
-ENDINGS = (".csv", ".tsv", ".txt", ".gz", ".xlsx", ".parquet")  # what a path of a file of numbers ends in
+BINARY = (".gz", ".xlsx", ".parquet")
+ENDINGS = (".csv", ".tsv", ".txt", *BINARY)  # what a path of a file of numbers ends in
 
 
 @dataclass(frozen=True)

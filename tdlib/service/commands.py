@@ -163,8 +163,7 @@ def _load(store: Path, csv: Path) -> Forecaster:
 def forecast(options: argparse.Namespace) -> None:
     """What follows a CSV, with bands; by the run `ID` without them, where one is named."""
     id, csv = _id_and_csv(options.what)
-    text = options.out.suffix not in (".gz", ".xlsx", ".parquet")
-    require(text, f"forecast writes CSV: end the name of {options.out} in .csv")
+    require(options.out.suffix not in csvfile.BINARY, f"forecast writes CSV: end the name of {options.out} in .csv")
     record = options.store / RECORD
     check_output(options.out, record, inputs=[csv], force=options.force)
     remarks = ()

@@ -149,14 +149,14 @@ class Forecaster:
 
     def _run(self, config: RunConfig, known: str | None, compute: Compute) -> str:
         """The id of a run's row, trained where it is not there; `known` is what it was called before a move."""
-        if known and self.store_.read(known) is not None:
-            return known
         with warnings.catch_warnings():  # of what was made of the file: `remarks_` say it
             warnings.filterwarnings("ignore", re.escape(f"{config.dataset}: "), UserWarning)
-            train_once(config, self.store_, compute)
+            if not known or self.store_.read(known) is None:
+                train_once(config, self.store_, compute)
+                known = config.id
             same = data.checksum(config.dataset) == self._written
         require(same, f"{config.dataset} was changed while it was fitted: only one fit of a name at a time")
-        return config.id
+        return known
 
     @property
     def ids_(self) -> dict[RunConfig, str]:

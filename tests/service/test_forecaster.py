@@ -328,6 +328,21 @@ def test_two_fits_of_one_name_at_once_do_not_mix_their_rows(frame, tmp_path, mon
         Forecaster(24, 4, epochs=1, folder=tmp_path).fit(frame, "own")
 
 
+def test_a_fit_does_not_take_the_rows_of_another_that_was_faster(frame, tmp_path, monkeypatch):
+    from tdlib.service import plan
+
+    other, make = frame[::-1].set_axis(frame.index), plan.make
+    Forecaster(24, 4, epochs=1, teacher="ridge", folder=tmp_path).fit(other, "own")
+
+    def beside(series, path, *arguments, **given):
+        csvfile.write_canonical(other, Path(path))
+        return make(series, path, *arguments, **given)
+
+    monkeypatch.setattr(plan, "make", beside)
+    with pytest.raises(ValueError, match=r"own\.csv was changed while it was fitted"):
+        Forecaster(24, 4, epochs=1, teacher="ridge", folder=tmp_path).fit(frame, "own")
+
+
 def test_models_that_diverge_are_left_out_and_named(frame, monkeypatch):
     from tdlib.service import plan
 
