@@ -60,7 +60,7 @@ gains = gains.pivot_table(index="teacher", columns="metric", values="value").add
 gains = gains.rename(columns=lambda name: name.replace("MSE gain over", "gain over"))
 sizes = tables.deviations_from_published(entries["teachers"])
 table = teachers.join(gains).join(sizes).reset_index(names="learned from")
-table = tables.to_a_tenth(tables.save(table, "07_teachers", f"{results}/tables"))
+table = tables.save(table, "07_teachers", f"{results}/tables")
 hidden = [name for name in table if name in ("plain", "decayed") or name.startswith("deviation")]
 display(table.drop(columns=[*hidden, sizes.name]), table[["learned from", sizes.name]])
 
@@ -71,7 +71,7 @@ display(table.drop(columns=[*hidden, sizes.name]), table[["learned from", sizes.
 students = tables.side_by_side(tables.named(entries["students"], runs))
 published = tables.published("../results/published.csv", table="students (T3)").set_index("model")["value"]
 students = students.join(published.rename("published: gain over plain % (mean of 4 horizons)"))
-tables.to_a_tenth(tables.save(students.reset_index(names="student model"), "07_students", f"{results}/tables"))
+tables.save(students.reset_index(names="student model"), "07_students", f"{results}/tables")
 
 # %%
 plots.save(plots.dumbbells(students, label="test MSE"), "07_students", figures)
@@ -91,7 +91,7 @@ if variants["seeds"].max() == 1:
     print(
         "One seed stands behind each line: what is less than seeds differ by, as in the first table, is no difference."
     )
-tables.to_a_tenth(tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{results}/tables"))
+tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{results}/tables")
 
 # %% [markdown]
 # ### The last scale and shift
@@ -102,7 +102,7 @@ tables.to_a_tenth(tables.save(variants.reset_index(names="MLP"), "07_sizes", f"{
 beside = tables.named(entries["affine"], runs)
 weights = beside[beside["part"] == "distilled"].groupby("name")[["alpha", "beta"]].first()
 affine = tables.side_by_side(beside).join(weights)
-tables.to_a_tenth(tables.save(affine.reset_index(names="MLP"), "07_affine", f"{results}/tables"))
+tables.save(affine.reset_index(names="MLP"), "07_affine", f"{results}/tables")
 
 # %% [markdown]
 # ## Other ways of distilling
@@ -118,7 +118,7 @@ tables.to_a_tenth(tables.save(affine.reset_index(names="MLP"), "07_affine", f"{r
 rivals = tables.named(entries["rivals"], runs)
 weights = rivals.groupby("name")[["alpha", "beta"]].first()
 both = tables.against(rivals, "name", rivals["name"].iloc[0]).join(weights)
-tables.to_a_tenth(tables.save(both.reset_index(), "07_rivals", f"{results}/tables"))
+tables.save(both.reset_index(), "07_rivals", f"{results}/tables")
 
 # %%
 teacher = next(run.teacher for _, run in entries["rivals"] if run.teacher)

@@ -54,7 +54,7 @@ mlp = curves[curves["model"] == "mlp"].pivot_table(index=places, columns="part",
 mlp = mlp.reindex(columns=["plain", "decayed", "distilled"])
 gains = {f"against {other} [%]": 100 * (mlp["distilled"] / mlp[other] - 1) for other in ("plain", "decayed")}
 table = table.assign(**gains)
-tables.to_a_tenth(tables.save(table.reset_index(), "08_lookback", f"{results}/tables"))
+tables.save(table.reset_index(), "08_lookback", f"{results}/tables")
 
 # %% [markdown]
 # Validation beside test, in percent of the plain student of the same look-back, without and with weight decay; a cross
@@ -69,7 +69,7 @@ both = {
 }
 if both:
     both = pd.concat(both, names=["distilled against", "look-back"]).reset_index().sort_values("horizon", kind="stable")
-    display(tables.to_a_tenth(tables.save(both.reset_index(drop=True), "08_validation", f"{results}/tables")))
+    display(tables.save(both.reset_index(drop=True), "08_validation", f"{results}/tables"))
 
 # %%
 print(words.looked_at(runs))

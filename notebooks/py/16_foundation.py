@@ -100,7 +100,7 @@ tables.save(against[columns].reset_index(drop=True), "16_against", f"{results}/t
 
 # %%
 both = tables.against(shown, "name", "Ridge")
-tables.to_a_tenth(tables.save(both.reset_index(), "16_validation", f"{results}/tables"))
+tables.save(both.reset_index(), "16_validation", f"{results}/tables")
 
 # %% [markdown]
 # What validation gave the members of the committees that have the foundation model: mean weights over seeds.

@@ -76,7 +76,7 @@ with contextlib.suppress(rows.Missing):
 
 # %%
 both = tables.against(seeing, "name", blind)
-tables.to_a_tenth(tables.save(both.reset_index(), "17_foresight", f"{results}/tables"))
+tables.save(both.reset_index(), "17_foresight", f"{results}/tables")
 
 # %% [markdown]
 # ## Which steps should count?
@@ -90,7 +90,7 @@ tilted = tables.against(steps, "name", "tilt 0")
 at = " and ".join(map(str, sorted(set(steps["horizon"]))))
 print(words.spread(tilted["test [%]"].drop("tilt 0", level="name"), f"tilted against level weights, {at} steps, MSE"))
 print(f"No other horizon than {at} was tried.")
-tables.to_a_tenth(tables.save(tilted.reset_index(), "17_steps", f"{results}/tables"))
+tables.save(tilted.reset_index(), "17_steps", f"{results}/tables")
 
 # %% [markdown]
 # ## How wide must the student be?
@@ -123,7 +123,7 @@ by_width = {width: tables.against(group, "system", "no teacher") for width, grou
 table = pd.concat(by_width, names=["width"]).xs("committee", level="system")
 table = table.join(change.groupby(level=keys).std().rename("deviation of the change"))
 table = table.reorder_levels(keys).sort_index()
-tables.to_a_tenth(tables.save(table.reset_index(), "17_widths", f"{results}/tables"))
+tables.save(table.reset_index(), "17_widths", f"{results}/tables")
 
 # %% [markdown]
 # The gain of a width is its distance to the best student without a teacher. How much of the largest gain does a narrow
@@ -252,7 +252,7 @@ if len(smooth):
     helped = (smooth < 0).sum()
     print(f"In short: the truth made smooth lowers the error in {helped} of {len(smooth)}:", end=" ")
     print("to be smooth is " + ("enough here." if helped == len(smooth) else "not enough."))
-tables.to_a_tenth(tables.save(instead.reset_index(), "17_targets", f"{results}/tables"))
+tables.save(instead.reset_index(), "17_targets", f"{results}/tables")
 
 # %% [markdown]
 # ## A teacher, or small weights?

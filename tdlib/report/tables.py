@@ -72,25 +72,24 @@ def published(path: str | Path, **chosen: str | int) -> pd.DataFrame:
 
 
 def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3) -> pd.DataFrame:
-    """Write `name`.csv in full, `.md` and `.tex` rounded; returns the rounded table, to be shown, NaN as empty."""
+    """Write `name`.csv in full, `.md` and `.tex` rounded; returns the rounded table, to be shown, NaN as empty.
+
+    Percentages, the columns that have a % in their name, are rounded to a tenth: nobody reads more digits of them.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    rounded = table.round(digits)
     index = not isinstance(table.index, pd.RangeIndex)
     table.to_csv(folder / f"{name}.csv", index=index)
-    flat = rounded.reset_index() if index else rounded
-    plain = flat.astype(object).where(flat.notna(), None)
-    markdown = plain.to_markdown(index=False, missingval="", floatfmt=f".{digits}f")
+    flat = table.reset_index() if index else table
+    places = {column: 1 if "%" in column else digits for column in flat.select_dtypes("float")}
+    text = flat.assign(**{column: _text(flat[[column]], count)[column] for column, count in places.items()}).fillna("")
+    sides = ["right" if column in flat.select_dtypes("number") else "left" for column in flat]
+    markdown = text.to_markdown(index=False, disable_numparse=True, colalign=sides)
     (folder / f"{name}.md").write_text(markdown + "\n")
-    (folder / f"{name}.tex").write_text(flat.to_latex(index=False, float_format=f"%.{digits}f", na_rep="", escape=True))
-    holes = {name: rounded[name] for name in rounded.select_dtypes("float") if rounded[name].isna().any()}
-    shown = {name: ["" if np.isnan(x) else f"{x:.{digits}f}" for x in column] for name, column in holes.items()}
-    return rounded.assign(**shown)
-
-
-def to_a_tenth(table: pd.DataFrame) -> pd.DataFrame:
-    """A table as it is shown: nobody reads more digits of a percentage."""
-    return table.round({name: 1 for name in table.select_dtypes("number") if "%" in name})
+    columns = "".join(side[0] for side in sides)
+    (folder / f"{name}.tex").write_text(text.to_latex(index=False, column_format=columns, escape=True))
+    holes = [column for column in places if column in table and table[column].isna().any()]
+    return table.round(places).assign(**{column: text[column].to_numpy() for column in holes})
 
 
 def beside_published(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:

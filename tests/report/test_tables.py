@@ -333,6 +333,16 @@ def test_save_writes_csv_in_full_and_the_others_rounded(tmp_path):
     assert "0.3 " in (tmp_path / "t.tex").read_text()
 
 
+def test_save_shows_percentages_to_a_tenth_and_keeps_them_in_full(tmp_path):
+    table = pd.DataFrame({"name": ["a", "b"], "gain %": [100 / 3, np.nan], "MSE": [1 / 3, 2.0]})
+    shown = tables.save(table, "t", tmp_path)
+    assert list(shown["gain %"]) == ["33.3", ""]
+    assert list(shown["MSE"]) == [0.333, 2.0]
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv"), table)
+    assert (tmp_path / "t.md").read_text().splitlines()[2] == "| a      |     33.3 | 0.333 |"
+    assert r"b &  & 2.000 " in (tmp_path / "t.tex").read_text()
+
+
 def test_a_table_keeps_its_index_and_shows_nothing_where_there_is_no_number(tmp_path):
     table = pd.DataFrame({"value": [1.0, np.nan]}, index=pd.Index(["a", "b"], name="name"))
     tables.save(table, "t", tmp_path / "new/folder")
