@@ -13,6 +13,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from tdlib import bootstrap, models
+from tdlib.checks import require
 from tdlib.losses import halve
 from tdlib.rows import missing
 from tdlib.store import Store
@@ -65,9 +66,13 @@ def pairs(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
     that it learned from, and no other of its teacher's; beside the only run of another model whatever its seed. Runs
     without a partner are left out. `group` is the teacher's seed: students of one teacher are not independent.
     """
+    theirs = theirs.drop_duplicates("id")
+    several = theirs[theirs["seed"].duplicated(keep=False)]
+    words = f"of a seed there may be one run to be compared with, got {', '.join(several['system'])}"
+    require(several.empty, words)
     teacher = (theirs["part"] == "teacher").all()
     key = ours["teacher_seed"].where(ours["teacher"].notna(), ours["seed"]) if teacher else ours["seed"]
-    ids = theirs.drop_duplicates("seed").set_index("seed")["id"]
+    ids = theirs.set_index("seed")["id"]
     model, partners = theirs["model"].iloc[0], key.map(ids)
     if len(ids) == 1 and model not in set(ours["model"]):
         partners = partners.where((ours["teacher"] == model) & teacher, ids.iloc[0])

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from tdlib.checks import require
 
-DRAWS = 1000
+DRAWS = 10_000  # of a thousand, an end that lies near a bound may fall on either side of it
 FEWEST_BLOCKS = 2  # fewer say nothing of their own spread
 
 

@@ -93,15 +93,16 @@ def coverage(settings: int, seeds: int, *, blocks: float = 3.4, trials: int = 20
     (deviation 1 from seed to seed) and of its `blocks` of windows (deviation 2, shared by the seeds), so that seeds and
     time are about equally unsure. By default as many blocks as a test segment of hourly data holds.
     """
-    length, random, held = 10, np.random.default_rng(0), 0
+    length, count, random, held = 10, 1000, np.random.default_rng(0), 0
     windows = round(blocks * length)
     for _ in range(trials):
-        drawn = np.zeros(bootstrap.DRAWS)
+        drawn = np.zeros(count)
         for setting in range(settings):
             seed = random.normal(0, 1, (seeds, 1))
             time = np.repeat(random.normal(0, 2, windows // length + 1), length)[:windows]
             effects = seed + time
-            drawn += bootstrap.draws(effects[:, None], range(seeds), _mean, block=length, segment=f"{setting}")[1]
+            look = {"block": length, "segment": f"{setting}", "count": count}
+            drawn += bootstrap.draws(effects[:, None], range(seeds), _mean, **look)[1]
         low, high = bootstrap.interval(drawn)
         held += low <= 0 <= high
     return 100 * held / trials

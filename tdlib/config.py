@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tdlib import channels, committee, data, losses, models, rivals
+from tdlib import channels, committee, data, losses, models
 from tdlib.checks import one_of, require
-from tdlib.distill import TERMS, weights
+from tdlib.distill import ALL_TERMS, TERMS, weights
 from tdlib.store import run_id
 from tdlib.windows import HALVES, LONGEST
 
@@ -162,9 +162,9 @@ class RunConfig:
             "half is for members of a committee: a student learns from all rows",
         )
         for term in self.terms:
-            one_of("terms", term, _ALL_TERMS)
+            one_of("terms", term, ALL_TERMS)
         require(len(self.terms) > 0, "terms must name at least one part of the loss")
-        object.__setattr__(self, "terms", tuple(term for term in _ALL_TERMS if term in self.terms))
+        object.__setattr__(self, "terms", tuple(term for term in ALL_TERMS if term in self.terms))
         truth = self.patterns != "teacher"
         require(not (truth and self.teacher), f'patterns="{self.patterns}" takes no teacher')
         require(not (truth and self.beta), f'patterns="{self.patterns}" has no features: beta must be 0')
@@ -321,7 +321,6 @@ def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
-_ALL_TERMS = (*TERMS, *rivals.TERMS, *channels.TERMS)
 _TEACHER_FIELDS = ("seed", "settings", "learning_rate", "batch_size", "epochs", "patience")
 
 

@@ -14,8 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tdlib import rivals
-from tdlib.channels import multi_channel
+from tdlib import channels, rivals
 from tdlib.checks import require
 from tdlib.losses import multi_period, multi_scale, step_weights
 from tdlib.models import Forecast
@@ -24,7 +23,8 @@ from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher
 from tdlib.train import Mix, Objective, unmixed
 from tdlib.windows import Splits
 
-TERMS = ("supervised", "scale_forecast", "period_forecast", "scale_feature", "period_feature")
+TERMS = ("supervised", "scale_forecast", "period_forecast", "scale_feature", "period_feature")  # the method's, for good
+ALL_TERMS = (*TERMS, *rivals.TERMS, *channels.TERMS)  # a new one comes here, and into `Distillation._parts`
 
 
 def weights(terms: tuple[str, ...], alpha: float, beta: float) -> dict[str, float]:
@@ -109,7 +109,7 @@ class Distillation(Objective):
             "supervised": (F.mse_loss, own, truth),
             "scale_forecast": (self.scale, own, target),
             "period_forecast": (self.period, y_s, y_t),
-            "channel_forecast": (multi_channel, y_s, y_t),
+            "channel_forecast": (channels.multi_channel, y_s, y_t),
             "scale_feature": (self.scale, f_s, f_t),
             "period_feature": (self.period, f_s, f_t),
             "adversarial_feature": (self.discriminator, f_s, f_t),

@@ -140,7 +140,7 @@ class _Divergence(torch.autograd.Function):
         A = |X|,  X = rfft(x),  R = log Q_t - log(Q_s + floor),  W = Q_t Q_s / (Q_s + floor)
 
         dP/dA_s = (Q_s sum(W) - W) / tau            dP/dA_t = Q_t (R - P) / tau
-        dP/dx = n/2 * irfft(dP/dA * X / A)          each bin i < n/2 stands for itself and for bin n - i
+        dP/dx = N/2 * irfft(dP/dA * X / A)          each bin i < N/2 stands for itself and for bin N - i, N the length
 
     Autograd takes twice as long: it knows neither that x is real nor that Q is at hand. Waves are brought to
     height 1 first, where no sum leaves the format and no square is lost; X / A does not depend on the height.

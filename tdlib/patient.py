@@ -1,7 +1,7 @@
 """The student to take away: the MLP taught by a committee, with patience. One recipe, chosen on validation alone.
 
-    committee      an iTransformer and linear models in closed form, weighted by validation (`tdlib.committee`), or by
-                   it and by the halves of training, where each member was trained on the other one
+    committee      an iTransformer and four linear models, weighted by validation (`tdlib.committee`), or by it and by
+                   the halves of training, where each member was trained on the other one
     patience       mixup of windows, a rate that falls slowly, the moving average of the weights (`train.fit`)
     loss           the committee's forecasts alone, at several scales; no truth, no features
 

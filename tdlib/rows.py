@@ -83,9 +83,10 @@ def system(model: str, teacher: str | None = None, decay: float = 0.0) -> str:
 def with_systems(runs: pd.DataFrame, *, by_decay: bool = True) -> pd.DataFrame:
     """The runs with what tables and figures call them.
 
-    `system`: see there; `part`: "teacher", "plain" (baselines, too), "decayed" (plain, with weight decay) or
-    "distilled"; `setting`: the data set and horizon in words; `teacher_seed`: the seed of the teacher it learned
-    from, else its own. Not `by_decay`, where weight decay is a setting that is chosen and makes no other system.
+    `system`: see there, and what has the truth in a teacher's place is a system of its own; `part`: "teacher", "plain"
+    (no teacher: baselines, too), "decayed" (plain, with weight decay) or "distilled"; `setting`: the data set and
+    horizon in words; `teacher_seed`: the seed of the teacher it learned from, else its own. Not `by_decay`, where
+    weight decay is a setting that is chosen and makes no other system.
     """
     taught = runs["teacher"].notna()
     decay = runs.get("weight_decay", pd.Series(0.0, runs.index)) * by_decay
@@ -93,6 +94,8 @@ def with_systems(runs: pd.DataFrame, *, by_decay: bool = True) -> pd.DataFrame:
         system(model, teacher if known else None, shrinks)
         for model, teacher, known, shrinks in zip(runs["model"], runs["teacher"], taught, decay, strict=True)
     ]
+    truth = runs.get("patterns", pd.Series("teacher", runs.index)) != "teacher"
+    names = pd.Series(names, runs.index, dtype=object).where(~truth, lambda name: name + ", patterns of the truth")
     teachers = runs["model"].map(models.role) == "teacher"
     part = pd.Series("plain", runs.index).mask(decay > 0, "decayed").mask(teachers, "teacher").mask(taught, "distilled")
     setting = runs["dataset"] + ", " + runs["horizon"].astype(str) + " steps"

@@ -116,9 +116,15 @@ def _check_shared(configs: list[RunConfig]) -> None:
 def _jobs(missing: list[RunConfig], store: Store, compute: Compute) -> list[Job]:
     """Teachers first: each is trained, and its outputs stored, before the students that learn from it."""
     teachers = dict.fromkeys(teacher for config in missing for teacher in config.needed)
-    jobs = [Job(config.id, prepare_teacher, (config, store, compute)) for config in teachers]
+    jobs = [Job(config.id, prepare_teacher, (config, store, compute), words=_words(config)) for config in teachers]
     for config in missing:
         if config not in teachers:
             after = tuple(teacher.id for teacher in config.needed)
-            jobs.append(Job(config.id, train_once, (config, store, compute), after))
+            jobs.append(Job(config.id, train_once, (config, store, compute), after, _words(config)))
     return sorted(jobs, key=lambda job: models.role(job.arguments[0].model) == "student")
+
+
+def _words(config: RunConfig) -> str:
+    """A run that has no row yet: its id alone could not be looked up."""
+    taught = f" from {config.teacher}" if config.teacher else ""
+    return f"{config.model}{taught} on {config.dataset}, {config.horizon} steps, seed {config.seed}: {config.id}"

@@ -203,6 +203,13 @@ def test_a_student_is_compared_with_the_run_of_the_teacher_that_it_learned_from(
     assert list(plain["theirs"]) == [teachers["id"].iloc[1], teachers["id"].iloc[0]]  # by its own seed
 
 
+def test_of_a_seed_there_is_one_run_to_be_compared_with(filled):
+    runs = filled[0]
+    learned, others = runs[runs["teacher"] == "itransformer"], runs[runs["seed"] == 1]
+    with pytest.raises(ValueError, match=r"of a seed there may be one run to be compared with, got .*MLP"):
+        analysis.pairs(learned, others)
+
+
 def test_the_last_line_is_the_mean_over_settings_drawn_together(filled):
     runs, store = filled[0].assign(lookback=1), filled[1]
     ours, theirs = runs[runs["teacher"] == "itransformer"], runs[runs["model"] == "dlinear"]

@@ -66,7 +66,8 @@ def test_a_committed_page_is_executed_without_an_error_and_names_no_folder_of_a_
         assert cell.execution_count is not None
         assert not any(output.output_type == "error" for output in cell.outputs)
         assert not any(output.get("name") == "stderr" for output in cell.outputs), cell.outputs
-    assert not re.search(r"/(work|root|tmp|home|Users)/", nbformat.writes(executed(name)))
+    words = re.sub(r'"image/png": ".*?"', "", nbformat.writes(executed(name)))  # whose letters may spell anything
+    assert not re.search(r"/(work|root|tmp|home|Users)/", words)
 
 
 @pytest.mark.parametrize("name", NAMES)

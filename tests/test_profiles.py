@@ -340,11 +340,20 @@ def test_runs_aside_from_the_trials_choose_nothing_and_go_beyond_the_largest_wei
 
 
 def test_a_baseline_with_settings_of_its_data_set_stands_beside_the_one_without():
-    found = {(run.dataset, run.model) for run in fair.defaults(Profile("laptop"))}
+    runs = [run for run in fair.defaults(Profile("laptop")) if not run.settings["relative"]]
+    found = {(run.dataset, run.model) for run in runs}
     assert found == {("Weather", "ridge"), *((name, "phase_ridge") for name in ("ETTm1", "ETTm2", "Weather"))}
     own = {run: Profile("laptop").config(run.dataset, 96, run.model) for run in fair.defaults(Profile("laptop"))}
     assert all(run.settings != other.settings and run.horizon == 96 for run, other in own.items())
-    assert fair.defaults(Profile("demo")) == []
+
+
+def test_ridge_stands_beside_itself_with_lower_penalties_on_every_data_set():
+    profile = Profile("laptop")
+    wider = [run for run in fair.defaults(profile) if run.settings["relative"]]
+    assert [run.dataset for run in wider] == profile.datasets
+    for run in wider:
+        usual = profile.config(run.dataset, 96, "ridge").settings
+        assert run.model == "ridge" and run.settings == usual | {"relative": True}
 
 
 def test_fair_runs_take_what_validation_chose_and_say_nothing_of_trials_that_are_not_all_there():

@@ -350,8 +350,9 @@ def test_a_failed_run_is_named_and_the_others_are_done(tmp_path, monkeypatch):
         ensure([DISTILLED, LINEAR, PLAIN], store=tmp_path, executor=Inline())
     words = str(caught.value)
     assert words.startswith("2 of 4 runs failed: ")
-    assert f"{TEACHER.id} (RuntimeError: out of luck)" in words
-    assert f"{DISTILLED.id} ({TEACHER.id} failed)" in words
+    teacher = f"{TEACHER.model} on {TEACHER.dataset}, {TEACHER.horizon} steps, seed {TEACHER.seed}: {TEACHER.id}"
+    assert f"{teacher} (RuntimeError: out of luck)" in words
+    assert f"{DISTILLED.id} ({teacher} failed)" in words
     done = ensure([DISTILLED, LINEAR, PLAIN], store=tmp_path, train_missing=False)
     assert list(done["model"]) == ["nlinear", "mlp"]
 

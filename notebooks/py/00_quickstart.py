@@ -67,7 +67,8 @@ runs = rows.read(configs, profile, "main", store=store, train_missing=train_miss
 
 # %% [markdown]
 # ## Error and size
-# Errors are in deviations of each channel's training part; `parameters` counts what a forecast needs.
+# Errors are of scaled series: each channel less its mean and over its standard deviation, both of the training part (a
+# *deviation* is a standard deviation on all pages). `parameters` counts what a forecast needs.
 
 # %%
 result = runs[["system", "test_mse", "test_mae", "parameters"]]

@@ -45,12 +45,12 @@ evidence = claims.Evidence(profile, store, benchmarks=f"{results}/benchmarks", t
 # * is **inconclusive** where the interval straddles the bound, and
 # * **not tested here** where the rows are not there, or fewer than the statistic asks for.
 #
-# Intervals are over seeds *and* time, and narrower than their 95% where seeds and blocks are few, as page 14
-# simulates: teachers, students and blocks of look-back + horizon windows are drawn, and settings (a data set with a
-# horizon) are pooled with equal weights. What is counted, measured or proved has no interval: its ends are the value
-# itself, or as far apart as what is missing may move it. Where a mean over settings would have another verdict
-# without the one setting that moves it most, `ours` says what it is *without* that one; of the worst of several means,
-# without the one data set.
+# Intervals are over seeds *and* time (of scales and periods, over settings and seeds, as their statistic says), and
+# narrower than their 95% where seeds and blocks are few, as page 14 simulates: teachers, students and blocks of
+# look-back + horizon windows are drawn, and settings (a data set with a horizon) are pooled with equal weights. What is
+# counted, measured or proved has no interval: its ends are the value itself, or as far apart as what is missing may
+# move it. Where a mean over settings would have another verdict without the one setting that moves it most, `ours` says
+# what it is *without* that one; of the worst of several means, without the one data set.
 
 # %%
 found = claims.table(CLAIMS, evidence)
@@ -87,8 +87,9 @@ bullets = [
     "* **As published** the MLP from iTransformer is {the plain one = plain, iTransformer} and "
     "{its teacher = teacher, iTransformer}; the MLP from ModernTCN is {the plain one = plain, ModernTCN} and "
     "{its teacher = teacher, ModernTCN}.",
-    "* **One number changed**: its teacher chosen on validation, the distilled MLP is "
-    "{the plain one with weight decay = plain, decayed}. With as many trials for both, from iTransformer it is "
+    "* **One number changed**, the weight decay of the plain MLP: the distilled one, from the teacher that validation "
+    "prefers, is {it = plain, decayed}.",
+    "* **As many trials for both**, settings chosen on validation: the MLP from iTransformer is "
     "{the plain one = plain, fair, iTransformer}, from ModernTCN {the plain one = plain, fair, ModernTCN}.",
     "* **A linear map**, fitted in closed form: the distilled MLP is {ridge regression = Ridge}.",
     "* **A student of a committee** is {that MLP = patient, published}, {ridge regression = patient, Ridge} and "

@@ -71,8 +71,9 @@ def multi_scale(student, teacher, scales=3):
 
 
 # %% [markdown]
-# What is left at each scale of one noisy window: the noise goes first, the waves follow one by one, the
-# slow course stays. An error that remains at scale 3 is an error in the course.
+# What is left at each scale of one noisy window. Every halving weakens the noise. The wave of 8 steps is gone at scale
+# 3, where a point is the mean of its whole period; that of 24 steps keeps most of its height. An error that remains at
+# scale 3 is an error in the course.
 
 # %%
 part = y[100]
@@ -124,8 +125,9 @@ keep(figure, "01_periods", "Bars of Q by period: those of 24 and 8 steps share n
 # %% [markdown]
 # ### What the floor does
 # A wave of 24 steps is to be matched by a student that hears 8 steps, both louder and louder. The exact divergence
-# grows with the loudness; with the floor it ends at $-\log 10^{-8}$, and its gradient fades where the student has
-# no share left to give. Hidden features are that loud; page 06 trains the same student without the floor.
+# grows with the loudness; with the floor it ends at $-\log 10^{-8}$, and its gradient fades where the student has no
+# share left to give. Hidden features are that loud; page 06 trains a student with neither the floor nor the mean over
+# the periods.
 
 # %%
 loudness = torch.logspace(-2, 2, 60)[:, None]

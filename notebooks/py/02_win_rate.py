@@ -77,10 +77,10 @@ plots.save(plots.intervals(shown, label="win rate of the plain MLP [%]", referen
 # %% [markdown]
 # ## Does the distilled student keep what the MLP was good at?
 # The null: what a student keeps that never saw the teacher, a baseline, the plain MLP of another seed, or the plain MLP
-# with weight decay (*decay 1*: a weight decay of 1, nothing else changed). What these keep, windows that are easy for
-# any student, says nothing about teaching. The figure shows the distilled student and, of those without a teacher, the
-# one that keeps most; the table has all of them, and
-# `results/tables/02_win_keep.csv` their intervals.
+# with weight decay (*decay 1*: a weight decay of 1, nothing else changed). What these keep are windows that are easy
+# for any student: it says nothing about teaching. Each is a mean over the pairs that it has, and some nulls have fewer
+# seeds; the claims of page 00b pair them. The figure shows the distilled student and, of those without a
+# teacher, the one that keeps most; the table has all of them, and `results/tables/02_win_keep.csv` their intervals.
 
 # %%
 published = tables.published("../results/published.csv", table="win keep (T5)")
@@ -115,7 +115,8 @@ figure = plots.differences(errors, against, colours=plots.colours(runs), smooth=
 plots.save(figure, "02_where", figures)
 
 # %% [markdown]
-# A smoothed line has stretches in any case. Without smoothing: how often has a window the winner of the next one?
+# A smoothed line has stretches in any case. Without smoothing: how often do two neighbouring windows have the same
+# winner?
 
 # %%
 for name, error in errors.items():

@@ -130,10 +130,11 @@ print("handed over.")
 # %% [markdown]
 # ## Exercises
 # ### Exercise 1 (code): an error's bands
-# A pair of steps with errors $a, b$ has $\frac12(a^2 + b^2) = (\frac{a + b}2)^2 + (\frac{a - b}2)^2$: the MSE at
-# scale $m$ is that of scale $m + 1$ and the mean square of the half differences, which averaging takes away. So the
-# steps from column to column of the table are the error in *details* of 2, 4 and 8 steps, and the last column is the
-# course. Check the identity on noise with `losses.halve`, then say in which band the gain is.
+# A pair of steps with errors $a, b$ has $\frac12(a^2 + b^2) = (\frac{a + b}2)^2 + (\frac{a - b}2)^2$: the MSE at scale
+# $m$ is that of scale $m + 1$ and the mean square of the half differences, which averaging takes away. So in `shown`,
+# which has all four scales, the steps from column to column are the error in *details* of 2, 4 and 8 steps, and the
+# last column is the course. Check the identity on noise with `losses.halve`, then say in which band the gain is. Shares
+# above 100% say that elsewhere the error has grown.
 
 # %% tags=["hide-cell"]
 noise = torch.randn(horizon, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -37,7 +37,7 @@ runs = rows.with_students(rows.read(configs, profile, "main", store=store, train
 # %% [markdown]
 # ## One window: history and forecast in time and frequency
 # The window and channel of page 00. Short-time spectrograms; right of the dotted line the forecast begins. The day of
-# hourly data is at 1/24, or 0.042; brighter is stronger.
+# hourly data is at 1/24, or 0.042; brighter is stronger. Frequencies above 0.1 are not shown.
 
 # %%
 three = rows.taught(runs, dataset=dataset, horizon=horizon, teacher=teacher)
@@ -130,8 +130,8 @@ print(words.spread(100 * (kl[distilled] / kl[plain] - 1), "distilled against pla
 
 # %% [markdown]
 # ## What we see
-# * The sentences above are made from the rows shown. What brings the distributions together is the period part only as
-#   far as the student without it stays further away.
+# * The sentences above are made from the rows shown. The period part gets credit
+#   for no more than the difference between the student with it and the one without it.
 # * A softmax of amplitudes may lie nearly all on one period: a window on which forecast and truth prefer
 #   different ones then costs much, whatever the rest looks like.
 

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Which part of the loss does the work?
-# The loss has five parts: the truth, and two patterns (scale, period) at two levels (prediction, feature).
-# Here each is left out, each stands alone, the period part takes its exact form, and the **truth** takes
-# the teacher's place: if that were as good, no teacher would be needed.
+# The loss is the truth and four terms: two patterns (scale, period) at two levels (prediction, feature). Here a
+# pattern, a level or the truth is left out; each of the four terms stands alone beside the truth; the period part takes
+# its exact form; and the **truth** takes the teacher's place: if that were as good, no teacher would be needed.
 #
 # **After this page you can** read an ablation, tell "this part is not needed" from "this part can be replaced by the
 # others", and say which of its differences are larger than what another seed does.
@@ -60,9 +60,9 @@ lines = beside.pivot_table(index="system", columns="setting", values="test_mse",
 lines = lines.reindex(columns=runs["setting"].unique())
 
 # %% [markdown]
-# **Predict first:** each of the five parts is left out once. Without which one will the student be worst? And can it
-# do without the truth, taught by the teacher alone, and still beat the plain MLP (the dark blue line), and the one that
-# was told nothing but to keep its weights small (the light blue line)?
+# **Predict first:** a pattern, a level or the truth is left out in turn. Without which one will the student be worst?
+# And can it do without the truth, taught by the teacher alone, and still beat the plain MLP (the dark blue line), and
+# the one that was told nothing but to keep its weights small (the light blue line)?
 
 # %%
 look = {"label": "test MSE", "colours": plots.colours(beside), "absent": "not in the store"}
@@ -72,7 +72,8 @@ for steps, found in runs.groupby("horizon", sort=False):
 
 # %% [markdown]
 # ## In numbers
-# Each variant's MSE against the full method's, in percent (positive is worse), on test and then on validation. In
+# Each variant's MSE against the full method's, in percent (positive is worse), over the seeds that both have, on test
+# and then on validation. In
 # `results/tables/06_ablation.csv` a cross marks where the two disagree on which is better, and `alpha` is the weight of
 # the prediction level, `beta` that of the feature level; 0 where a variant has no such part. The truth has no features:
 # what it is to be compared with is not the full method but *w/o feature level*, the teacher's forecasts alone.
@@ -118,8 +119,8 @@ for (place, steps), group in ablation["test [%]"].groupby(level=["dataset", "hor
     print(words.spread(others, f"{place} {steps}, variants against the full method"))
 
 # %%
-errors = ablation["MSE"].unstack("variant", sort=False).reindex(columns=["truth patterns", "w/o feature level"])
-change = 100 * (errors["truth patterns"] / errors["w/o feature level"] - 1)
+change = tables.against(runs, "variant", "w/o feature level")["test [%]"].unstack("variant", sort=False)
+change = change.reindex(columns=["truth patterns"])["truth patterns"]
 print(words.spread(change, "truth in the teacher's place against the teacher's forecasts alone"))
 lost = ablation["test [%]"].unstack("variant").filter(like="w/o").reindex(columns=list(profiles.ABLATIONS))
 lost = lost.dropna(axis=1, how="all").mean().sort_values(ascending=False)

@@ -86,8 +86,8 @@ pooled = pooled[["estimate", "low", "high"]]
 whole = pooled.xs(everywhere, level="system").sort_values("estimate")
 kinds = dict.fromkeys(members, "a member") | {"its committee": "its committee"}
 whole["kind"] = whole.index.map(kinds).fillna("no member")
-shades = ("teacher", "truth", "plain")
-colours = dict(zip(["a member", "its committee", "no member"], map(plots.COLOURS.get, shades), strict=True))
+colours = dict(zip(["its committee", "no member", "a member"], plots.OTHERS, strict=False))
+colours["a member"] = plots.COLOURS["teacher"]  # they are its teachers
 look = {"label": "test MSE of the patient MLP against it, mean over settings [%]", "reference": 0}
 figure = plots.intervals(whole, **look, by="kind", colours=colours)
 plots.save(figure, "12_against", figures)
@@ -168,8 +168,10 @@ for name in ours:
     system, error = next(ours[name].dropna().items())  # the choice, or the MLP where it is the only one
     near = peers[peers[name] <= error + 0.01].sort_values(name)[["system", "lookback", "source", name]]
     tables.save(near.reset_index(drop=True), f"12_field_{name}", f"{results}/tables", digits=4)
-    better = near[near[name] < error].drop_duplicates("system")
-    better = "; ".join(f"{other} {value:.4f}" for other, value in zip(better["system"], better[name], strict=True))
+    better = near[near[name] < error].drop_duplicates(["system", "lookback"])
+    theirs = better["system"] + " (published, look-back " + better["lookback"] + ")"
+    whose = better["system"].where(better["source"] == "this study", theirs)
+    better = "; ".join(f"{other} {value:.4f}" for other, value in zip(whose, better[name], strict=True))
     print(f"{name}: {system} {error:.4f}; better: {better or 'none'}")
 if ours.empty:
     print("No data set has all four horizons of the patient student in the store.")
@@ -247,7 +249,7 @@ for name, group in against[against["dataset"] != "all"].groupby("against", sort=
 # %% [markdown]
 # ## What we see
 # * The sentences above are made from the rows shown; what is missing changes them.
-# * A student that is level with one member of its committee is no better forecaster than that member: what it gives is
+# * A student that is level with one member of its committee is not shown to be the better forecaster: what it gives is
 #   that nobody has to know beforehand which member that is.
 # * The student lives on the pieces without which it is worse by more than twice the noise; it can do without the others
 #   in these settings.

@@ -16,7 +16,6 @@ teacher = "itransformer"
 train_missing = False
 
 # %%
-import itertools
 
 import numpy as np
 import pandas as pd
@@ -73,34 +72,37 @@ tables.save(wide.reset_index(), "14_widths", f"{results}/tables", digits=1)
 # %% [markdown]
 # ## How often does an interval hold the truth?
 # Made-up errors, whose true difference is 0 and whose seeds and time are about equally unsure, so that the answer is
-# known: of 200 intervals as pages 00b and 05 make them, the share that holds 0. It should be 95. Rows: how many
-# settings are pooled; columns: seeds of each; a segment of 3.4 blocks, as of hourly data, and of 40.
+# known: of 200 intervals as pages 00b and 05 make them, the share that holds 0. It should be 95. Hourly data has 1.5
+# blocks at 720 steps and 3.4 at 96; the others have 7 at 720 and 13 or 14 at 96; none has 40.
 
 # %%
-pooled, coverage = (1, 3, 10), {}
-for blocks, seeds in itertools.product((3.4, 40), (1, 2, 3, 10)):
-    held = [chance.coverage(settings, seeds, blocks=blocks) for settings in pooled]
-    coverage[f"{blocks:g} blocks, seeds: {seeds}"] = held
-coverage = pd.DataFrame(coverage, index=pd.Index(pooled, name="settings pooled"))
-tables.save(coverage.reset_index(), "14_coverage", f"{results}/tables", digits=0)
+places = pd.MultiIndex.from_product([(1.5, 3.4, 7, 13, 40), (1, 3, 10)], names=["blocks", "settings pooled"])
+coverage = pd.DataFrame(index=places)
+for seeds in (1, 3, 10):
+    held = [chance.coverage(settings, seeds, blocks=blocks) for blocks, settings in places]
+    coverage[f"seeds: {seeds} [%]"] = held
+tables.save(coverage.reset_index(), "14_coverage", f"{results}/tables", digits=1)
 
 # %% [markdown]
 # ## Does validation rank variants as test does?
-# Families of variants, one seed each: the trials of page 05, the ablation of page 06, the grid of page 09. A dot is a
-# variant; were validation a perfect judge, dots would rise from the left to the right.
+# Families of variants of one data set and horizon, one seed each: the trials of page 05, the ablation of page 06, the
+# grid of page 09. A dot is a variant; were validation a perfect judge, dots would rise from the left to the right.
 
 # %%
 entries = []
 for entry in studies:
     whose = {None: "plain"} | {name: models.title(name) for name in entry.teachers}
-    trials = [(f"{run.dataset}: trials, {whose[run.teacher]}", run) for run in profiles.fair.trials(entry)]
-    weights = [(f"{run.dataset}: weights", run) for run in entry.sensitivity()["weights"]]
-    entries += [*trials, *((f"{run.dataset}: ablation", run) for run in entry.ablation()), *weights]
+    kinds = [(f"trials, {whose[run.teacher]}", run) for run in profiles.fair.trials(entry)]
+    kinds += [("ablation", run) for run in entry.ablation()]
+    kinds += [("weights", run) for run in entry.sensitivity()["weights"]]
+    entries += [(f"{run.dataset}, {run.horizon}: {kind}", run) for kind, run in kinds]
 found = study.ensure([run for _, run in entries], store=store, train_missing=train_missing)
 variants = tables.named(entries, found.assign(part="")).rename(columns={"name": "family"})
 groups = variants.groupby("family", sort=False)
 variants = variants[variants["seed"] == groups["seed"].transform("min")]
 variants = variants[variants.groupby("family")["id"].transform("size") > 3]
+
+# %%
 failed = variants["val_mse"] > 2 * variants.groupby("family")["val_mse"].transform("min")
 variants = variants[~failed]  # validation knows them at once, and a figure of the others would show nothing else
 print("left out, with twice the least validation error:", failed.sum())
@@ -122,7 +124,7 @@ for name, group in variants.groupby("family", sort=False):
     order = group["val_mse"].rank().corr(group["test_mse"].rank())
     line = {"variants": len(group), "rank correlation": order, "cost [%]": picked}
     lines[name] = line | {"spread [%]": 100 * (errors.max() - 1)}
-judged = pd.DataFrame(lines).T.rename_axis("family")
+judged = pd.DataFrame(lines).T.astype({"variants": int}).rename_axis("family")
 tables.save(judged.reset_index(), "14_agreement", f"{results}/tables", digits=2)
 
 # %% [markdown]
@@ -157,16 +159,14 @@ print(
 print(f"beside them; {below} of these {len(largest)} are no larger than the largest of their nulls.")
 
 # %%
-few = coverage.filter(like="3.4 blocks")
-for seeds in (1, 3):
-    held = few.filter(regex=f"seeds: {seeds}$").iloc[:, 0]
-    counts = f"of {pooled[0]} to {pooled[-1]} settings, seeds: {seeds}, 3.4 blocks"
-    print(f"Simulated, an interval {counts}, holds the truth in {held.min():.0f} to {held.max():.0f}%.")
+few = coverage.loc[1.5:13]  # as many blocks as the data sets have
+for name, held in few.iloc[:, :2].items():
+    print(f"Simulated, {name[:-4]}: an interval holds the truth in {held.min():.0f} to {held.max():.0f}%.")
 assert few.max(axis=None) < 95  # more settings narrow an interval, and do not make it honest
 print(
     "More settings narrow it, and do not make it honest: few seeds and blocks tell little of their own spread. With 10"
 )
-print(f"seeds and 40 blocks one setting's interval holds the truth in {coverage.iloc[0, -1]:.0f}%.")
+print(f"seeds and 40 blocks one setting's interval holds the truth in {coverage.loc[(40, 1)].iloc[-1]:.0f}%.")
 alone = runs[runs["system"] == ours].groupby("setting")["seed"].nunique().eq(1)
 print(f"{alone.sum()} of the {len(alone)} settings of {ours} that pages 00b and 05 pool have one seed.")
 
@@ -203,8 +203,8 @@ random = np.random.default_rng(0)
 test = variants.loc[variants["family"] == variants["family"].iloc[0], "test_mse"].to_numpy()
 lottery = np.mean([chance.best_of(random.random(len(test)), test) for _ in range(4000)], axis=0)
 np.testing.assert_allclose(lottery, test.mean(), rtol=0.05)
-print("Flat, at the mean of the family: trying more is worth nothing if what one chooses by is noise. The green line")
-print("falls below zero as far as validation knows of test; the orange one falls in any case.")
+print("Flat, at the mean of the family: trying more is worth nothing if what one chooses by is noise. The solid line")
+print("falls below zero as far as validation knows of test; the dashed one falls in any case.")
 
 # %% [markdown]
 # ### Exercise 2 (thought): a paper's best cell
@@ -213,7 +213,7 @@ print("falls below zero as far as validation knows of test; the orange one falls
 #
 # <details><summary>Solution</summary>
 #
-# The setting that *validation* chooses: it rules out the gain of the orange line on the green one. As many trials for
+# The setting that *validation* chooses: it rules out the gain of the dashed line on the solid one. As many trials for
 # the baseline: it rules out that the search, not the method, is what won. Other seeds of the chosen setting and of the
 # baseline, with an interval over blocks of time: it rules out that the gain is a null of the first figure. A second
 # data set on which nothing was searched would do all three at once.

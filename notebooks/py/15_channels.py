@@ -200,7 +200,7 @@ print(
 # %% [markdown]
 # ## The weight, chosen on validation
 # Correlations are at most 2 apart, whatever the units: a weight that suits scales and periods need not suit them. So
-# the two students without another pattern were trained with several alphas, and all of the above shows the one with
+# *channels alone* and *channels of the truth* were trained with several alphas, and all of the above shows the one with
 # the least validation error. Means over seeds.
 
 # %%
@@ -242,15 +242,15 @@ for ours, theirs in (("TimeDistill", "plain"), ("TimeDistill + channels", "TimeD
 # * The sentences above are made from the rows shown. A correlation that is closer to the truth's and an error that is
 #   smaller are two things: the first lines say where the term brings which.
 # * Students of one data set differ in their loss alone, and none of them mixes channels.
-# * The two students without another pattern had as many trials on validation as there are alphas, the others one: their
-#   own alpha is the published one, or 1 where nothing is published.
+# * *Channels alone* and *channels of the truth* were trained with several alphas, and validation chose one; each of the
+#   others had one alpha, the published one, or 1 where nothing is published.
 
 # %% [markdown]
 # ## Exercises
 # ### Exercise 1 (code): what the pattern does not see
 # Take the kept truths of a row (`sample_y`, [S, H, C]) and compute their correlations with numpy and with
-# `channels.correlation`. Where do they differ, and why? Then multiply a channel by 3 and add 5: by how much does the
-# loss against the truth rise? And the MSE? Why does this pattern need the supervised part?
+# `channels.correlation`. Where has numpy no number, and why? Then multiply a channel by 3 and add 5: by how much does
+# the loss against the truth rise? And the MSE? Why can this pattern not stand alone?
 
 # %% tags=["hide-cell"]
 y = torch.from_numpy(place.arrays(kept["id"].iloc[0])["sample_y"].astype(np.float32)).mT
@@ -259,20 +259,23 @@ with np.errstate(invalid="ignore"):  # 0 / 0 where a channel does not move: no n
 np.testing.assert_allclose(channels.correlation(y).numpy(), by_hand, atol=0.02)
 moved = y.clone()
 moved[:, 0] = 3 * moved[:, 0] + 5
-assert channels.multi_channel(moved, y) < 1e-3 < (moved - y).square().mean()
-print("It is deaf to level and size, which only the supervised part hears.")
+deaf, heard = channels.multi_channel(moved, y), (moved - y).square().mean()
+assert deaf < 1e-3 < heard
+print(f"The loss rises by {deaf:.1e}, the MSE by {heard:.2f}: this pattern is deaf to level and size, which the")
+print("supervised part and the scale part hear.")
 
 # %% [markdown]
 # ### Exercise 2 (thought): where do the student's correlations come from?
-# The student's forecast of a channel is a function of this channel's past, the same function for all. How can its
-# forecasts correlate at all? And what can a term that compares pairs of channels change in such a model?
+# The student's forecast of a channel is a function of this channel's past alone. All channels share its large weights,
+# and each has a few numbers of its own (BatchNorm, the last scale and shift). How can its forecasts correlate at all?
+# And what can a term that compares pairs of channels change in such a model?
 #
 # <details><summary>Solution</summary>
 #
 # Pasts correlate, and the same smooth function of two similar pasts gives two similar futures. The term's gradient
-# moves the shared weights alone: it can make all forecasts smoother or rougher, or shift how phase and trend are drawn,
-# so that pairs agree better on average. It cannot let one channel look at another. What only another channel's past
-# foretells stays out of reach, whatever the loss.
+# moves the shared weights and these few numbers: it can make all forecasts smoother or rougher, or shift how phase and
+# trend are drawn, so that pairs agree better on average. It cannot let one channel look at another. What only another
+# channel's past foretells stays out of reach, whatever the loss.
 #
 # </details>
 

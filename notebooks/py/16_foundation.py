@@ -112,7 +112,7 @@ if weights:
     lines = pd.concat(weights, names=["committee"]).reset_index("committee")
     table = lines.pivot_table(index=["setting", "committee"], columns="member", values="weight", sort=False)
     table = table.rename(columns=str).rename_axis(columns=None).reset_index()
-    tables.save(table, "16_members", f"{results}/tables", digits=2)
+    display(tables.save(table, "16_members", f"{results}/tables", digits=2))
 else:
     print(f"No committee with {title} is in the store.")
 
@@ -128,7 +128,7 @@ if len(two):
     made = made.first()  # its members are the same for every seed
     made = 100 * (made.div(alone.reindex(made.index, level="setting")) - 1)
     print(words.spread(made["test"].xs("mean", level="weighting"), f"mean of {title} and Ridge, against the better"))
-    tables.save(made.reset_index(), "16_two", f"{results}/tables", digits=2)
+    display(tables.save(made.reset_index(), "16_two", f"{results}/tables", digits=2))
 else:
     print(f"No committee of {title} and Ridge is in the store.")
 

@@ -209,8 +209,9 @@ for kind, group in against.groupby(level="teacher", sort=False):
 
 # %%
 for name, own in against[against.index.get_level_values("teacher") == "committee, halves"].groupby(level="dataset"):
-    windows = len(Store(store).arrays(halves.loc[halves["dataset"] == name, "id"].iloc[0])["errors"])
-    place = f"{name} (test windows {windows:,}, seeds {own['runs'].max()})"
+    counts = [len(Store(store).arrays(id)["errors"]) for id in halves.loc[halves["dataset"] == name, "id"]]
+    windows = f"{min(counts):,}" + f" to {max(counts):,}" * (min(counts) < max(counts))
+    place = f"{name} (test windows {windows}, seeds {own['runs'].max()})"
     print(words.spread(own["estimate"].droplevel(["teacher", "dataset"]), f"{what}, halves, {place}"))
 
 # %% [markdown]
@@ -287,7 +288,7 @@ for ours, theirs in itertools.combinations(errors, 2):
 # %% [markdown]
 # ## Exercises
 # ### Exercise 1 (code): what is foresight?
-# Show with `tdlib.distill.Distillation` that for squared errors a teacher with foresight $p$ is nothing but a choice
+# Show with `losses.multi_scale` that for squared errors a teacher with foresight $p$ is nothing but a choice
 # of weights: its loss and $(1 - p)$ times the blind teacher's plus $p$ times the truth's differ by what no student can
 # change.
 

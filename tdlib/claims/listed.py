@@ -75,7 +75,7 @@ def _keeps_more(name: str, words: str, statistic: str, nulls: Callable) -> Claim
 def _part(variant: str, part: str, published: float) -> Claim:
     return Claim(
         f"part: {part}",
-        f"Every part of the loss helps: with the {part} the student is better than without",
+        f"With the {part} of the loss the student is better than without",
         f"difference of the full method to {variant}, students of one seed, {ABLATED}",
         lambda evidence: evidence.difference(
             statistics.variant(evidence, "full"), statistics.variant(evidence, variant)
@@ -187,7 +187,7 @@ CLAIMS = [
     ),
     Claim(
         "coarse scales",
-        "Coarse scales gain most",
+        "The coarsest scale gains more than the whole error does",
         f"relative gain of the coarsest scale less that of the whole error, {DRAWN}",
         statistics.coarse,
         unit="points",

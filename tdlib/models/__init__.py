@@ -13,6 +13,11 @@ A new model is one file, `tdlib/models/NAME.py`, and one line in `_CLASSES`. Its
     content               optional: settings -> what they name beside themselves, such as a folder's checksum: a part
                           of a run's identity
 
+The tests hold every class to a few things more: the title is the file's name but for case and underscores, `paper`
+names its authors, and the docstring has a line for each setting. A model in closed form, and one that treats channels
+alone, is named as such in `tests/models/test_registry.py` and `tests/models/test_forecasts.py`. Where a study's tables
+are to have it, its name goes into the profile.
+
 A foundation model (`fracast`, `chronos`) is a `pretrained.Foundation`; the package that runs it is an extra.
 """
 
@@ -23,7 +28,7 @@ from importlib import import_module
 
 from torch import nn
 
-from tdlib.checks import require
+from tdlib.checks import one_of, require
 from tdlib.models.layers import Forecast
 
 __all__ = ["Forecast", "build", "closed_form", "content", "names", "paper", "role", "settings", "title"]
@@ -67,7 +72,9 @@ def names(role: str | None = None) -> list[str]:
 
 def role(name: str) -> str:
     """`"student"`, `"teacher"` or `"baseline"`: which training protocol a model follows."""
-    return _known(name).role
+    model = _known(name)
+    one_of(f"{model.__name__}.role", model.role, ("student", "teacher", "baseline"))
+    return model.role
 
 
 def closed_form(name: str) -> bool:
@@ -103,7 +110,10 @@ def settings(name: str, given: dict | None = None) -> dict:
 @functools.cache
 def _defaults(model: type[nn.Module]) -> dict:
     parameters = inspect.signature(model).parameters
-    return {key: entry.default for key, entry in parameters.items() if key not in _SHAPE}
+    found = {key: entry.default for key, entry in parameters.items() if key not in _SHAPE}
+    open_ = [key for key, value in found.items() if value is inspect.Parameter.empty]
+    require(not open_, f"{model.__name__}: a setting needs a default, the published value; {', '.join(open_)} has none")
+    return found
 
 
 def content(name: str, given: dict) -> dict:

@@ -36,11 +36,15 @@ class Pretrained(nn.Module):
     With `folder` its forecasts are kept there, for this function alone: one that forecasts otherwise needs another
     folder. So it teaches:
 
+        splits = windows.split(data.load("ETTh1"), L, H)
         teacher = Pretrained(forecast, horizon=H, folder="pieces")
         teacher.solve(splits)
         store_outputs(teacher, splits.train, Path("outputs"))
         objective = Distillation(StoredTeacher(Path("outputs")), H, student.feature_width, alpha=2.0, beta=0.0)
         fit(student, objective, splits, ...)
+
+    (from `tdlib.windows`, `data`, `teachers`, `distill` and `train`.) Such a student has no row in a
+    store; for one that has, write a `Foundation`, as `fracast` does.
     """
 
     title = "the teacher"

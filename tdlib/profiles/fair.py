@@ -58,13 +58,20 @@ def aside(profile: Settings) -> list[RunConfig]:
 
 
 def defaults(profile: Settings) -> list[RunConfig]:
-    """Baselines in closed form without the settings of their data set, at the first horizon, to judge those by."""
-    return [
-        RunConfig(dataset, profile.table["lookback"], profile.horizons[0], model)
+    """Baselines in closed form with other settings than the study's, at the first horizon, to judge those by.
+
+    Without the settings of their data set; and ridge regression with the penalties of `least_squares.SHARES`, which
+    begin lower: was the least of the usual ones only the end of a range?
+    """
+    own, horizon = profile.table["datasets"], profile.horizons[0]
+    bare = [
+        RunConfig(dataset, profile.table["lookback"], horizon, model)
         for dataset in profile.datasets
         for model in filter(models.closed_form, profile.table["baselines"])
-        if "settings" in profile.table["datasets"][dataset].get(model, {})
+        if "settings" in own[dataset].get(model, {})
     ]
+    wider = [profile.config(dataset, horizon, "ridge", settings={"relative": True}) for dataset in profile.datasets]
+    return bare + wider * ("ridge" in profile.table["baselines"])
 
 
 def _by_student(profile: Settings, dataset: str) -> dict[str | None, list[RunConfig]]:

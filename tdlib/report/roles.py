@@ -15,6 +15,7 @@ COLOURS = {
     "distilled": "#009E73",
     "linear": "#999999",
 }
+OTHERS = ["#332288", "#CC6677", "#117733", "#AA4499", "#DDCC77", "#000000"]  # of what has no role: parts of a loss
 DASHES = {  # for print in grey
     "truth": "-",
     "teacher": "--",

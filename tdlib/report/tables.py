@@ -23,7 +23,7 @@ def by_system(runs: pd.DataFrame) -> pd.DataFrame:
     groups = runs.groupby(["dataset", "horizon", "system"], sort=False)
     table = groups[[name for name in METRICS if name in runs]].mean().rename(columns=METRICS)
     table["deviation of MSE"] = groups["test_mse"].std()
-    table["seeds"] = groups["seed"].count()
+    table["seeds"] = groups["seed"].nunique()
     table["parameters"] = groups["parameters"].first()
     return table
 
@@ -74,6 +74,7 @@ def published(path: str | Path, **chosen: str | int) -> pd.DataFrame:
 def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3) -> pd.DataFrame:
     """Write `name`.csv in full, `.md` and `.tex` rounded; returns the rounded table, to be shown, NaN as empty.
 
+    Text in Markdown's bold is bold in LaTeX, too.
     Percentages, the columns that have a % in their name, are rounded to a tenth: nobody reads more digits of them.
     """
     folder = Path(folder)
@@ -81,15 +82,20 @@ def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3)
     index = not isinstance(table.index, pd.RangeIndex)
     table.to_csv(folder / f"{name}.csv", index=index)
     flat = table.reset_index() if index else table
-    places = {column: 1 if "%" in column else digits for column in flat.select_dtypes("float")}
-    text = flat.assign(**{column: _text(flat[[column]], count)[column] for column, count in places.items()}).fillna("")
+    places = {column: 1 if "%" in str(column) else digits for column in flat.select_dtypes("float")}
+    numbers = [_text(flat[[column]], count) for column, count in places.items()]
+    text = pd.concat([*numbers, flat.drop(columns=list(places))], axis=1)[list(flat)].fillna("")
     sides = ["right" if column in flat.select_dtypes("number") else "left" for column in flat]
     markdown = text.to_markdown(index=False, disable_numparse=True, colalign=sides)
     (folder / f"{name}.md").write_text(markdown + "\n")
     columns = "".join(side[0] for side in sides)
-    (folder / f"{name}.tex").write_text(text.to_latex(index=False, column_format=columns, escape=True))
-    holes = [column for column in places if column in table and table[column].isna().any()]
-    return table.round(places).assign(**{column: text[column].to_numpy() for column in holes})
+    latex = text.to_latex(index=False, column_format=columns, escape=True)
+    (folder / f"{name}.tex").write_text(re.sub(r"\*\*(.+?)\*\*", r"\\textbf{\1}", latex))
+    shown = table.round(places)
+    for column in table.columns.intersection(list(places)):
+        if table[column].isna().any():
+            shown[column] = text[column].to_numpy()
+    return shown
 
 
 def beside_published(runs: pd.DataFrame, path: str | Path) -> pd.DataFrame:

@@ -16,13 +16,17 @@ def spread(changes: pd.Series, what: str) -> str:
 
 
 def interval(value: float, low: float, high: float) -> str:
-    """-2.5 [-3.5, -1.4]; without its ends where they are unknown or both the same."""
-    value, low, high = (round(number, 1) + 0 for number in (value, low, high))  # + 0: no "-0.0"
-    return f"{value:.1f}" + (f" [{low:.1f}, {high:.1f}]" if low < high else "")
+    """-2.5 [-3.5, -1.4]; without its ends where they are unknown or both the same.
+
+    An end that would be 0.0 has a second digit: on which side of 0 it lies decides a claim.
+    """
+    value, *ends = (round(number, 1) + 0 for number in (value, low, high))  # + 0: no "-0.0"
+    shown = [f"{end:.1f}" if end or not exact else f"{exact:.1g}" for end, exact in zip(ends, (low, high), strict=True)]
+    return f"{value:.1f}" + (f" [{shown[0]}, {shown[1]}]" if ends[0] < ends[1] else "")
 
 
 def looked_at(runs: pd.DataFrame) -> str:
     """How many different runs this page looked at on each test segment (multiplicity); other pages looked, too."""
     counts = runs.groupby(["dataset", "horizon"], sort=False)["id"].nunique()
     found = ", ".join(f"{dataset} {horizon}: {count}" for (dataset, horizon), count in counts.items())
-    return f"Runs that this page alone looks at on each test segment: {found}."
+    return f"Runs whose test errors this page shows, by test segment (what so many looks are worth: page 14): {found}."

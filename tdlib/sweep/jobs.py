@@ -18,12 +18,13 @@ class SweepFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Job:
-    """`function(*arguments)`, once the jobs named in `after` are done."""
+    """`function(*arguments)`, once the jobs named in `after` are done; `words` say what it is, where it fails."""
 
     name: str
     function: Callable
     arguments: tuple
     after: tuple[str, ...] = ()
+    words: str = ""
 
 
 def sweep(jobs: list[Job], executor: Executor | str | None = None, *, label: str = "runs", **options) -> None:
@@ -32,7 +33,7 @@ def sweep(jobs: list[Job], executor: Executor | str | None = None, *, label: str
     Anything with `submit(fn, *args) -> Future` will do as executor; a name and its `options` are those of
     `executors.opened`.
     """
-    waiting = {job.name: job for job in jobs}
+    waiting, words = {job.name: job for job in jobs}, {job.name: job.words or job.name for job in jobs}
     running: dict[Future, Job] = {}
     failed: dict[str, str] = {}
     with opened(executor, len(jobs), **options) as pool, tqdm(total=len(jobs), desc=label) as bar:
@@ -40,7 +41,7 @@ def sweep(jobs: list[Job], executor: Executor | str | None = None, *, label: str
             for job in list(waiting.values()):
                 unfinished = {*waiting, *(other.name for other in running.values())}
                 if broken := [name for name in job.after if name in failed]:
-                    failed[job.name] = f"{broken[0]} failed"
+                    failed[job.name] = f"{words[broken[0]]} failed"
                     bar.update()
                 elif unfinished.intersection(job.after):
                     continue
@@ -56,7 +57,7 @@ def sweep(jobs: list[Job], executor: Executor | str | None = None, *, label: str
                     failed[job.name] = _reason(error)
                 bar.update()
     if failed:
-        reasons = [f"{name} ({reason})" for name, reason in failed.items()]
+        reasons = [f"{words[name]} ({reason})" for name, reason in failed.items()]
         more = [f"{len(failed) - NAMED} more"] if len(failed) > NAMED else []
         raise SweepFailed(f"{len(failed)} of {len(jobs)} {label} failed: {'; '.join(reasons[:NAMED] + more)}")
 

@@ -1,6 +1,7 @@
 """Slurm as an executor: submitit hands each job to `sbatch`, one thread looks for the answers of all.
 
-A job that leaves the queue without an answer (cancelled, killed, its node lost) is submitted once more.
+A job that leaves the queue without an answer (cancelled, killed, its node lost) is submitted once more. One that sbatch
+refuses while others are under way, as where a site limits a user's jobs, waits for these and is submitted again.
 """
 
 import contextlib
@@ -16,7 +17,8 @@ from types import ModuleType
 from tdlib.sweep.processes import WorkerDied
 
 PERIOD = 5  # seconds between two looks into the queue
-LOOKS = 3  # without job and without answer, before a job counts as lost: shared storage may lag behind
+LOOKS = 3  # without job and without answer, or refused with no other under way, before a job counts as lost: shared
+# storage and the queue may lag behind
 ATTEMPTS = 2
 DEFAULTS = {
     "job_name": "tdlib",
@@ -58,60 +60,62 @@ class Slurm:
             if not self._runs:
                 words = " ".join(str(error).split())
                 raise ValueError(f"Slurm refuses the job: {words}") from None
-            future.set_exception(error)
-        else:
-            self._runs[future] = run
+        self._runs[future] = run
         return future
 
     def close(self) -> None:
         self._closed.set()
         self._thread.join()
-        if left := [run.job.job_id for future, run in self._runs.items() if not future.done()]:
+        if left := [run.jobs[-1].job_id for future, run in self._runs.items() if run.jobs and not future.done()]:
             subprocess.run(["scancel", *left], capture_output=True)
 
     def _watch(self) -> None:
         while not self._closed.wait(PERIOD):
             waiting = [(future, run) for future, run in list(self._runs.items()) if not future.done()]
             queue = _queue()  # asked for after `waiting` was listed: whoever is not in it has left it
+            under_way = any(run.jobs for _, run in waiting)
             for future, run in waiting:
                 try:
+                    if not run.jobs:
+                        run.submit()
                     if (answer := run.look(queue)) is None:
                         continue
                     error, value = answer
                 except Exception as fault:  # of submitit
+                    if not run.jobs:
+                        run.refused += not under_way
+                        if run.refused < LOOKS:
+                            break  # the others would be refused as well
                     error, value = fault, None
                 future.set_result(value) if error is None else future.set_exception(error)
 
 
 class _Run:
-    """A function with its arguments, and the Slurm job that works on it now."""
+    """A function with its arguments, and the Slurm jobs that have worked on it: the last does now."""
 
     def __init__(self, executor, function: Callable, arguments: tuple):
         self._executor, self._work = executor, (function, arguments)
-        self._jobs, self._missed = [], 0
-
-    @property
-    def job(self):
-        return self._jobs[-1]
+        self.jobs, self.refused, self._missed = [], 0, 0
 
     def submit(self) -> None:
         with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it then raises
-            self._jobs.append(self._executor.submit(_answer, *self._work))
+            self.jobs.append(self._executor.submit(_answer, *self._work))
         self._missed = 0
 
     def look(self, queue: set[str] | None) -> tuple[Exception | None, object] | None:
         """(error, value) once there is one; None before, given the IDs in the queue (None if it did not answer)."""
-        if self.job.paths.result_pickle.exists():
-            return self.job.result()
+        job = self.jobs[-1]
+        if job.paths.result_pickle.exists():
+            return job.result()
         if queue is not None:
-            self._missed = 0 if self.job.job_id in queue else self._missed + 1
+            self._missed = 0 if job.job_id in queue else self._missed + 1
         if self._missed < LOOKS:
             return None
-        if len(self._jobs) < ATTEMPTS:
+        if len(self.jobs) < ATTEMPTS:
             self.submit()
             return None
-        ids = " and ".join(job.job_id for job in self._jobs)
-        return WorkerDied(f"its Slurm jobs {ids} ended without an answer; see {self.job.paths.stderr}"), None
+        ids = " and ".join(job.job_id for job in self.jobs)
+        return WorkerDied(f"its Slurm jobs {ids} ended without an answer; see {job.paths.stderr}"), None
 
 
 def _answer(function: Callable, arguments: tuple) -> tuple[Exception | None, object]:

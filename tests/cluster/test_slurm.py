@@ -13,6 +13,7 @@ import pytest
 from outside import assert_whole, wait_until
 from sweeps import RUNS, environment, interrupt_cli, run_cli, serial, started, writes
 
+from tdlib.profiles import Profile
 from tdlib.store import Store
 from tdlib.study import ensure
 from tdlib.sweep import Job, SweepFailed, executors, sweep
@@ -152,12 +153,33 @@ def fail() -> None:
     raise ValueError("far away")
 
 
+def test_what_a_site_limits_waits_and_is_submitted_again(tmp_path, monkeypatch):
+    """A site that lets a user have two jobs in the queue, as an sbatch before the real one."""
+    limited = tmp_path / "bin" / "sbatch"
+    limited.parent.mkdir()
+    limited.write_text(f"""#!/bin/sh
+if [ $(squeue --me --noheader | wc -l) -ge 2 ]; then
+    echo refused >> {tmp_path}/refused
+    echo "sbatch: error: QOSMaxSubmitJobPerUserLimit" >&2
+    exit 1
+fi
+exec {shutil.which("sbatch")} "$@"
+""")
+    limited.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{limited.parent}:{os.environ['PATH']}")
+    files = [tmp_path / name for name in "abcde"]
+    sweep([Job(file.name, file.write_text, ("done",)) for file in files], "slurm", place=tmp_path)
+    assert [file.read_text() for file in files] == ["done"] * 5
+    assert len((tmp_path / "refused").read_text().splitlines()) >= 3
+
+
 def test_the_command_line_trains_on_the_cluster(tmp_path):
     command = ["runs", "--profile", "smoke", "--part", "main", "--store", str(tmp_path), "--executor", "slurm"]
     done = run_cli(*command, "--slurm", "partition=local", "--slurm", "time=60")
-    assert (done.returncode, done.stdout) == (0, f"12 runs are in {tmp_path}\n"), done.stderr
+    count = len(Profile("smoke").runs("main"))
+    assert (done.returncode, done.stdout) == (0, f"{count} runs are in {tmp_path}\n"), done.stderr
     assert done.stderr == ""
-    assert len(Store(tmp_path).ids()) == 12
+    assert len(Store(tmp_path).ids()) == count
 
 
 def test_an_option_that_sbatch_refuses_is_one_sentence(tmp_path):

@@ -108,6 +108,7 @@ def test_only_who_asks_gets_whole_numbers_and_none_below_zero(fitted):
 def test_coverage_is_that_of_the_bands_on_test(fitted):
     errors = np.abs(fitted.residuals_[fitted.chosen_].test)
     deviation = split(data.read_csv(fitted.folder / "series/own.csv"), 48, 8).deviation
+    assert list(fitted.coverage_) == list(fitted.widths_)
     for level, share in fitted.coverage_.items():
         assert share == pytest.approx((errors * deviation <= fitted.widths_[level] * (1 + 1e-9)).mean(), abs=1e-3)
 

@@ -19,3 +19,4 @@ from tdlib.report.plots.own import bands, coverage
 from tdlib.report.plots.series import differences, forecasts, periods, scales, spectrograms, training
 from tdlib.report.plots.style import COLOURS, colours, save
 from tdlib.report.plots.theory import ratios, shares
+from tdlib.report.roles import OTHERS

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from tdlib.report.plots.errors import panel_grid
 from tdlib.report.plots.style import COLOURS, legend_beside
+from tdlib.report.roles import OTHERS
 
 APART = 0.16  # of a row's height: what is called a difference hides nothing of what is not
 
@@ -22,9 +23,9 @@ def nulls(table: pd.DataFrame, effects: pd.Series, *, label: str) -> Figure:
     figure, axis = plt.subplots(figsize=(7.0, 1.1 + 0.26 * (len(systems) + 1)))
     for beyond, words in ((False, "a seed against another"), (True, "the same, called\na difference by blocks")):
         chosen = table[table["blocks"] == beyond]
-        fill, lift = (COLOURS["plain"], -APART) if beyond else ("none", APART)
+        fill, lift = (OTHERS[0], -APART) if beyond else ("none", APART)
         places = [len(systems) - systems.index(system) + lift for system in chosen["system"]]
-        axis.plot(chosen["difference"], places, "o", color=COLOURS["plain"], markerfacecolor=fill, label=words)
+        axis.plot(chosen["difference"], places, "o", color=OTHERS[0], markerfacecolor=fill, label=words)
     axis.plot(
         effects, np.zeros(len(effects)), "D", color=COLOURS["distilled"], alpha=0.6, label="distilled against plain"
     )
@@ -39,9 +40,7 @@ def widths(table: pd.DataFrame, *, label: str) -> Figure:
     """Mean width of an interval over settings by number of `seeds`, a line for each thing that is drawn."""
     figure, axis = plt.subplots()
     means = table.drop(columns="setting").groupby("seeds").mean()
-    styles = {"both": ("o-", COLOURS["truth"]), "blocks alone": ("s--", COLOURS["teacher"])}
-    styles |= {"seeds alone": ("^:", COLOURS["plain"])}
-    for name, (style, shade) in styles.items():
+    for name, style, shade in zip(("both", "blocks alone", "seeds alone"), ("o-", "s--", "^:"), OTHERS, strict=False):
         axis.plot(means.index, means[name], style, color=shade, label=name)
     axis.set_xticks(means.index)
     axis.set(xlabel="pairs of seeds", ylabel=label, ylim=(0, None))
@@ -88,8 +87,8 @@ def looks(curves: dict[str, pd.DataFrame]) -> Figure:
     figure, axes, last = panel_grid(list(curves), height=1.9)
     for family, curve in curves.items():
         axis = axes[family]
-        axis.plot(curve.index, curve["on test"], "--", color=COLOURS["teacher"], label="chosen on test")
-        axis.plot(curve.index, curve["on validation"], "-", color=COLOURS["distilled"], label="chosen on\nvalidation")
+        axis.plot(curve.index, curve["on test"], "--", color=OTHERS[1], label="chosen on test")
+        axis.plot(curve.index, curve["on validation"], "-", color=OTHERS[0], label="chosen on\nvalidation")
         axis.axhline(0, color="#777777", linestyle=":")
         axis.set_title(family.replace(": ", "\n"), fontsize="small")
     figure.supxlabel("variants tried, k", fontsize=9)

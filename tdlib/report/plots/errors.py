@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tdlib.report.plots.style import COLOURS, legend_beside, role
+from tdlib.report.plots.style import COLOURS, legend_beside, readable, role
+from tdlib.report.roles import OTHERS
 
 MARKERS = {"truth": "P", "teacher": "s", "plain": "o", "decayed": "v", "distilled": "D", "linear": "^"}
 NAMES = {"linear": "baseline", "decayed": "plain, with decay"}  # what a legend calls a role, where it is not its name
@@ -26,6 +27,7 @@ def heat_map(table: pd.DataFrame, *, label: str, limits: tuple[int, int] = (0, 1
     beyond = "max" if table.max(axis=None) > high else "neither"
     bar = {"label": label, "ticks": [low, (low + high) / 2, high], "extend": beyond}
     sns.heatmap(table, annot=True, fmt=".1f", vmin=low, vmax=high, cmap=colours, ax=axis, cbar_kws=bar, linewidths=1)
+    readable(axis)
     axis.set(xlabel="", ylabel="")
     axis.tick_params(axis="y", rotation=0)
     axis.grid(False)
@@ -55,7 +57,7 @@ def intervals(
         look = {"color": shade, "markersize": 5, "label": f"{name}, 95% interval"}
         axis.plot(own["estimate"], here, MARKERS.get(kind, "D"), **look)
     if "published" in table and table["published"].notna().any():
-        axis.plot(table["published"], places, "P", color=COLOURS["teacher"], fillstyle="none", label="published")
+        axis.plot(table["published"], places, "P", color=OTHERS[0], fillstyle="none", label="published")
     if reference is not None:
         axis.axvline(reference, color="#777777", linestyle=":")
     axis.set_yticks(places, table.index)
@@ -160,11 +162,14 @@ def weight_grids(runs: pd.DataFrame) -> Figure:
     import seaborn as sns
 
     figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.6), sharey=True)
-    for axis, (column, title) in zip(axes, {"val_mse": "validation", "test_mse": "test"}.items(), strict=True):
-        grid = runs.pivot_table(index="alpha", columns="beta", values=column)
-        excess = 100 * (grid / grid.min().min() - 1)
+    segments = {"validation": "val_mse", "test": "test_mse"}
+    grids = {title: runs.pivot_table(index="alpha", columns="beta", values=error) for title, error in segments.items()}
+    above = {title: 100 * (grid / grid.min(axis=None) - 1) for title, grid in grids.items()}
+    look = {"cmap": "viridis_r", "vmin": 0, "vmax": max(grid.max(axis=None) for grid in above.values())}
+    for axis, (title, excess) in zip(axes, above.items(), strict=True):
         bar = {"label": "% above the best"}
-        sns.heatmap(excess, annot=True, fmt=".1f", cmap="viridis_r", vmin=0, ax=axis, linewidths=1, cbar_kws=bar)
+        sns.heatmap(excess, annot=True, fmt=".1f", ax=axis, linewidths=1, cbar_kws=bar, **look)
+        readable(axis)
         axis.set(title=title, xlabel="beta (features)", ylabel="alpha (forecasts)")
         axis.grid(False)
     return figure

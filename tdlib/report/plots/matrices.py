@@ -6,6 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from tdlib.report.plots.style import readable
+
 FEW = 7  # channels: with more, numbers do not fit into the cells
 
 
@@ -40,6 +42,7 @@ def _draw(axis: plt.Axes, matrix: np.ndarray, most: float) -> None:
     text = {"annot": len(matrix) <= FEW, "fmt": ".1f" if most >= 1 else ".2f", "annot_kws": {"fontsize": 4.5}}
     colours = {"vmin": -most, "vmax": most, "cmap": "PuOr", "cbar": False}
     sns.heatmap(matrix, ax=axis, square=True, xticklabels=numbers, yticklabels=numbers, **colours, **text)
+    readable(axis)
     axis.tick_params(labelsize=4.5, length=0, pad=1)
     axis.tick_params(axis="x", rotation=90 if len(matrix) > FEW else 0)
     axis.tick_params(axis="y", rotation=0)

@@ -9,8 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tdlib.report.plots.style import COLOURS, legend_beside, line
-
-PARTS = ["#332288", "#CC6677", "#117733", "#AA4499", "#DDCC77", "#000000"]  # of the loss: no colour of a role
+from tdlib.report.roles import OTHERS
 
 
 def forecasts(
@@ -56,7 +55,8 @@ def differences(
 
 def scales(parts: dict[int, dict[str, np.ndarray]], *, colours: dict[str, str], title: str) -> Figure:
     """One window at several scales: by scale, the series of each system (truth among them)."""
-    figure, axes = plt.subplots(len(parts), 1, figsize=(7.0, 1.15 * len(parts) + 0.4), sharey=True)
+    size = (7.0, 1.15 * len(parts) + 0.4)
+    figure, axes = plt.subplots(len(parts), 1, figsize=size, sharex=True, sharey=True)
     for axis, (scale, series) in zip(axes, parts.items(), strict=True):
         for system, values in series.items():
             middles = np.arange(len(values)) * 2**scale + (2**scale - 1) / 2  # a mean stands in the middle of its block
@@ -71,7 +71,7 @@ def scales(parts: dict[int, dict[str, np.ndarray]], *, colours: dict[str, str], 
 def spectrograms(series: dict[str, np.ndarray], *, split: int, title: str) -> Figure:
     """Short-time amplitude of history and forecast, one panel a system; the forecast begins at `split`.
 
-    Frequencies above a tenth of a cycle a step carry next to nothing and are left out.
+    Frequencies above a tenth of a cycle a step are left out: what is drawn would be a strip.
     """
     from scipy import signal  # half a second, which the other pages need not wait
 
@@ -87,7 +87,7 @@ def spectrograms(series: dict[str, np.ndarray], *, split: int, title: str) -> Fi
         axis.set(title=system, xlabel="step", xlim=(0, len(values)), ylim=(0, 0.1))
         axis.grid(False)
     axes[0].set_ylabel("frequency [1/step]")
-    figure.colorbar(picture, ax=axes, label="log(1 + amplitude)")
+    figure.colorbar(picture, ax=axes, label="log(1 + amplitude)", extend="max")
     figure.suptitle(title, fontsize=9)
     return figure
 
@@ -111,7 +111,7 @@ def training(history: pd.DataFrame, *, title: str) -> Figure:
     figure, axis = plt.subplots()
     parts = [name for name in history if name != "epoch"]
     dashes = ("-", "--", "-.", ":", (0, (3, 1, 1, 1)), "-")
-    for part, style, shade in zip(parts, dashes, PARTS, strict=False):
+    for part, style, shade in zip(parts, dashes, OTHERS, strict=False):
         label = "validation MSE" if part == "val_mse" else part.replace("_", ", ")
         axis.plot(history["epoch"], history[part], linestyle=style, color=shade, marker=".", label=label)
     axis.set(xlabel="epoch", ylabel="part of the loss", yscale="log", title=title)

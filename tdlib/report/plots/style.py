@@ -1,6 +1,7 @@
 """One style for all figures: see `roles` for what a colour stands for."""
 
 import io
+import itertools
 from pathlib import Path
 
 import matplotlib
@@ -8,6 +9,7 @@ import PIL.Image
 
 matplotlib.use("agg")  # figures are saved, then shown as the saved picture
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from IPython.display import Image
 from matplotlib.axes import Axes
@@ -44,6 +46,17 @@ def legend_beside(axis: Axes) -> None:
     legend.set_in_layout(axis.get_subplotspec().is_last_col())
 
 
+def readable(axis: Axes) -> None:
+    """The numbers in a heat map's cells: dark on a light cell, white on a dark one, whichever has more contrast."""
+    mesh = axis.collections[0]
+    shades = mesh.cmap(mesh.norm(mesh.get_array()))[..., :3]
+    linear = np.where(shades <= 0.04045, shades / 12.92, ((shades + 0.055) / 1.055) ** 2.4)
+    light = linear @ [0.2126, 0.7152, 0.0722] > 0.18  # where black and white have the same contrast (WCAG)
+    for text in axis.texts:
+        column, row = (int(place) for place in text.get_position())
+        text.set_color("black" if light[row, column] else "white")
+
+
 def describe(figure: Figure) -> str:
     """The figure in words, for those who do not see it: titles, axes, legend and the names along the axes."""
     axes = [axis for axis in figure.axes if axis.get_label() != "<colorbar>"]
@@ -76,9 +89,9 @@ def save(figure: Figure, name: str, folder: str | Path, *, words: str = "") -> I
     figure.savefig(picture := io.BytesIO(), format="png", dpi=dots)
     drawn = PIL.Image.open(picture).convert("RGB")
     barred = any(axis.get_label() == "<colorbar>" for axis in figure.axes)
-    method = PIL.Image.Quantize.MAXCOVERAGE if barred else None  # the usual one merges the colours that are rare
-    for count in (256, 64):  # colours: a third as large, and less where that is still too much
-        drawn.quantize(count, method).save(folder / f"{name}.png", optimize=True)
+    fewer = (drawn.quantize(count) for count in (256, 64))  # colours: a third as large, and less if that is too much
+    for kept in itertools.chain([drawn] * barred, fewer):  # colours that stand for numbers are not to shift
+        kept.save(folder / f"{name}.png", optimize=True)
         if (folder / f"{name}.png").stat().st_size <= MOST_BYTES:
             break
     words = words or describe(figure)

@@ -5,8 +5,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tdlib.report.plots.style import legend_beside
+from tdlib.report.roles import OTHERS
 
-KINDS = {"hue": "triples", "style": "triples", "markers": True, "dashes": False, "palette": "colorblind"}
+KINDS = {"hue": "triples", "style": "triples", "markers": True, "dashes": False, "palette": OTHERS[:3]}
 
 
 def ratios(table: pd.DataFrame, *, x: str, label: str, bound: float) -> Figure:
