@@ -122,7 +122,8 @@ def check_columns(names: list[str], channels: list[str]) -> None:
     """ValueError for other columns than the run's, or another order: it names the missing, or the option that mends."""
     missing = [name for name in channels if name not in names]
     chosen = shlex.quote(",".join(channels)) if len(channels) <= 10 else "with all of their names, in their order,"
-    mend = f"there is no {listed(missing)}" if missing else f"--columns {chosen} chooses them"
+    frame = f", and in pandas frame[{channels}]" if len(channels) <= 10 else ""
+    mend = f"there is no {listed(missing)}" if missing else f"--columns {chosen} chooses them{frame}"
     known = f"the run knows the columns {listed(channels)}; these are {listed(names)}"
     require(names == channels, f"{known}; {mend}")
 

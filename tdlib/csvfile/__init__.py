@@ -23,7 +23,9 @@ __all__ = ["Frame", "Reading", "add_options", "content", "given", "parse", "read
 
 FILL = 9e18  # and beyond, as float32's or netCDF's largest, or the least whole number
 SENTINELS = (-999.25, 32767, -32768, 65535, 2**31 - 1, -(2**31))  # that loggers write for no value, nines apart
-FAR = 3  # times as far from all others as these are from one another
+FAR, FARTHEST = 3, 30  # a gap beside the middle values, in their width, that parts a code from them, and an error
+TOLD = 3  # of such values of a column
+RARE = 0.01  # of the rows: what is there more often is a state of its own
 FEW = 10  # values that may be states, and one of them far from the others
 BINARY = (".gz", ".xlsx", ".parquet")
 ENDINGS = (".csv", ".tsv", ".txt", *BINARY)  # what a path of a file of numbers ends in
@@ -116,7 +118,7 @@ def _numbers(frame: pd.DataFrame, path: str | Path) -> pd.DataFrame:
             row = int(np.argmax(wrong))
             words = f"column {short(name)}, row {row + 1} is not a number: {short(column.iloc[row])}"
             grouped = re.fullmatch(r"\s*[+-]?\d{1,3}(,\d{3})+(\.\d+)?\s*", str(column.iloc[row]))
-            hint = "; --columns chooses the columns to read" if wrong.sum() * 2 > len(wrong) > 2 else ""
+            hint = "; --columns chooses the columns to read" if wrong.sum() > 1 else ""
             hint = "; pandas.read_csv(..., thousands=',') reads it" if grouped else hint
             raise ValueError(f"{path}: {words}{hint}")
         require(not numbers.isna().all(), f"{path}: column {short(name)} has no value in any row")
@@ -134,19 +136,38 @@ def _numbers(frame: pd.DataFrame, path: str | Path) -> pd.DataFrame:
 
 
 def _sentinels(frame: pd.DataFrame) -> list[str]:
-    """What is said of a least or largest value that is far from all others of its column and looks as -9999 does."""
+    """What is said of values far from all others of their column: codes such as -9999, or a few that may be errors."""
     remarks = []
     for name, column in frame.items():
         values, counts = np.unique(column.dropna(), return_counts=True)
-        for end, rest in ((0, values[1:]), (-1, values[:-1])) if len(values) > FEW else ():
-            value, rows = values[end], counts[end]
+        if len(values) <= FEW:
+            continue
+        (low, high), (lowest, highest) = (_middle(values, gap) for gap in (FAR, FARTHEST))
+        told = []
+        for place in (*range(low), *range(high + 1, len(values))):
+            value, rows = values[place], int(counts[place])
             nines = set(f"{abs(value):.12g}".replace(".", "")) == {"9"} and (value >= 999 or value <= -99)
-            if (nines or value in SENTINELS or abs(value) > FILL) and abs(value - rest[end]) > FAR * (
-                rest[-1] - rest[0]
-            ):
+            coded = nines or value in SENTINELS or abs(value) > FILL
+            wrong = rows <= max(1, RARE * len(column)) and not lowest <= place <= highest
+            if coded or wrong:
+                meant = "stands for a missing one" if coded else "is an error"
                 found = f"column {short(name)} has {value:.12g} in {counted(rows, 'row')}"
-                remarks.append(f"{found}, far from its other values: if it stands for a missing one, leave it empty")
+                told.append(f"{found}, far from its other values: if it {meant}, leave it empty")
+        remarks += told[:TOLD]
     return remarks
+
+
+def _middle(values: np.ndarray, gap: float) -> tuple[int, int]:
+    """The first and last of the middle of different values in order: up to a gap that is `gap` times as wide as it."""
+    cut = max(2, len(values) // 10)
+    low, high = cut, len(values) - 1 - cut
+    while True:
+        width = gap * (values[high] - values[low])
+        lower = low > 0 and values[low] - values[low - 1] <= width
+        higher = high < len(values) - 1 and values[high + 1] - values[high] <= width
+        if not (lower or higher):
+            return low, high
+        low, high = low - lower, high + higher
 
 
 def write_canonical(frame: pd.DataFrame, path: str | Path) -> None:

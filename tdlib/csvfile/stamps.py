@@ -80,14 +80,18 @@ def _rising(stamps: pd.Series, column: pd.Series, path: object) -> pd.DatetimeIn
     if wrong.any():
         row = int(np.argmax(wrong)) + 1
         fault = "repeats" if steps.iloc[row - 1] == pd.Timedelta(0) else "is earlier than"
-        sorts = "; in pandas, frame.sort_index() turns the rows round" if len(steps) > 1 and _falls(steps) else ""
         place = f"the time stamp of row {row + 1}, {column.iloc[row]}, {fault} the one before it"
-        raise ValueError(f"{path}: {place}{sorts or _autumn(stamps, row)}")
+        raise ValueError(f"{path}: {place}{_autumn(stamps, row) or _put_right(stamps, steps)}")
     return pd.DatetimeIndex(stamps).rename(None if column.name in UNNAMED else str(column.name))
 
 
-def _falls(steps: pd.Series) -> bool:
-    return bool((steps < pd.Timedelta(0)).all())
+def _put_right(stamps: pd.Series, steps: pd.Series) -> str:
+    """What to do about time stamps that do not rise."""
+    if stamps.is_unique:
+        return "; in pandas, frame.sort_index() sorts the rows"
+    if (steps == pd.Timedelta(0)).sum() == stamps.duplicated().sum():  # only beside one another
+        return "; in pandas, frame[~frame.index.duplicated()] keeps the first row of each"
+    return "; of several series below one another the columns are to be called unique_id, ds, y"
 
 
 def _joined(frame: pd.DataFrame) -> pd.Series:

@@ -61,8 +61,9 @@ def distill(options: argparse.Namespace, program: str) -> None:
         print(replaced)
     print(f"\n{_with_runs(made).to_string(float_format=DIGITS)}\n")
     windows = " and ".join(f"{count} {segment}" for segment, count in made.windows_.items())
-    print(f"MSE and MAE are in deviations of the training rows, means over {windows} windows; skill is over the")
-    print(f"{made.baseline_.lower()} forecast, microseconds are those of one forecast; * is the one to use;")
+    over = "" if len(made.channels_) == 1 else "\nMAE in own units is a mean over channels, whatever their units;"
+    print(f"MSE and MAE are in deviations of the training rows, means over {windows} windows;{over}")
+    print(f"skill is over the {made.baseline_.lower()} forecast, microseconds are those of one; * is the one to use;")
     print("run is the id of what a model has learned from the training rows: `forecast` and `export` take it\n")
     print(made.verdict_.words)
     again = "It was trained again, on all rows." if made.whole_ else "It has learned from the training rows alone."

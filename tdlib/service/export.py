@@ -72,6 +72,7 @@ def _card(made: Forecaster, target: Path, script: Path, int8: str) -> str:
     width = len(made.channels_)
     channels = f"{width} channels" if width > 1 else "one channel"
     listed = ", ".join(f"`{name}`" for name in made.channels_)
+    mean = f", mean of the {channels}" if width > 1 else ""
     again = ", before it was trained again on all rows" if made.whole_ else ""
     return f"""\
 # {made.name_}: {made.horizon_} steps of {channels}
@@ -90,7 +91,7 @@ series' own units. Nothing has to be scaled: the means and deviations of the tra
 
 On {made.windows_["test"]} test windows that it had not seen{again}:
 
-| MSE, scaled | MAE, own units | MASE | skill over the {made.baseline_.lower()} forecast |
+| MSE, scaled | MAE, own units{mean} | MASE | skill over the {made.baseline_.lower()} forecast |
 | --- | --- | --- | --- |
 | {score["MSE"]:.4g} | {score["MAE, own units"]:.4g} | {score["MASE"]:.4g} | {score["skill"]:.1%} |
 

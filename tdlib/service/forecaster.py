@@ -22,6 +22,7 @@ from tdlib.checks import one_of, require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
 from tdlib.csvfile import dates, panel
+from tdlib.csvfile.cells import listed
 from tdlib.deploy.onnx import Export
 from tdlib.files import check_place, write_atomically
 from tdlib.run import train_once, trained
@@ -203,7 +204,11 @@ class Forecaster:
         self.deviation_ = splits.deviation
         self.widths_ = {level: self.half_widths(level) for level in self.level}
         errors = self.residuals_[self.chosen_].test * self.deviation_
-        self.coverage_ = {level: intervals.coverage(errors, width) for level, width in self.widths_.items()}
+        still = splits.constant
+        self.coverage_ = {n: float(intervals.coverage(errors, w, still).mean()) for n, w in self.widths_.items()}
+        if still.any() and not still.all():
+            names = listed([name for name, never in zip(self.channels_, still, strict=True) if never])
+            self.remarks_.append(f"{names} never changed on the training rows: its errors count, its bands do not")
         self.windows_ = {"validation": len(splits.val), "test": len(splits.test)}
 
     def half_widths(self, level: float) -> np.ndarray:

@@ -33,9 +33,14 @@ def half_widths(residuals: np.ndarray, levels: tuple[float, ...] = LEVELS) -> di
     return {level: ordered[rank - 1] if rank <= len(ordered) else never for level, rank in ranks.items()}
 
 
-def coverage(residuals: np.ndarray, widths: np.ndarray) -> float:
-    """The share of residuals [N, H, C] within the half widths [H, C]."""
-    return float((np.abs(residuals) <= widths).mean())
+def coverage(residuals: np.ndarray, widths: np.ndarray, constant: np.ndarray) -> np.ndarray:
+    """The share of residuals [N, H, C] within the half widths [H, C] at each step [H].
+
+    Channels that are `constant` [C] on the training rows are left out, where any other is there: their bands have no
+    width, and hold them for nothing.
+    """
+    counted = np.ones_like(constant) if constant.all() else ~constant
+    return (np.abs(residuals) <= widths)[..., counted].mean((0, 2))
 
 
 def held(shares: dict[float, float], widths: dict[float, np.ndarray]) -> str:

@@ -330,7 +330,8 @@ def _by_channel(seen: _Seen, channels: pd.DataFrame) -> Table:
 def _coverage(seen: _Seen) -> Section:
     own = seen.made.residuals_[seen.made.chosen_]
     widths = intervals.half_widths(own.val, seen.finite)
-    shares = {level: (np.abs(own.test) <= width).mean((0, 2)) for level, width in widths.items()}
+    still = seen.splits.constant
+    shares = {level: intervals.coverage(own.test, width, still) for level, width in widths.items()}
     words = [
         f"Of the test values {seen.made.coverage_[level]:.1%} lie within the {level:g}% band{_ends(share)}."
         for level, share in shares.items()

@@ -127,7 +127,8 @@ def verdict(
     """The model with the least validation error, and what distillation gains over the best that does without.
 
     Distillation helps where the distilled student is the choice of validation, and is not worse than the best other
-    model on test by more than chance (`difference`, over blocks of as many windows). Models that are not in `scores`
+    model on test by more than chance (`difference`, over blocks of as many windows), or not at all where test is too
+    short to tell chance. Models that are not in `scores`
     were left out. The skill in `scores` is over `against`.
     """
     errors, test = scores["val", "MSE"], scores["test", "MSE"]
@@ -157,9 +158,13 @@ def verdict(
     compared = f"{distilled} against {runner_up}, the best model without distillation"
     figures = f"{_above(errors[distilled], errors[runner_up]):+.1%} MSE on validation, {share:+.1%} on test"
     figures += f" (95%: {interval[0]:+.1%} to {interval[1]:+.1%})" if interval else " (too few windows for an interval)"
-    helps = chosen == distilled and not (interval and interval[0] > 0)
-    if helps:
-        verb = "Distillation helps here" if interval and interval[1] < 0 else "Distillation is level with the best here"
+    helps = chosen == distilled and bool((interval[0] if interval else share) <= 0)
+    if chosen == distilled and not interval:
+        verb = (
+            f"Validation chooses distillation, and test, too short to tell chance, {'agrees' if helps else 'does not'}"
+        )
+    elif helps:
+        verb = "Distillation helps here" if interval[1] < 0 else "Distillation is level with the best here"
     elif interval and interval[0] > 0:
         verb = "Distillation is of no use on this series"
     else:

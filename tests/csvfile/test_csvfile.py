@@ -320,6 +320,30 @@ def test_a_value_that_stands_for_a_missing_one_is_told(value, tmp_path):
     assert empty in csvfile.read_frame(path, csvfile.Reading(missing="interpolate")).remarks[1]
 
 
+@pytest.mark.parametrize("others", [(9999,), (5000,), (100000,), (-5000, 9999), (100000, 99999)])
+def test_a_code_is_told_beside_other_values_that_are_far(others, tmp_path):
+    wind = np.random.default_rng(0).normal(8, 2, 300).round(1)
+    wind[20] = -9999
+    wind[40 : 40 + len(others)] = others
+    pd.DataFrame({"wind": wind}).to_csv(path := tmp_path / "own.csv", index=False)
+    remarks = csvfile.read_frame(path).remarks
+    assert len(remarks) == 1 + len(others)
+    assert remarks[0] == (
+        "column 'wind' has -9999 in 1 row, far from its other values: if it stands for a missing one, leave it empty"
+    )
+
+
+def test_a_value_far_from_all_others_is_told_as_an_error_and_no_more_than_three_are(tmp_path):
+    wind = np.random.default_rng(0).normal(8, 2, 400).round(1)
+    wind[20] = 5000
+    pd.DataFrame({"wind": wind}).to_csv(path := tmp_path / "own.csv", index=False)
+    told = "column 'wind' has 5000 in 1 row, far from its other values: if it is an error, leave it empty"
+    assert csvfile.read_frame(path).remarks == (told,)
+    wind[21:25] = [5001, 6000, -7000, 8000]
+    pd.DataFrame({"wind": wind}).to_csv(path, index=False)
+    assert len(csvfile.read_frame(path).remarks) == 3
+
+
 def test_honest_extremes_are_not_told(tmp_path):
     random = np.random.default_rng(0)
     rain = np.where(random.random(2000) < 0.9, 0, random.exponential(5, 2000) ** 3).round(1)

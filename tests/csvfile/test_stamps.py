@@ -117,7 +117,7 @@ def test_years_of_two_digits_rise_and_end_before_the_year_after_next(first):
         (["2015-Q1", "2015-Q5"], "row 2 is not a time stamp: '2015-Q5'"),
         (["2015-3", "2015-4", "2016-1", "2016-2", "2016-3"], "are 2015-3 and 2015-4 quarters? Write 2020-Q1, or "),
         (["2015-01-31", ""], "row 2 is not a time stamp: nan"),
-        (["2015-01-03", "2015-01-02", "2015-01-01"], "in pandas, frame.sort_index() turns the rows round"),
+        (["2015-01-03", "2015-01-02", "2015-01-01"], "in pandas, frame.sort_index() sorts the rows"),
         (["2020-10-25 01:00", "2020-10-25 02:00", "2020-10-25 02:00"], "if the clock was put back then, in pandas"),
     ],
 )
@@ -168,12 +168,17 @@ def test_numbers_of_time_that_fall_or_repeat_are_refused_as_dates_are(cells, nam
         return sentence(parse, table(**dict(sorted(columns.items(), reverse=not place))), "own.csv")
 
     found = f"own.csv: the time stamp of row 2, {cells[-2]}, is earlier than the one before it"
-    assert words(cells[::-1]) == f"{found}; in pandas, frame.sort_index() turns the rows round"
-    assert (
-        words([*cells[:5], *cells[4:-1]]) == f"own.csv: the time stamp of row 6, {cells[4]}, repeats the one before it"
+    assert words(cells[::-1]) == f"{found}; in pandas, frame.sort_index() sorts the rows"
+    found = f"own.csv: the time stamp of row 6, {cells[4]}, repeats the one before it"
+    assert words([*cells[:5], *cells[4:-1]]) == (
+        f"{found}; in pandas, frame[~frame.index.duplicated()] keeps the first row of each"
     )
-    found = f"the time stamp of row 3, {cells[1]}, is earlier than the one before it"
-    assert words([cells[0], cells[2], cells[1], *cells[3:]]) == f"own.csv: {found}"
+    found = f"own.csv: the time stamp of row 3, {cells[1]}, is earlier than the one before it"
+    assert words([cells[0], cells[2], cells[1], *cells[3:]]) == f"{found}; in pandas, frame.sort_index() sorts the rows"
+    found = f"own.csv: the time stamp of row 21, {cells[0]}, is earlier than the one before it"
+    assert words([*cells[:20], *cells[:20]]) == (
+        f"{found}; of several series below one another the columns are to be called unique_id, ds, y"
+    )
 
 
 def test_a_year_that_repeats_is_refused_unless_dates_stand_beside_it():

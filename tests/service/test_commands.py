@@ -132,7 +132,8 @@ def test_a_csv_of_other_columns_or_too_few_rows_is_refused(place, capsys, frame)
     frame.assign(sun=0.5)[["sun", "wind", "load"]].to_csv("it's my data.csv")
     for command in ("forecast", "backtest"):
         mend = "--columns load,wind"
-        assert refused(capsys, command, "it's my data.csv").endswith(f"these are sun, wind, load; {mend} chooses them")
+        said = refused(capsys, command, "it's my data.csv")
+        assert said.endswith(f"these are sun, wind, load; {mend} chooses them, and in pandas frame[['load', 'wind']]")
         call(capsys, command, "it's my data.csv", *mend.split())
     frame[:20].to_csv("it's my data.csv")
     assert "20 rows are too few" in refused(capsys, "forecast", "it's my data.csv")

@@ -25,8 +25,17 @@ def test_on_exchangeable_errors_the_coverage_is_the_level():
     shares = []
     for _ in range(200):
         residuals = random.standard_t(3, (300, 2, 2))
-        shares.append(intervals.coverage(residuals[200:], intervals.half_widths(residuals[:200], (80,))[80]))
-    assert np.mean(shares) == pytest.approx(0.8, abs=0.01)
+        width = intervals.half_widths(residuals[:200], (80,))[80]
+        shares.append(intervals.coverage(residuals[200:], width, np.zeros(2, bool)))
+    assert np.mean(shares, axis=0) == pytest.approx([0.8, 0.8], abs=0.01)
+
+
+def test_a_channel_that_stands_still_holds_no_band():
+    residuals = np.stack([np.arange(10.0)[:, None], np.zeros((10, 1))], 2)  # within 4.5: half; within 0: all
+    widths = np.array([[4.5, 0.0]])
+    assert intervals.coverage(residuals, widths, np.array([False, True])) == [0.5]
+    assert intervals.coverage(residuals, widths, np.array([False, False])) == [0.75]
+    assert intervals.coverage(residuals[..., 1:], widths[:, 1:], np.array([True])) == [1.0]  # the only one
 
 
 @pytest.mark.parametrize("level", [0, 100, -5, "80", float("nan")])

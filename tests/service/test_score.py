@@ -63,6 +63,18 @@ def test_a_choice_that_test_refutes_is_no_help():
     assert "of no use" in found.words
 
 
+@pytest.mark.parametrize(("test", "helps", "said"), [(5.0, False, "does not"), (0.4, True, "agrees")])
+def test_what_test_is_too_short_to_tell_is_no_level(test, helps, said):
+    few = {
+        name: score.Residuals(*(part[:6] for part in errors(*sizes)))
+        for name, sizes in {"Seasonal naive": (1, 1), "MLP": (0.5, 0.5, 1), "MLP distilled": (0.4, test, 2)}.items()
+    }
+    found = score.verdict(score.table(few, SPLITS, 24), few, "MLP distilled", "MLP", block=8)
+    assert (found.chosen, found.distillation_helps) == ("MLP distilled", helps)
+    assert f"Validation chooses distillation, and test, too short to tell chance, {said}:" in found.words
+    assert "level" not in found.words
+
+
 def test_level_with_the_best_is_said_to_be_level():
     found = judged(Seasonal_naive=errors(1, 1), MLP=errors(0.5, 0.5, 1), MLP_distilled=errors(0.49, 0.5, 2))
     assert "Distillation is level with the best here" in found.words
