@@ -54,6 +54,11 @@ class Compute:
         return torch.device("cuda" if self.gpus else "cpu")
 
     @property
+    def generators(self) -> list[torch.device]:
+        """The devices whose random numbers are a run's own, beside the CPU's."""
+        return [self.place] if self.gpus else []
+
+    @property
     def mixed(self) -> bool:
         """Whether matrix products are computed in bfloat16."""
         return self.precision == "bfloat16" or (self.precision == "auto" and self.place.type == "cuda")

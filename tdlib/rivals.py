@@ -59,7 +59,7 @@ def alignment(model: nn.Module, goal: Tensor, losses: list[Tensor]) -> Tensor:
     -rate <g_val, g_k>: LightTS's outer problem after one step of the inner one. The cosine leaves out
     how loud a gradient is.
     """
-    weights = list(model.parameters())
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
 
     def flat_gradient(loss: Tensor) -> Tensor:
         parts = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True, retain_graph=True)

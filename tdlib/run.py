@@ -38,9 +38,10 @@ _ALONE = threading.RLock()  # torch has one generator and one thread count in a 
 
 
 def train_once(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
-    """Train a run whose row is not there: an engine may give the same job to two workers, one after the other."""
-    if store.read(config.id, config.to_dict()) is None:
-        train_run(config, store, compute)
+    """Train a run whose row is not there: an engine, or a second sweep, may give the same job to two workers."""
+    with _ALONE, store.lock(config.id):
+        if store.read(config.id, config.to_dict()) is None:
+            train_run(config, store, compute)
 
 
 def prepare_teacher(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
@@ -48,22 +49,22 @@ def prepare_teacher(config: RunConfig, store: Store, compute: Compute = Compute(
 
     One that was trained on a half of the rows is asked for its errors alone: no outputs.
     """
-    splits = split(data.load(config.dataset), config.lookback, config.horizon, compute.place)
     with _ALONE, compute.limit_threads():
         if config.half != "both":
             _member(config, store, compute)
         else:
+            splits = split(data.load(config.dataset), config.lookback, config.horizon, compute.place)
             _teacher(config, splits, store, compute)
 
 
 def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
-    """Train one run and write its weights and its row; the same config and `compute` give the same bits again."""
+    """Train one run and write its weights and its row; on a CPU the same config and `compute` give the same bits."""
     series = data.load(config.dataset)
     id = config.id_of(series.sha256)  # of what is learned from, whatever becomes of a CSV meanwhile
     splits = split(series, config.lookback, config.horizon, compute.place)
     if config.half != "both":
         splits, _ = halved(splits, config.half)
-    with _ALONE, compute.limit_threads(), torch.random.fork_rng(devices=[]):
+    with _ALONE, compute.limit_threads(), torch.random.fork_rng(devices=compute.generators):
         torch.manual_seed(config.seed)
         model = build(config, len(series.channels), store).to(compute.place)
         objective = _objective(config, model, splits, store, compute).to(compute.place)
@@ -83,8 +84,8 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
                 own = committee.errors(test, np.array(how["weights"]))
                 arrays = arrays | {"committee_errors": own.astype(arrays["errors"].dtype)}
         model.cpu()
+    shutil.rmtree(store.outputs(id), ignore_errors=True)  # they belong to earlier weights, and are not to outlive these
     store.write_weights(id, model.state_dict(), describe(config, series, splits))
-    shutil.rmtree(store.outputs(id), ignore_errors=True)  # they belonged to earlier weights
     pretrained = isinstance(model, Foundation)
     row = {
         "id": id,

@@ -160,7 +160,7 @@ class Store:
         return self.place / "cache" / "forecasts"
 
     def lock(self, id: str) -> FileLock:
-        """Held by the one process that makes a teacher's weights and outputs; the kernel frees it if that dies."""
+        """Held by the one process that trains a run, or stores its outputs; the kernel frees it if that dies."""
         path = self._path("cache", id, ".lock")
         path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path)

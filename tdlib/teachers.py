@@ -23,7 +23,7 @@ from tdlib import committee, rivals
 from tdlib.checks import require
 from tdlib.files import room_for
 from tdlib.models import Forecast
-from tdlib.train import predict
+from tdlib.train import BATCH_CHANNELS, predict
 from tdlib.windows import Splits, Windows
 
 OUTPUTS = ("predictions", "features")
@@ -114,6 +114,7 @@ class SeveralTeachers:
     def adapt(self, model: nn.Module, splits: Splits, count: int = 512) -> None:
         """One step of the weights; gradients from windows spread evenly over validation and training."""
         model.eval()  # the batch's own statistics are not part of the question
+        count = min(count, max(32, BATCH_CHANNELS // splits.val.channels))
         x, y = splits.val.batch(_spread(len(splits.val), count))
         goal = F.mse_loss(model(x).prediction, y)
         index = _spread(len(splits.train), count)

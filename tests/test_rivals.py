@@ -64,6 +64,13 @@ def test_alignment_tells_a_helpful_from_a_harmful_loss():
     torch.testing.assert_close(rivals.alignment(model, goal, [towards, away]), torch.tensor([1.0, -1.0]))
 
 
+def test_a_weight_that_does_not_learn_has_no_part_in_the_alignment():
+    model = nn.Linear(1, 1)
+    nn.init.ones_(model.weight), model.bias.requires_grad_(False)
+    goal, towards = (model.weight * 1 - 3).square().sum(), (model.weight - 2).square().sum()
+    torch.testing.assert_close(rivals.alignment(model, goal, [towards]), torch.tensor([1.0]))
+
+
 def test_several_teachers_are_the_weighted_mean_of_their_forecasts():
     several = SeveralTeachers({"a": Fixed(1.0), "b": Fixed(3.0)}, "mean")
     assert several.batch(torch.arange(5)).prediction.unique().tolist() == [2.0]

@@ -229,6 +229,10 @@ class Seen:
     def __init__(self, windows):
         self.windows, self.asked = windows, []
 
+    @property
+    def channels(self):
+        return self.windows.channels
+
     def __len__(self):
         return len(self.windows)
 

@@ -59,7 +59,7 @@ class _Banded(torch.autograd.Function):
             dx = _product(_blocks(dy, kernel, kernel - 1 - kernel // 2, ctx.steps), weight.flip(2), ctx.steps)
         if ctx.needs_input_grad[1]:
             blocks, size = X.shape[2], X.shape[3] - kernel + 1
-            dY = F.pad(dy, (0, blocks * size - length)).view(rows, windows * blocks, size)
+            dY = F.pad(dy, (0, blocks * size - length)).reshape(rows, windows * blocks, size)
             dw = _diagonals(dY.mT @ X.flatten(1, 2), kernel).sum(1, keepdim=True)
         return dx, dw
 

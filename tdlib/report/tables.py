@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tdlib import models
+from tdlib import models, profiles
 from tdlib.checks import require
 from tdlib.config import TRAINING, RunConfig
 from tdlib.rows import missing, system
@@ -276,11 +276,13 @@ def disagree(validation: pd.Series, test: pd.Series) -> pd.Series:
 
 
 def deviations_from_published(entries: list[tuple[str, RunConfig]]) -> pd.Series:
-    """How each teacher differs from its class's defaults, the published size for ETTh1, and from the protocol."""
-    sizes = {}
+    """How each teacher differs from that of the profile `paper`; where this has no such data set, from its defaults."""
+    sizes, paper = {}, profiles.Profile("paper")
     for name, run in entries:
         if run.model == name:
             usual = RunConfig(run.dataset, run.lookback, run.horizon, name)
+            if run.dataset in paper.datasets:
+                usual = paper.config(run.dataset, run.horizon, name)
             pairs = [(key, run.settings[key], value) for key, value in usual.settings.items()]
             pairs += [(key, getattr(run, key), getattr(usual, key)) for key in TRAINING["teacher"]]
             changed = [f"{key} {value:g}" for key, value, published in pairs if value != published]

@@ -50,7 +50,11 @@ def train(
         require(row is not None, f"{store.place} has no run {id} any more: fit the forecaster again")
         return row
 
-    with compute.limit_threads(), torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
+    with (
+        compute.limit_threads(),
+        torch.random.fork_rng(devices=compute.generators),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         model = _train(config, row_of, splits, Path(folder), compute).cpu().eval()
     return model, describe(config, series, splits)
 
@@ -77,7 +81,7 @@ def _objective(
         return Supervised()
     found, width = {}, 0
     for name, member in config.teacher_configs.items():
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=compute.generators):
             taught = _train(member, row_of, splits, folder, compute)
         store_outputs(taught, splits.train, folder / name)
         found[name], width = StoredTeacher(folder / name), taught.feature_width

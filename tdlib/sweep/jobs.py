@@ -38,8 +38,8 @@ def sweep(jobs: list[Job], executor: Executor | str | None = None, *, label: str
     failed: dict[str, str] = {}
     with opened(executor, len(jobs), **options) as pool, tqdm(total=len(jobs), desc=label) as bar:
         while waiting or running:
+            unfinished = {*waiting, *(job.name for job in running.values())}
             for job in list(waiting.values()):
-                unfinished = {*waiting, *(other.name for other in running.values())}
                 if broken := [name for name in job.after if name in failed]:
                     failed[job.name] = f"{words[broken[0]]} failed"
                     bar.update()

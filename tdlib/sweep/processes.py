@@ -162,6 +162,7 @@ def _serve(connection: Connection, environment: dict[str, str]) -> None:
             connection.send(answer)
         except Exception as error:  # it cannot be pickled, and nothing of it was sent
             connection.send((RuntimeError(f"its answer cannot be sent ({error}): {answer}"), None))
+        function = arguments = answer = None  # an error holds the memory of the job that it ended
 
 
 def _end_with_parent() -> None:

@@ -20,6 +20,7 @@ PERIOD = 5  # seconds between two looks into the queue
 LOOKS = 3  # without job and without answer, or refused with no other under way, before a job counts as lost: shared
 # storage and the queue may lag behind
 ATTEMPTS = 2
+_QUIET = threading.Lock()  # the standard error that is put back must be the one that was there
 DEFAULTS = {
     "job_name": "tdlib",
     "time": 24 * 60,  # minutes; submitit's own limit is 5
@@ -98,7 +99,7 @@ class _Run:
         self.jobs, self.refused, self._missed = [], 0, 0
 
     def submit(self) -> None:
-        with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it then raises
+        with _QUIET, contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it then raises
             self.jobs.append(self._executor.submit(_answer, *self._work))
         self._missed = 0
 
@@ -127,5 +128,8 @@ def _answer(function: Callable, arguments: tuple) -> tuple[Exception | None, obj
 
 def _queue() -> set[str] | None:
     """The IDs of this user's jobs that wait or run; None where the queue does not answer."""
-    found = subprocess.run(["squeue", "--me", "--noheader", "--format=%A"], capture_output=True, text=True)
+    try:
+        found = subprocess.run(["squeue", "--me", "--noheader", "--format=%A"], capture_output=True, text=True)
+    except OSError:  # not there, or no memory left to start it
+        return None
     return set(found.stdout.split()) if found.returncode == 0 else None

@@ -2,11 +2,13 @@
 
 import contextlib
 import errno
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
@@ -41,6 +43,23 @@ def allocate(limit: int, bytes: int) -> int:
     return np.ones(bytes, np.uint8).size
 
 
+KEPT = []
+
+
+class Large:
+    """What a failed job holds."""
+
+
+def fail_with(large: object) -> None:
+    KEPT.append(weakref.ref(large))
+    raise ValueError("full")
+
+
+def left() -> int:
+    gc.collect()
+    return sum(reference() is not None for reference in KEPT)
+
+
 class Odd(Exception):
     """An exception that cannot be sent to another process."""
 
@@ -50,6 +69,13 @@ class Odd(Exception):
 
 def raise_odd() -> None:
     raise Odd
+
+
+def test_what_a_failed_job_held_is_free_for_the_next_one():
+    with processes({}) as pool:
+        with pytest.raises(ValueError, match="full"):
+            pool.submit(fail_with, Large()).result()
+        assert pool.submit(left).result() == 0
 
 
 def test_only_the_job_of_a_killed_process_fails_and_the_next_one_gets_a_new_process():
