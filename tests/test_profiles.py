@@ -340,16 +340,17 @@ def test_runs_aside_from_the_trials_choose_nothing_and_go_beyond_the_largest_wei
 
 
 def test_a_baseline_with_settings_of_its_data_set_stands_beside_the_one_without():
-    runs = [run for run in fair.defaults(Profile("laptop")) if not run.settings["relative"]]
+    runs = [run for run in fair.defaults(Profile("laptop")) if not run.settings.get("relative")]
     found = {(run.dataset, run.model) for run in runs}
-    assert found == {("Weather", "ridge"), *((name, "phase_ridge") for name in ("ETTm1", "ETTm2", "Weather"))}
+    fine = {(name, model) for name in ("ETTm1", "ETTm2", "Weather") for model in ("phase_ridge", "sparsetsf")}
+    assert found == {("Weather", "ridge"), ("ETTm1", "fits"), ("ETTm2", "fits"), *fine}
     own = {run: Profile("laptop").config(run.dataset, 96, run.model) for run in fair.defaults(Profile("laptop"))}
     assert all(run.settings != other.settings and run.horizon == 96 for run, other in own.items())
 
 
 def test_ridge_stands_beside_itself_with_lower_penalties_on_every_data_set():
     profile = Profile("laptop")
-    wider = [run for run in fair.defaults(profile) if run.settings["relative"]]
+    wider = [run for run in fair.defaults(profile) if run.settings.get("relative")]
     assert [run.dataset for run in wider] == profile.datasets
     for run in wider:
         usual = profile.config(run.dataset, 96, "ridge").settings

@@ -45,7 +45,8 @@ print("trained with matrix products in bfloat16:", "; ".join(half["system"] + ",
 
 # %% [markdown]
 # ## The settings of the baselines
-# Ridge has one map for all channels, Phase ridge and SparseTSF the period of the calendar, but for some data sets. What
+# Ridge has one map for all channels, Phase ridge and SparseTSF the period of the calendar, and FITS six frequencies for
+# each cycle of it, but for some data sets. What
 # was chosen there stands beside what the model has elsewhere, at the first horizon; and Ridge beside itself with
 # penalties that begin lower (`relative`): was the least that it may choose only the end of a range? Does validation
 # prefer what the study has, and is test of another mind (`disagree`)?
@@ -54,7 +55,7 @@ print("trained with matrix products in bfloat16:", "; ".join(half["system"] + ",
 defaults = [run for entry in studies for run in profiles.fair.defaults(entry)]
 defaults = study.ensure(defaults, store=store, train_missing=train_missing)
 defaults = defaults.reindex(columns=runs.columns)  # also where there is none
-beside = runs.merge(defaults, on=["dataset", "lookback", "horizon", "model"], suffixes=("", ", instead"))
+beside = runs.merge(defaults, on=["dataset", "lookback", "horizon", "model", "seed"], suffixes=("", ", instead"))
 own = beside[["dataset", "system", "settings", "settings, instead"]].astype(str)
 for name, error in {"validation": "val_mse", "test": "test_mse"}.items():
     own[f"{name} MSE"], own[f"{name} MSE, instead"] = beside[error], beside[f"{error}, instead"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tdlib import models, study
+from tdlib import study
 from tdlib.config import RunConfig
 from tdlib.profiles.settings import Settings
 from tdlib.store import Store
@@ -58,7 +58,7 @@ def aside(profile: Settings) -> list[RunConfig]:
 
 
 def defaults(profile: Settings) -> list[RunConfig]:
-    """Baselines in closed form with other settings than the study's, at the first horizon, to judge those by.
+    """Baselines with other settings than the study's, at the first horizon, to judge those by.
 
     Without the settings of their data set; and ridge regression with the penalties of `least_squares.SHARES`, which
     begin lower: was the least of the usual ones only the end of a range?
@@ -67,7 +67,7 @@ def defaults(profile: Settings) -> list[RunConfig]:
     bare = [
         RunConfig(dataset, profile.table["lookback"], horizon, model)
         for dataset in profile.datasets
-        for model in filter(models.closed_form, profile.table["baselines"])
+        for model in profile.table["baselines"]
         if "settings" in own[dataset].get(model, {})
     ]
     wider = [profile.config(dataset, horizon, "ridge", settings={"relative": True}) for dataset in profile.datasets]
