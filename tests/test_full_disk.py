@@ -142,12 +142,12 @@ def test_a_sweep_on_a_full_disk_names_the_runs_and_goes_on_once_there_is_room(di
     """The teacher's weights and row fit, its outputs do not; the linear layer is done all the same."""
     place = disk(200_000)
     teacher = TAUGHT.teacher_config
-    named = rf"{teacher.id} \({sentence(teacher.id)}\); {TAUGHT.id} \({teacher.id} failed\)"
+    named = rf".+: {teacher.id} \({sentence(teacher.id)}\); .+: {TAUGHT.id} \(.+: {teacher.id} failed\)"
     with pytest.raises(SweepFailed, match=f"^2 of 3 runs failed: {named}$"):
         ensure([TAUGHT, LINEAR], store=place, executor=in_turn)
     whole = [f"runs/{config.id}.{suffix}" for config in (teacher, LINEAR) for suffix in ("json", "npz")]
     whole += [f"cache/{config.id}.safetensors" for config in (teacher, LINEAR)]
-    assert files(place) == sorted([*whole, f"cache/{teacher.id}.lock", "schema"])
+    assert files(place) == sorted([*whole, *(f"cache/{config.id}.lock" for config in (teacher, LINEAR)), "schema"])
     assert all(Store(place).read(config.id) for config in (teacher, LINEAR))
     before = [(place / path).stat().st_mtime_ns for path in whole]
 

@@ -46,10 +46,9 @@ print("trained with matrix products in bfloat16:", "; ".join(half["system"] + ",
 # %% [markdown]
 # ## The settings of the baselines
 # Ridge has one map for all channels, Phase ridge and SparseTSF the period of the calendar, and FITS six frequencies for
-# each cycle of it, but for some data sets. What
-# was chosen there stands beside what the model has elsewhere, at the first horizon; and Ridge beside itself with
-# penalties that begin lower (`relative`): was the least that it may choose only the end of a range? Does validation
-# prefer what the study has, and is test of another mind (`disagree`)?
+# each cycle of it, but for some data sets. What was chosen there stands beside what the model has elsewhere, at the
+# first horizon; and Ridge beside itself with penalties that begin lower (`relative`): was the least that it may choose
+# only the end of a range? Does validation prefer what the study has, and is test of another mind (`disagree`)?
 
 # %%
 defaults = [run for entry in studies for run in profiles.fair.defaults(entry)]

@@ -16,7 +16,6 @@ teacher = "itransformer"
 train_missing = False
 
 # %%
-
 import numpy as np
 import pandas as pd
 
