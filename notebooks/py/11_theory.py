@@ -129,7 +129,7 @@ pooled = scale[scale["form"] != "full length"].groupby("triples")["holds in %"].
 print("The scale loss as trained, at its worst M, holds in:", ", ".join(f"{k} {v:.0f}%" for k, v in pooled.items()))
 for kind, found in period[period["claim"] == "MSE >= KL"].set_index("temperature").groupby("triples")["holds in %"]:
     low, ends = found.idxmin(), found.iloc[[0, -1]].round()
-    assert found[0.5] < 100
+    assert kind == "real" or found[0.5] < 50
     print(f"MSE >= KL, {kind}: {found[0.5]:.0f}% at the temperature that is used, 0.5; {ends.iloc[0]:.0f}% at", end=" ")
     print(f"{found.index[0]:g}, fewest at {low:g} with {found[low]:.0f}%, {ends.iloc[1]:.0f}% at {found.index[-1]:g}")
 near = period[(period["claim"] == "MSE >= KL") & (period["triples"] == "near")].set_index("temperature")["holds in %"]
@@ -142,8 +142,9 @@ assert near[0.5] < 100 == near[20.0] and not near.is_monotonic_increasing
 #   student whose pooled forecast equals its teacher's pays nothing at the coarse scales, however far its details
 #   are from the mixture (`near`).
 # * **Periods**: with a mixture of mass one the inequality holds on every triple and at every temperature. The step from
-#   the MSE to the divergence fails on triples of every kind at the temperature that is used, and
-#   a larger one need not help (`near`), unless it is so large that all distributions become the same.
+#   the MSE to the divergence fails at the temperature that is used on more than half of the triples that are random, and
+#   of those that are near; a larger one need not help (`near`), unless it is so large that all distributions become the
+#   same.
 # * What is left of the explanation: the bound holds where every scale of the teacher is compared at full length, and
 #   between divergences. The loss that is trained pools both sides, and has a bound at M = 0 only; where the MSE stands
 #   for a divergence there is none.
