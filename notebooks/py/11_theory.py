@@ -142,9 +142,9 @@ assert near[0.5] < 100 == near[20.0] and not near.is_monotonic_increasing
 #   student whose pooled forecast equals its teacher's pays nothing at the coarse scales, however far its details
 #   are from the mixture (`near`).
 # * **Periods**: with a mixture of mass one the inequality holds on every triple and at every temperature. The step from
-#   the MSE to the divergence fails at the temperature that is used on more than half of the triples that are random, and
-#   of those that are near; a larger one need not help (`near`), unless it is so large that all distributions become the
-#   same.
+#   the MSE to the divergence fails at the temperature that is used on more than half of the triples that are random,
+#   and of those that are near; a larger one need not help (`near`), unless it is so large that all distributions become
+#   the same.
 # * What is left of the explanation: the bound holds where every scale of the teacher is compared at full length, and
 #   between divergences. The loss that is trained pools both sides, and has a bound at M = 0 only; where the MSE stands
 #   for a divergence there is none.
