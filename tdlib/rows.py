@@ -74,28 +74,27 @@ def missing(runs: pd.DataFrame, what: str, **chosen: str | int) -> Missing:
     return Missing(f"{what} is in the store; train what is missing with {commands}")
 
 
-def system(model: str, teacher: str | None = None, decay: float = 0.0) -> str:
-    """What a table calls a run: its model, whom it learned from, and the weight decay that it was trained with."""
+def system(model: str, teacher: str | None = None, decay: float = 0.0, patterns: str = "teacher") -> str:
+    """What a table calls a run: its model, whom it learned from, the weight decay that it was trained with, and whether
+    its patterns are the truth's.
+    """
     whom = f" from {models.title(teacher)}" if teacher else ""
-    return models.title(model) + whom + (f", decay {decay:g}" if decay else "")
+    whose = ", patterns of the truth" if patterns != "teacher" else ""
+    return models.title(model) + whom + (f", decay {decay:g}" if decay else "") + whose
 
 
 def with_systems(runs: pd.DataFrame, *, by_decay: bool = True) -> pd.DataFrame:
     """The runs with what tables and figures call them.
 
-    `system`: see there, and what has the truth in a teacher's place is a system of its own; `part`: "teacher", "plain"
-    (no teacher: baselines, too), "decayed" (plain, with weight decay) or "distilled"; `setting`: the data set and
-    horizon in words; `teacher_seed`: the seed of the teacher it learned from, else its own. Not `by_decay`, where
-    weight decay is a setting that is chosen and makes no other system.
+    `system`: see there; `part`: "teacher", "plain" (no teacher: baselines, too), "decayed" (plain, with weight decay)
+    or "distilled"; `setting`: the data set and horizon in words; `teacher_seed`: the seed of the teacher it learned
+    from, else its own. Not `by_decay`, where weight decay is a setting that is chosen and makes no other system.
     """
     taught = runs["teacher"].notna()
     decay = runs.get("weight_decay", pd.Series(0.0, runs.index)) * by_decay
-    names = [
-        system(model, teacher if known else None, shrinks)
-        for model, teacher, known, shrinks in zip(runs["model"], runs["teacher"], taught, decay, strict=True)
-    ]
-    truth = runs.get("patterns", pd.Series("teacher", runs.index)) != "teacher"
-    names = pd.Series(names, runs.index, dtype=object).where(~truth, lambda name: name + ", patterns of the truth")
+    patterns = runs.get("patterns", pd.Series("teacher", runs.index))
+    teacher = runs["teacher"].astype(object).where(taught, None)
+    names = list(map(system, runs["model"], teacher, decay, patterns))
     teachers = runs["model"].map(models.role) == "teacher"
     part = pd.Series("plain", runs.index).mask(decay > 0, "decayed").mask(teachers, "teacher").mask(taught, "distilled")
     setting = runs["dataset"] + ", " + runs["horizon"].astype(str) + " steps"

@@ -142,7 +142,10 @@ def test_a_sweep_on_a_full_disk_names_the_runs_and_goes_on_once_there_is_room(di
     """The teacher's weights and row fit, its outputs do not; the linear layer is done all the same."""
     place = disk(200_000)
     teacher = TAUGHT.teacher_config
-    named = rf".+: {teacher.id} \({sentence(teacher.id)}\); .+: {TAUGHT.id} \(.+: {teacher.id} failed\)"
+    place_of = f"on {teacher.dataset}, {teacher.horizon} steps, seed"
+    first = f"{teacher.model} {place_of} {teacher.seed}: {teacher.id}"
+    student = f"{TAUGHT.model} from {teacher.model} {place_of} {TAUGHT.seed}: {TAUGHT.id}"
+    named = rf"{first} \({sentence(teacher.id)}\); {student} \({first} failed\)"
     with pytest.raises(SweepFailed, match=f"^2 of 3 runs failed: {named}$"):
         ensure([TAUGHT, LINEAR], store=place, executor=in_turn)
     whole = [f"runs/{config.id}.{suffix}" for config in (teacher, LINEAR) for suffix in ("json", "npz")]

@@ -74,8 +74,8 @@ def published(path: str | Path, **chosen: str | int) -> pd.DataFrame:
 def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3) -> pd.DataFrame:
     """Write `name`.csv in full, `.md` and `.tex` rounded; returns the rounded table, to be shown, NaN as empty.
 
-    Text in Markdown's bold is bold in LaTeX, too.
-    Percentages, the columns that have a % in their name, are rounded to a tenth: nobody reads more digits of them.
+    Percentages, the columns that have a % in their name, are rounded to a tenth: nobody reads more digits of them. Text
+    in Markdown's bold is bold in LaTeX, too.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,18 +83,18 @@ def save(table: pd.DataFrame, name: str, folder: str | Path, *, digits: int = 3)
     table.to_csv(folder / f"{name}.csv", index=index)
     flat = table.reset_index() if index else table
     places = {column: 1 if "%" in str(column) else digits for column in flat.select_dtypes("float")}
-    numbers = [_text(flat[[column]], count) for column, count in places.items()]
-    text = pd.concat([*numbers, flat.drop(columns=list(places))], axis=1)[list(flat)].fillna("")
+    text, shown = flat.astype(object), table.round(places)
+    for column, count in places.items():
+        text[column] = _text(flat[[column]], count)
+        if column in shown and shown[column].isna().any():
+            shown[column] = text[column].to_numpy()
+    text = text.fillna("")
     sides = ["right" if column in flat.select_dtypes("number") else "left" for column in flat]
     markdown = text.to_markdown(index=False, disable_numparse=True, colalign=sides)
     (folder / f"{name}.md").write_text(markdown + "\n")
     columns = "".join(side[0] for side in sides)
     latex = text.to_latex(index=False, column_format=columns, escape=True)
     (folder / f"{name}.tex").write_text(re.sub(r"\*\*(.+?)\*\*", r"\\textbf{\1}", latex))
-    shown = table.round(places)
-    for column in table.columns.intersection(list(places)):
-        if table[column].isna().any():
-            shown[column] = text[column].to_numpy()
     return shown
 
 
@@ -174,7 +174,7 @@ def _published_mean(lines: pd.DataFrame) -> float:
 
 def absent(wanted: list[RunConfig], runs: pd.DataFrame) -> pd.DataFrame:
     """The runs that are not in the store, by data set and system: at which horizons, and how many."""
-    names = [system(run.model, run.teacher, run.weight_decay) for run in wanted]
+    names = [system(run.model, run.teacher, run.weight_decay, run.patterns) for run in wanted]
     there = set(runs["id"])
     lines = [(run.dataset, name, run.horizon) for run, name in zip(wanted, names, strict=True) if run.id not in there]
     table = pd.DataFrame(lines, columns=["dataset", "system", "horizon"])
@@ -280,9 +280,9 @@ def deviations_from_published(entries: list[tuple[str, RunConfig]]) -> pd.Series
     sizes, paper = {}, profiles.Profile("paper")
     for name, run in entries:
         if run.model == name:
-            usual = RunConfig(run.dataset, run.lookback, run.horizon, name)
-            if run.dataset in paper.datasets:
-                usual = paper.config(run.dataset, run.horizon, name)
+            place = run.dataset, run.horizon, name
+            there = run.dataset in paper.datasets
+            usual = paper.config(*place) if there else RunConfig(run.dataset, run.lookback, run.horizon, name)
             pairs = [(key, run.settings[key], value) for key, value in usual.settings.items()]
             pairs += [(key, getattr(run, key), getattr(usual, key)) for key in TRAINING["teacher"]]
             changed = [f"{key} {value:g}" for key, value, published in pairs if value != published]

@@ -240,7 +240,7 @@ def _seconds_of_an_epoch(config: RunConfig, windows: Windows, compute: Compute) 
     lookback, horizon = windows.lookback, windows.horizon
     few = Windows(windows.values[:, : lookback + horizon + count - 1], lookback, horizon)
     optimizer = torch.optim.Adam(model.parameters())
-    with compute.limit_threads(), torch.random.fork_rng(devices=[]):
+    with compute.limit_threads(), torch.random.fork_rng(devices=compute.generators):
         for _ in range(2):
             started = time.perf_counter()
             train_epoch(model, Supervised(), few, optimizer, config.batch_size, compute)

@@ -128,8 +128,7 @@ def verdict(
 
     Distillation helps where the distilled student is the choice of validation, and is not worse than the best other
     model on test by more than chance (`difference`, over blocks of as many windows), or not at all where test is too
-    short to tell chance. Models that are not in `scores`
-    were left out. The skill in `scores` is over `against`.
+    short to tell chance. Models that are not in `scores` were left out. The skill in `scores` is over `against`.
     """
     errors, test = scores["val", "MSE"], scores["test", "MSE"]
     chosen = str(errors.idxmin())

@@ -14,7 +14,10 @@ def test_a_sentence_follows_the_rows_and_none_is_left_without_rows():
 
 def test_different_runs_are_counted_on_each_test_segment():
     runs = pd.DataFrame({"dataset": "ETTh1", "horizon": 96, "id": ["a", "b", "b"]})
-    assert words.looked_at(runs).endswith("ETTh1 96: 2.")
+    said = (
+        "Runs whose test errors this page shows, by test segment (what so many looks are worth: page 14): ETTh1 96: 2."
+    )
+    assert words.looked_at(runs) == said
 
 
 def test_an_interval_is_named_where_it_has_two_ends():

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tdlib.report.plots.errors import panel_grid
-from tdlib.report.plots.style import COLOURS, legend_beside
-from tdlib.report.roles import OTHERS
+from tdlib.report.plots.style import legend_beside
+from tdlib.report.roles import COLOURS, OTHERS
 
 APART = 0.16  # of a row's height: what is called a difference hides nothing of what is not
 

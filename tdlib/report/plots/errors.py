@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tdlib.report.plots.style import COLOURS, legend_beside, readable, role
-from tdlib.report.roles import OTHERS
+from tdlib.report.plots.style import legend_beside, readable, role
+from tdlib.report.roles import COLOURS, OTHERS
 
 MARKERS = {"truth": "P", "teacher": "s", "plain": "o", "decayed": "v", "distilled": "D", "linear": "^"}
 NAMES = {"linear": "baseline", "decayed": "plain, with decay"}  # what a legend calls a role, where it is not its name

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tdlib.report.plots.style import COLOURS, legend_beside, line
-from tdlib.report.roles import OTHERS
+from tdlib.report.plots.style import legend_beside, line
+from tdlib.report.roles import COLOURS, OTHERS
 
 
 def forecasts(

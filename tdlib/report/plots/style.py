@@ -89,7 +89,8 @@ def save(figure: Figure, name: str, folder: str | Path, *, words: str = "") -> I
     figure.savefig(picture := io.BytesIO(), format="png", dpi=dots)
     drawn = PIL.Image.open(picture).convert("RGB")
     barred = any(axis.get_label() == "<colorbar>" for axis in figure.axes)
-    fewer = (drawn.quantize(count) for count in (256, 64))  # colours: a third as large, and less if that is too much
+    method = PIL.Image.Quantize.MAXCOVERAGE if barred else None  # the usual one merges the colours that are rare
+    fewer = (drawn.quantize(count, method) for count in (256, 64))  # colours: a third as large, or less if it must be
     for kept in itertools.chain([drawn] * barred, fewer):  # colours that stand for numbers are not to shift
         kept.save(folder / f"{name}.png", optimize=True)
         if (folder / f"{name}.png").stat().st_size <= MOST_BYTES:
