@@ -21,7 +21,7 @@ from torch import Tensor
 from tdlib.checks import one_of
 
 DOWNSAMPLINGS = ("avg", "max", "min", "conv")
-REDUCTIONS = ("code", "kl")
+REDUCTIONS = ("code", "kl", "mean")
 FLOOR = 1e-8  # under the student's logarithm, where the public code has it: no distribution is further than 18.4 nats
 
 
@@ -118,9 +118,9 @@ def multi_period(
     """`period_divergence` along `dim`, mean over the other axes (eq. 5 and 7).
 
     `reduction="code"`, the public code's, has the floor and divides by the number of frequencies: 1/48 at a
-    horizon of 96. `"kl"` is the textbook KL: no floor, summed over frequency. Works in float32 at least; loss and
-    gradients of `"code"` are bounded for every finite input. ValueError where the shapes differ, `dim` is 1, or the
-    temperature is none.
+    horizon of 96. `"kl"` is the textbook KL: no floor, summed over frequency; `"mean"` is that, divided as the code's.
+    Works in float32 at least; loss and gradients of `"code"` are bounded for every finite input. ValueError where the
+    shapes differ, `dim` is 1, or the temperature is none.
     """
     one_of("reduction", reduction, REDUCTIONS)
     if not 0 < temperature < math.inf:
@@ -129,9 +129,8 @@ def multi_period(
     check_period(student.shape[dim])
     both = torch.stack([student.movedim(dim, -1), teacher.movedim(dim, -1)])
     wide = both.to(torch.promote_types(both.dtype, torch.float32))  # half the bits are too few for an exponential
-    code = reduction == "code"
-    divergence = _Divergence.apply(wide, temperature, FLOOR if code else 0.0).mean()
-    return divergence / (student.shape[dim] // 2) if code else divergence
+    divergence = _Divergence.apply(wide, temperature, FLOOR if reduction == "code" else 0.0).mean()
+    return divergence if reduction == "kl" else divergence / (student.shape[dim] // 2)
 
 
 class _Divergence(torch.autograd.Function):

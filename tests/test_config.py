@@ -223,7 +223,7 @@ def test_a_value_of_the_wrong_type_is_refused(changes, words):
         ({"teacher": "itransformer", "scales": -1}, "scales must not be negative, got -1"),
         ({"seed": -1}, "seed must not be negative, got -1"),
         ({"teacher": "itransformer", "downsample": "mean"}, "downsample knows avg, max, min, conv; got 'mean'"),
-        ({"teacher": "itransformer", "reduction": "sum"}, "reduction knows code, kl; got 'sum'"),
+        ({"teacher": "itransformer", "reduction": "sum"}, "reduction knows code, kl, mean; got 'sum'"),
         ({"patterns": "student"}, "patterns knows teacher, truth, smooth truth; got 'student'"),
         ({"teacher": "itransformer", "terms": ()}, "terms must name at least one part of the loss"),
         (

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from tdlib import losses
 from tdlib.losses import multi_period, multi_scale
 
-DOWNSAMPLINGS, REDUCTIONS = ["avg", "max", "min", "conv"], ["code", "kl"]
+DOWNSAMPLINGS, REDUCTIONS = ["avg", "max", "min", "conv"], ["code", "kl", "mean"]
 LOSSES = [
     *((multi_scale, {"downsample": how}) for how in DOWNSAMPLINGS),
     *((multi_period, {"reduction": how}) for how in REDUCTIONS),
@@ -167,7 +167,7 @@ def test_an_unknown_downsampling_is_refused_with_the_valid_ones():
 # --- multi-period
 
 
-FLOOR = {"code": 1e-8, "kl": 0.0}
+FLOOR = {"code": 1e-8, "kl": 0.0, "mean": 0.0}
 
 
 def divergence(teacher: list[float], student: list[float], floor: float = 0.0) -> float:
@@ -230,7 +230,7 @@ def test_multi_period_sums_the_fourier_sums_worked_by_hand(reduction):
     a, b = [x / tau for x in amplitudes(A)], [x / tau for x in amplitudes(B)]
     pairs = [(b, a), (a, b), (a, b), (b, b)]  # windows x channels, teacher and student
     expected = sum(divergence(*pair, FLOOR[reduction]) for pair in pairs) / 4
-    bins = 4 if reduction == "code" else 1
+    bins = 1 if reduction == "kl" else 4
     value = multi_period(student, teacher, dim=1, temperature=tau, reduction=reduction)
     assert value.item() == pytest.approx(expected / bins, rel=1e-9)
 
@@ -274,6 +274,8 @@ def test_the_floor_bounds_the_term_at_18_nats_a_distribution_where_the_exact_one
         assert multi_period(student, teacher, dim=1).item() * 48 == pytest.approx(-math.log(1e-8), rel=1e-9)
         exact = multi_period(student, teacher, dim=1, reduction="kl").item()
         assert exact == pytest.approx(48 * loudness / 0.5, rel=1e-6)  # a wave of amplitude 1 has |X| = 48
+        mean = multi_period(student, teacher, dim=1, reduction="mean").item()
+        assert mean == pytest.approx(exact / 48, rel=1e-9)
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0])
@@ -284,7 +286,7 @@ def test_the_gradient_by_hand_is_the_one_autograd_finds_for_the_formula(reductio
     student, teacher = (noise(3, 2, length, seed=seed).mul(amplitude).requires_grad_() for seed in (0, 1))
     textbook = losses.period_divergence(student, teacher, temperature, FLOOR[reduction]).mean()
     fast = multi_period(student, teacher, dim=-1, temperature=temperature, reduction=reduction)
-    if reduction == "code":
+    if reduction != "kl":
         textbook = textbook / (length // 2)
     torch.testing.assert_close(fast, textbook, rtol=1e-9, atol=1e-12)
     for ours, theirs in zip(*(torch.autograd.grad(loss, (student, teacher)) for loss in (fast, textbook)), strict=True):
@@ -383,7 +385,7 @@ def test_the_exact_divergence_is_never_negative():
 
 
 def test_an_unknown_reduction_is_refused_with_the_valid_ones():
-    with pytest.raises(ValueError, match="reduction knows code, kl; got 'sum'"):
+    with pytest.raises(ValueError, match="reduction knows code, kl, mean; got 'sum'"):
         multi_period(noise(1, 8, 1), noise(1, 8, 1), dim=1, reduction="sum")
 
 
@@ -502,7 +504,7 @@ def test_ours_agrees_with_the_plain_formula_where_that_one_is_safe(reduction):
         for channel in range(3):
             t, s = (amplitudes(x[window, :, channel].tolist()) for x in (teacher, student))
             expected += divergence([a / 0.5 for a in t], [a / 0.5 for a in s], FLOOR[reduction]) / 6
-    bins = 12 if reduction == "code" else 1
+    bins = 1 if reduction == "kl" else 12
     assert multi_period(student, teacher, dim=1, reduction=reduction).item() == pytest.approx(expected / bins, rel=1e-9)
 
 

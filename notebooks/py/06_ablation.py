@@ -101,8 +101,8 @@ tables.save(published.reset_index(), "06_published", f"{results}/tables", digits
 # ## The period part, as in the code and exact
 # The full method has the divergence of the public code: a floor under the student's logarithm (`losses.FLOOR`)
 # bounds it where the student has no weight on a frequency, and it is averaged over the frequencies, of which there
-# are half as many as steps. The variant *exact KL, summed* has neither floor nor average: it is the KL of the
-# textbook. Below is the log of the full method: each part by epoch, before its weight.
+# are half as many as steps. The variant *exact KL* is without the floor, *exact KL, summed* also without the
+# average: it is the KL of the textbook. Below is the log of the full method: each part by epoch, before its weight.
 
 # %%
 full = rows.select(runs, dataset=dataset, horizon=horizon, variant="full").iloc[0]
@@ -130,8 +130,7 @@ print("In short, mean over what is there, without a part:", "; ".join(f"{n[4:]} 
 # ## What we see
 # * The sentences above are made from the rows shown. All students of the ablation learn from the first teacher
 #   seed: deviations are those of students alone.
-# * Where a variant has one seed, another seed may change its place. Whether the missing floor or the missing
-#   division moves the exact KL is not separated here.
+# * Where a variant has one seed, another seed may change its place.
 
 # %% [markdown]
 # ## Exercises

@@ -140,7 +140,7 @@ def window() -> dict[str, torch.Tensor]:
     return forecasts | {"truth": of(teacher, "sample_y")}
 
 
-SETTINGS = list(product([(0, 32.0), (3, 0.5), (5, 0.03125)], ["avg", "max", "min", "conv"], ["code", "kl"]))
+SETTINGS = list(product([(0, 32.0), (3, 0.5), (5, 0.03125)], ["avg", "max", "min", "conv"], ["code", "mean", "kl"]))
 
 
 def test_the_losses_of_the_page_are_those_of_the_library(desk, window):

@@ -46,13 +46,12 @@ function logPeriods(x, temperature) {
   return scaled.map((value) => value - logTotal);
 }
 
-/** Sum of Q_t (log Q_t - log(Q_s + floor)): "code" has a floor and divides by the number of bins, "kl" neither. */
+/** Sum of Q_t (log Q_t - log(Q_s + floor)): "code" has a floor, and all but "kl" divide by the number of bins. */
 function periodLoss(student, teacher, temperature, reduction) {
   const [logS, logT] = [student, teacher].map((x) => logPeriods(x, temperature));
-  const code = reduction === "code";
-  const below = code ? logS.map((value) => Math.log(Math.exp(value) + 1e-8)) : logS;
+  const below = reduction === "code" ? logS.map((value) => Math.log(Math.exp(value) + 1e-8)) : logS;
   const divergence = sum(logT.map((value, bin) => Math.exp(value) * (value - below[bin])));
-  return code ? divergence / logT.length : divergence;
+  return reduction === "kl" ? divergence : divergence / logT.length;
 }
 
 /** Both losses of one pair of series; `errors` is by scale. */
