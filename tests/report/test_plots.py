@@ -79,6 +79,19 @@ def test_a_row_without_a_run_says_so_where_it_is_asked_to():
         assert [(text.get_text(), text.get_position()[1]) for text in second.texts] == [(word, 0) for word in words]
 
 
+def test_an_error_that_would_take_half_of_a_panel_is_written_and_not_drawn():
+    errors = {"a": 0.37, "b": 0.38, "c": 0.39, "d": 0.41, "far": 0.46, "farthest": 0.9}
+    table = pd.DataFrame({"setting": "here", "variant": list(errors), "test_mse": list(errors.values())})
+    for last, words in (("d", []), ("far", ["0.46 →"]), ("farthest", ["0.9 →", "0.46 →"])):
+        figure = plots.points(table.loc[: list(errors).index(last)], x="test_mse", y="variant", label="")
+        (axis,) = figure.axes
+        assert [text.get_text() for text in axis.texts] == words
+        drawn = [at for line in axis.lines if line.get_marker() == "D" for at in line.get_xdata()]
+        assert drawn == [value for value in reversed(errors.values()) if value < 0.42]
+        assert axis.get_xlim()[1] < 0.42
+    assert axis.get_yticklabels()[0].get_text() == "farthest"
+
+
 def test_ticks_of_panels_side_by_side_do_not_touch():
     spans = [(0.363, 0.423), (0.369, 0.421), (0.41, 0.54), (0.28, 0.3), (0.0, 1.0)]  # three fit into the first two
     ends = [(f"ETTh{place}, 96", end) for place, span in enumerate(spans) for end in span]

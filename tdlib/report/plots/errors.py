@@ -231,25 +231,33 @@ def points(
     """One dot a run, so that the spread over seeds is seen, and a bar at each mean; one panel a setting.
 
     A `y` that is no system is drawn as a distilled student. `lines` has a column a panel: the mean of each of its
-    rows, systems, as a vertical line. `absent` is what a row says that has no run in a panel.
+    rows, systems, as a vertical line. `absent` is what a row says that has no run in a panel; one that would take
+    more than half of it for itself is written, with an arrow.
     """
     groups, settings = list(dict.fromkeys(table[y])), list(dict.fromkeys(table[panels]))
     size = {"height": 0.8 + 0.17 * len(groups), "by_data_set": panels == "setting"}
     figure, axes, last = panel_grid(settings, **size, sharey=True)
     for setting, axis in axes.items():
         here = table[table[panels] == setting]
+        last_in_view = _last_in_view(here.groupby(y)[x].mean())
         for place, group in enumerate(reversed(groups)):
             chosen = here[here[y] == group]
             shade = (colours or {}).get(group, COLOURS["distilled"])
             part = role(shade)
             name = NAMES.get(part, part)
-            known = name in axis.get_legend_handles_labels()[1]
-            style = {"color": shade, "alpha": 0.6, "label": None if known else name}
-            axis.plot(chosen[x], [place] * len(chosen), MARKERS[part], **style)
+            known = axis.get_legend_handles_labels()[1]
+            style = {"color": shade, "alpha": 0.6, "label": None if name in known else name}
+            written = {"va": "center", "transform": axis.get_yaxis_transform(), "fontsize": "x-small"}
+            mean = chosen[x].mean()
             if absent and chosen.empty:
-                middle = {"ha": "center", "va": "center", "transform": axis.get_yaxis_transform()}
-                axis.text(0.5, place, absent, fontsize="x-small", color="#777777", **middle)
-            axis.plot(chosen[x].mean(), place, "|", color="black", markersize=13, label="mean" if place == 0 else None)
+                axis.text(0.5, place, absent, ha="center", color="#777777", **written)
+            elif mean > last_in_view:
+                over = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # a line may pass there
+                axis.text(0.98, place, f"{mean:.3g} →", ha="right", color=shade, bbox=over, **written)
+            else:
+                axis.plot(chosen[x], [place] * len(chosen), MARKERS[part], **style)
+                bar = {"color": "black", "markersize": 13, "label": None if "mean" in known else "mean"}
+                axis.plot(mean, place, "|", **bar)
         references = lines[setting].items() if lines is not None else ()
         for (system, value), style in zip(references, ("--", ":", "-."), strict=False):
             axis.axvline(value, color=colours[system], linestyle=style, label=system)
@@ -265,3 +273,11 @@ def points(
     last.set_ylim(-0.6, len(groups) - 0.4)
     legend_beside(last)
     return figure
+
+
+def _last_in_view(means: pd.Series) -> float:
+    """The largest of `means` that is drawn: each beyond is further from the next one than all others are apart."""
+    ordered = means.sort_values().to_list()
+    while len(ordered) > 4 and ordered[-1] - ordered[-2] > ordered[-2] - ordered[0]:
+        ordered.pop()
+    return ordered[-1]
