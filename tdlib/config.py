@@ -35,7 +35,8 @@ MOST = {  # what no run passes: the loops, the memory and torch's generator end 
 }
 MOST_OF_A_SETTING = 100_000  # widths, layers, lengths of patches
 WEIGHED_ON = ("validation", "halves")
-SMOOTH = {"teacher": 1, "truth": 1, "smooth truth": 25}  # by `patterns`: steps of an average; 25 as in the student
+# By `patterns`: steps of an average. 25 are the student's own, and take the day out of hours; 5 leave it.
+SMOOTH = {"teacher": 1, "truth": 1, "smooth truth": 25, "truth over 5 steps": 5}
 PATIENCE = ("weight_average", "mixup", "rate_hold", "rate_decay")
 DECAY = 1.0  # at the published rate the plain MLP with it is within 2% of its best trial, on validation, everywhere
 
@@ -53,7 +54,7 @@ class RunConfig:
     `teacher_options` changes any of them. `co_teachers` are further teachers, each with options of its
     own, or a list of such where a model teaches more than once; the student then learns from the mean of their
     forecasts, weighted as `weighting` says (`tdlib.committee`; beta is 0).
-    With `patterns="truth"` the truth takes the teacher's place, with "smooth truth" its moving average (`SMOOTH`).
+    With `patterns="truth"` the truth takes the teacher's place, with "smooth truth" a moving average of it (`SMOOTH`).
     `foresight` and `tilt` are controls: see `distill.Distillation`.
     The weighting is fitted to the members' errors on validation, or, `weighed_on` "halves", also to those on each half
     of the training rows of members that were trained on the other: runs of their own, with that `half`.

@@ -63,7 +63,7 @@ def test_a_distilled_student_takes_the_published_patterns():
     assert config.distilled
 
 
-@pytest.mark.parametrize("patterns", ["truth", "smooth truth"])
+@pytest.mark.parametrize("patterns", ["truth", "smooth truth", "truth over 5 steps"])
 def test_the_truth_in_the_teachers_place_has_its_weight_and_no_features(patterns):
     config = plain(patterns=patterns)
     assert (config.alpha, config.beta) == (1.0, 0.0)
@@ -224,7 +224,7 @@ def test_a_value_of_the_wrong_type_is_refused(changes, words):
         ({"seed": -1}, "seed must not be negative, got -1"),
         ({"teacher": "itransformer", "downsample": "mean"}, "downsample knows avg, max, min, conv; got 'mean'"),
         ({"teacher": "itransformer", "reduction": "sum"}, "reduction knows code, kl, mean; got 'sum'"),
-        ({"patterns": "student"}, "patterns knows teacher, truth, smooth truth; got 'student'"),
+        ({"patterns": "student"}, "patterns knows teacher, truth, smooth truth, truth over 5 steps; got 'student'"),
         ({"teacher": "itransformer", "terms": ()}, "terms must name at least one part of the loss"),
         (
             {"teacher": "itransformer", "terms": ("scale",)},
@@ -492,8 +492,8 @@ def test_patterns_of_the_truth_are_a_run_of_their_own():
     assert truth.teacher_config is None
     assert (truth.alpha, truth.beta, truth.teacher_options) == (2.0, 0.0, {})
     others = {plain().id, distilled(alpha=2, beta=0).id, plain(patterns="truth", alpha=2, scales=2).id}
-    others |= {plain(patterns="smooth truth", alpha=2).id}
-    assert len(others | {truth.id}) == 5
+    others |= {plain(patterns=patterns, alpha=2).id for patterns in ("smooth truth", "truth over 5 steps")}
+    assert len(others | {truth.id}) == 6
 
 
 def test_fields_of_a_distillation_that_is_not_there_change_nothing():

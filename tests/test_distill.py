@@ -283,7 +283,7 @@ def test_a_series_of_one_channel_is_refused_before_anything_is_trained(tmp_path)
     silent.check_channels(1)  # a part of weight zero is no part
 
 
-@pytest.mark.parametrize("patterns", ["truth", "smooth truth"])
+@pytest.mark.parametrize("patterns", ["truth", "smooth truth", "truth over 5 steps"])
 def test_a_run_with_truth_patterns_trains_without_any_teacher(patterns, tmp_path):
     config = RunConfig("synthetic", 48, 16, "mlp", patterns=patterns, alpha=1.0, epochs=1, settings={"width": 16})
     ensure([config], store=tmp_path)

@@ -254,7 +254,8 @@ class Profile(Settings):
         return [
             ("nothing", build()),
             ("truth", build(first, patterns="truth", **weights)),
-            ("truth, smooth", build(first, patterns="smooth truth", **weights)),
+            ("truth over 5 steps", build(first, patterns="truth over 5 steps", **weights)),
+            ("truth over 25 steps", build(first, patterns="smooth truth", **weights)),
             ("Ridge", build("ridge", **weights)),
             ("mean of plain MLPs", build("mlp", **mean, **weights)),
             (models.title(first), self.student(dataset, horizon, first, seed, **weights)),
