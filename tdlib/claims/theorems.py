@@ -1,7 +1,8 @@
 """The inequalities of Theorems 4.1 and 4.2 by number; page 11 draws them and says where the paper's form differs.
 
 y truth, t teacher, s student [n, H], eta the weight of the distillation. Each function returns [n] numbers; the
-inequality holds where a ratio is at least 1, a difference at least 0, but for `SLACK`.
+inequality holds where a ratio is at least 1, a difference at least 0, but for `SLACK`; a tighter one of scales where
+the ratio is at least 1 + eta.
 """
 
 import math
@@ -15,7 +16,7 @@ SLACK = 1e-9  # of the rounding
 
 
 def scales(y: Tensor, t: Tensor, s: Tensor, *, eta: float = 1.0, coarser: int = 3, pooled: bool = False) -> Tensor:
-    """(L_sup + eta L_scale) / ((1 + eta) L_aug), to be at least 1.
+    """(L_sup + eta L_scale) / L_aug, to be at least 1.
 
     The teacher's `coarser` scales are brought back to full length and compared with the student, or with its own
     scales (`pooled`, as trained); the mixtures are (y + eta t_m) / (1 + eta).
@@ -25,7 +26,7 @@ def scales(y: Tensor, t: Tensor, s: Tensor, *, eta: float = 1.0, coarser: int = 
     student = _scales(s, coarser) if pooled else [s] * (coarser + 1)
     trained = sum(_mse(a, b) for a, b in zip(teacher, student, strict=True)) / (coarser + 1)
     augmented = sum(_mse(share * y + (1 - share) * a, s) for a in teacher) / (coarser + 1)
-    return (_mse(y, s) + eta * trained) / ((1 + eta) * augmented)
+    return (_mse(y, s) + eta * trained) / augmented
 
 
 def periods(y: Tensor, t: Tensor, s: Tensor, *, eta: float = 1.0, temperature: float = 0.5) -> Tensor:
