@@ -71,8 +71,8 @@ print(f"real: {len(real[0])} triples of {table.datasets[0]}, {horizon} steps, se
 # But the loss that is **trained** pools both sides. Does it bound anything?
 
 # %% [markdown]
-# The ratio of the left side to $L_\mathrm{aug}$ (`theorems.scales`): the paper's inequality holds where it is at least 1,
-# the tighter one where it is at least $1+\eta$.
+# The ratio of the left side to $L_\mathrm{aug}$ (`theorems.scales`): the paper's inequality holds where it is at least
+# 1, the tighter one where it is at least $1+\eta$.
 
 # %%
 lines, bounds = [], {"paper's": 1.0, "tighter": 1 + eta}
@@ -186,8 +186,8 @@ print(f"left side / L_aug: pooled {pooled:g}, at full length {full:g}")
 
 # %% [markdown]
 # ### Exercise 3 (code): does another eta save the pooled form?
-# Repeat the count of the `near` triples at M = 3 for several $\eta$ and both bounds. Does a small or a large weight make
-# the loss that is trained a bound?
+# Repeat the count of the `near` triples at M = 3 for several $\eta$ and both bounds. Does a small or a large weight
+# make the loss that is trained a bound?
 
 # %% tags=["hide-cell"]
 certain = []

@@ -279,8 +279,11 @@ CLAIMS = [
     ),
     _target("Ridge", "Another teacher than a Transformer teaches, too: ridge regression"),
     _target("mean of plain MLPs", "Another teacher than a Transformer teaches, too: the mean of plain MLPs"),
-    _target("truth over 5 steps", "Smoothness alone teaches: the truth's average over 5 steps does"),
-    _target("truth over 25 steps", "Smoothness alone teaches: the truth's average over 25 steps does"),
+    _target(
+        "truth over 5 steps",
+        "Smoothness alone teaches: the truth's average over 5 steps, which leaves the day in, does",
+    ),
+    _target("truth over 25 steps", "The truth's average over 25 steps teaches, which takes the day out of hours, too"),
     Claim(
         "patient, published",
         "A patient student of a committee beats the MLP that is distilled as published",
