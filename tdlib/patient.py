@@ -1,7 +1,8 @@
 """The student to take away: the MLP taught by a committee, with patience. One recipe, chosen on validation alone.
 
-    committee      an iTransformer and four linear models, weighted by validation (`tdlib.committee`), or by it and by
-                   the halves of training, where each member was trained on the other one
+    committee      an iTransformer and four models that are linear or nearly so, weighted by validation
+                   (`tdlib.committee`), or by it and by the halves of training, where each member was trained on the
+                   other one
     patience       mixup of windows, a rate that falls slowly, the moving average of the weights (`train.fit`)
     loss           the committee's forecasts alone, at several scales; no truth, no features
 
@@ -62,7 +63,7 @@ EVERYWHERE = {  # variants of all settings of a profile -> what that student is 
     "weighed on halves": "patient MLP, halves",
     "one linear layer, halves": "patient linear, halves",
 }
-AIMS = {  # mean MSE over four horizons, set beforehand: at or a little below the best published, small, of any size
+AIMS = {  # mean MSE over four horizons, set beforehand: at or a little below the best published of few weights, of any
     "ETTh1": (0.3965, 0.390),
     "ETTh2": (0.333, 0.328),
     "ETTm1": (0.355, 0.338),

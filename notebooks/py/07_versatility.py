@@ -2,14 +2,15 @@
 # # Does it depend on this teacher, this student, this way of teaching?
 # Several teachers, four kinds of student, students of several sizes and normalisations; and the question that
 # the paper leaves open: do other ways of distilling do as well? One data set and one horizon; `seeds` says how many
-# students stand behind a mean, and with one, a difference of a percent or two is noise.
+# students stand behind a mean, and with one, a difference of several percent is noise (page 14). They are seeds of the
+# student: each teacher has one.
 #
 # **After this page you can** tell a gain over the teacher from a gain over the plain student, say whether a better
 # teacher makes a better student here, and compare ways of distilling by their losses alone.
 #
-# This page shows the last profile that `profile` names: `-p profile demo` shows the smaller study, without two
-# teachers, most sizes and all norms. The students of all teachers in the first table have the same alpha and beta; a
-# table whose runs differ in them has them as columns.
+# This page shows the last profile that `profile` names, but for the last scale and shift, where all are heard:
+# `-p profile demo` shows the smaller study, without two teachers, most sizes and all norms. The students of all
+# teachers in the first table have the same alpha and beta; a table whose runs differ in them has them as columns.
 
 # %% tags=["parameters"]
 profile = "demo+laptop"
@@ -23,7 +24,7 @@ import pandas as pd
 import torch
 from IPython.display import display
 
-from tdlib import profiles, rows
+from tdlib import models, profiles, rows
 from tdlib.report import plots, tables, words
 
 pd.options.display.max_colwidth = None  # whole sentences
@@ -34,6 +35,12 @@ entries["affine"] = [entry for study in studies for entry in study.versatility()
 wanted = [run for named in entries.values() for _, run in named]
 runs = rows.read(wanted, profile, "versatility", store=store, train_missing=train_missing)
 print("data set and horizon:", wanted[0].dataset, wanted[0].horizon)
+
+# %%
+for question in ("students", "sizes", "norms", "affine"):
+    names = dict.fromkeys(models.title(run.teacher) for _, run in entries[question] if run.teacher)
+    print(f"{question} learn from: {', '.join(names) or 'nobody'}")
+print("teachers' seeds:", *sorted({each.seed for run in wanted for each in run.teacher_configs.values()}))
 
 # %% [markdown]
 # ## Several teachers, one student
@@ -51,9 +58,9 @@ plots.save(plots.dumbbells(teachers, label="test MSE"), "07_teachers", figures)
 
 # %% [markdown]
 # In numbers, with the gains that the paper's Table 9 gives as means over eight data sets and four horizons.
-# `size and training` says how a teacher differs from its published size and training; and of FEDformer, Autoformer and
-# MICN the public code does not normalise windows, as ours does, and they err more. The plain students' errors and all
-# deviations are in `results/tables/07_teachers.csv`.
+# `size and training` says how a teacher differs from its published size and training. Besides, our FEDformer,
+# Autoformer and MICN normalise windows, where the public code does not: their errors here are no measure of the
+# published ones. The plain students' errors and all deviations are in `results/tables/07_teachers.csv`.
 
 # %%
 gains = tables.published("../results/published.csv", table="teachers (T9)", dataset="mean of 8")
@@ -107,17 +114,23 @@ tables.save(affine.reset_index(names="MLP"), "07_affine", f"{results}/tables")
 
 # %% [markdown]
 # ## Other ways of distilling
-# All of them in the same training loop, with the same student and teacher; what differs is the loss
-# (`tdlib.rivals`). *Hinton* matches forecasts and *FitNets* features, at full length only; *CAKD* adds a
-# discriminator and a contrastive part on the features; *LightTS* weighs two teachers by whether a step towards
-# each would lower the validation error (it was made for ensembles of classifiers: the idea is carried over).
-# The last needs no teacher: the truth's own patterns. Alpha and beta are those that a run was given: a loss without
-# features has no use for its beta, one without forecasts none for its alpha. Test and validation are in percent of the
-# first line's MSE; a cross marks where they disagree on which is better.
+# All in the same training loop with the same student; what differs is the loss (`tdlib.rivals`) and who teaches.
+# *Hinton* matches forecasts and *FitNets* features; *CAKD* adds a discriminator and a contrastive part on the features;
+# *mean of two teachers* matches the mean of their forecasts, and *LightTS* (Campos et al. 2023, not the student above,
+# of Zhang et al. 2022) weighs the two by whether a step towards each would lower the validation error: made for
+# ensembles of classifiers, and its validation column is not blind as the others' are. All of these have the full
+# length only. The last needs no teacher: the truth's own patterns.
+#
+# Alpha and beta are TimeDistill's in every line (beta 0 where there are no teacher's features), and were searched for
+# no rival: a search might change the order. A loss without features has no use for its beta, one without forecasts none
+# for its alpha. Test and validation are in percent of the first line's MSE; a cross marks where they disagree on which
+# is better.
 
 # %%
 rivals = tables.named(entries["rivals"], runs)
 weights = rivals.groupby("name")[["alpha", "beta"]].first()
+whose = {name: map(models.title, run.teacher_configs) for name, run in entries["rivals"]}
+weights["learns from"] = pd.Series({name: " and ".join(found) or "the truth" for name, found in whose.items()})
 both = tables.against(rivals, "name", rivals["name"].iloc[0]).join(weights)
 tables.save(both.reset_index(), "07_rivals", f"{results}/tables")
 
@@ -126,12 +139,13 @@ teacher = next(run.teacher for _, run in entries["rivals"] if run.teacher)
 beside = tables.named([entry for entry in entries["teachers"] if entry[0] == teacher], runs)
 beside = beside[beside["part"] != "distilled"]  # the plain student and the teacher, as lines
 lines = beside.pivot_table(index="system", columns="setting", values="test_mse", sort=False)
-figure = plots.points(rivals, x="test_mse", y="name", label="test MSE", colours=plots.colours(beside), lines=lines)
+shades = plots.colours(beside) | {"truth patterns": plots.COLOURS["plain"]}  # nobody teaches it
+figure = plots.points(rivals, x="test_mse", y="name", label="test MSE", colours=shades, lines=lines)
 plots.save(figure, "07_rivals", figures)
 
 # %%
 print(words.looked_at(runs))
-print(words.spread(both["test [%]"].iloc[1:], f"other ways of distilling against {rivals['name'].iloc[0]}"))
+print(words.spread(both["test [%]"].iloc[1:], f"other ways, not searched, against {rivals['name'].iloc[0]}"))
 for what, table in {
     "teachers": teachers,
     "students": students,

@@ -7,8 +7,9 @@
 # **After this page you can** say what a longer look-back buys and costs, and why "longer is better" may hold for one
 # model and not for another.
 #
-# All of it is one data set, which the first cell names, and a line without a band is one seed. The `demo` profile has
-# fewer look-backs, horizons and seeds; `make runs PROFILE=laptop` trains those of this page.
+# All of it is one data set, which the first cell names. A line without a band is one seed; a student's seeds all learn
+# from one teacher, whose own spread is not in the band. The `demo` profile has fewer look-backs, horizons and seeds;
+# `make runs PROFILE=laptop` trains those of this page.
 
 # %% tags=["parameters"]
 profile = "laptop"
@@ -28,6 +29,8 @@ from tdlib.store import Store
 wanted = profiles.Profile(profile).lookback()
 runs = rows.read(wanted, profile, "lookback", store=store, train_missing=train_missing)
 print("data set:", wanted[0].dataset)
+taught = {(models.title(run.model), run.seed) for each in wanted for run in each.teacher_configs.values()}
+print("teacher:", ", ".join(f"{name} of seed {seed}" for name, seed in sorted(taught)))
 
 # %% [markdown]
 # ## Error by look-back

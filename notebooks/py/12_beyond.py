@@ -1,12 +1,12 @@
 # %% [markdown]
 # # Beyond the paper: which student is worth taking away?
 # The paper's student has strong linear opponents (page 05). Here the same MLP learns from a **committee**, an
-# iTransformer and four linear models, with patience: mixup of windows, a rate that falls slowly, and the moving average
-# of its weights (`tdlib.patient`; after Beyer et al., CVPR 2022). The truth is no part of its loss. How the committee
-# is weighted is page 12b.
+# iTransformer and four models that are linear or nearly so, with patience: mixup of windows, a rate that falls slowly,
+# and the moving average of its weights (`tdlib.patient`; after Beyer et al., CVPR 2022). The truth is no part of its
+# loss. How the committee is weighted is page 12b.
 #
 # There are three such students: the MLP; the same whose committee was weighed *on halves* of training, too; and one
-# linear layer from that committee. Who is in the committee was fixed beforehand (on Weather the linear models alone: no
+# linear layer from that committee. Who is in the committee was fixed beforehand (on Weather these four alone: no
 # Transformer had been trained there yet), its weights are chosen on validation. Rate, average and mixup are those of a
 # first trial at 96 steps of ETTh1 and ETTh2 whose test errors had been read: in these two settings they may flatter.
 #
@@ -42,8 +42,8 @@ recipe = students["patient MLP"]
 
 # %% [markdown]
 # ## Against its teachers, the plain MLP and the published recipe
-# In percent of the opponent's MSE; negative is better. 95% intervals over seeds and blocks of time, as on page 05. A
-# member of the committee is an opponent where it is one.
+# In percent of the opponent's MSE; negative is better. 95% intervals over seeds and blocks of time, as on page 05: a
+# setting with one seed adds no spread of seeds to them. A member of the committee is an opponent where it is one.
 
 # %%
 places = {(run.dataset, run.horizon) for run in variants}
@@ -96,6 +96,9 @@ plots.save(figure, "12_against", figures)
 sides = {"ahead of": whole["high"] < 0, "level with": whole["low"] * whole["high"] <= 0, "behind": whole["low"] > 0}
 for side, which in sides.items():
     print(f"In short, over all its settings the patient MLP is {side}: {', '.join(whole.index[which]) or 'none'}.")
+for system, own in students.items():
+    alone = own.groupby("setting")["seed"].nunique().eq(1)
+    print(f"{system}: one seed in {alone.sum()} of {len(alone)} settings")
 
 # %% [markdown]
 # The three students side by side: means over the settings that all three and the opponent have. *Validation's choice*
@@ -178,9 +181,9 @@ if ours.empty:
 
 # %% [markdown]
 # ## Which piece does the work?
-# The recipe with one piece removed or another in its place. A dot a seed. *Published schedule* is the rate of page 05;
-# *full length only* has no coarser scales; *equal weights*, *least squares* and *mean of these two* are other ways to
-# weigh the committee (page 12b); *first teacher alone* is the iTransformer.
+# The recipe with one piece removed, added, or another in its place. A dot a seed. *Published schedule* is the rate of
+# page 05; *full length only* has no coarser scales; *equal weights*, *least squares* and *mean of these two* are other
+# ways to weigh the committee (page 12b); *first teacher alone* is the iTransformer.
 
 # %%
 few = runs.groupby("setting").filter(lambda group: group["variant"].nunique() > len(patient.EVERYWHERE))
@@ -203,7 +206,7 @@ noise = 100 * whole["deviation"] / whole["MSE"]
 for place, lines in measured.drop("recipe", level="variant").groupby(level=["dataset", "horizon"], sort=False):
     test, judged = (lines[f"{segment} [%]"].droplevel([0, 1]) for segment in ("test", "validation"))
     harm = ", ".join(f"{name} {value:+.1f}%" for name, value in test[test > 2 * noise[place]].items())
-    print(f"{place[0]} {place[1]}: worse, by more than twice the noise ({noise[place]:.1f}%): {harm or 'none'}")
+    print(f"{place[0]} {place[1]}: worse by more than twice the noise ({noise[place]:.1f}%): {harm or 'none'}")
     liked = judged[judged < 0].sort_values()
     print("  validation prefers:", "; ".join(f"{name} (test {test[name]:+.1f}%)" for name in liked.index) or "none")
 
@@ -251,8 +254,8 @@ for name, group in against[against["dataset"] != "all"].groupby("against", sort=
 # * The sentences above are made from the rows shown; what is missing changes them.
 # * A student that is level with one member of its committee is not shown to be the better forecaster: what it gives is
 #   that nobody has to know beforehand which member that is.
-# * Pieces without which, and changes with which, it is worse by more than twice the noise are told from nothing; of the
-#   others these settings cannot tell.
+# * The student lives on the pieces without which it is worse by more than twice the noise, and is harmed by what was
+#   added or swapped where that is named beside them; of the others these settings cannot tell.
 # * The time is that of a core which others shared at times.
 
 # %% [markdown]
