@@ -75,7 +75,7 @@ medians.add_suffix(" [ms]").round(2)
 # `memory` is by how much one forecast of 16 windows raises the resident memory of this process at its peak: what
 # it takes beside the weights. It is read from Linux and stays empty elsewhere. `file` is safetensors for torch and
 # the ONNX file for ONNX. The fused student holds more numbers than the plain one: BatchNorm's four numbers a
-# channel have become tables.
+# channel have become tables, and hidden units for the mean, the biases and a round number were added.
 
 # %% tags=["nbval-ignore-output"]
 windows = torch.randn(16, student.lookback, channels)
@@ -87,9 +87,9 @@ tables.save(sizes, "memory", f"{results}/benchmarks", digits=2)
 # %% [markdown]
 # ## Error against latency
 # As the paper's bubble figure: further down is better, further left is faster, and the area is the number of
-# parameters. Batches of 16. Green with a black edge: the distilled student; rings: its forms, whose forecasts agree to
-# 1e-5. The last value and the last period, whose errors are far above, are left out. The cost of 8 bits depends on
-# the weights: `python -m tdlib export RUN --onnx FILE --int8` prints it.
+# parameters. Batches of 16. Green with a black edge: the distilled student; rings: those of its forms whose forecasts
+# agree to 1e-5. The last value and the last period are in the first table alone. The form with 8-bit weights is left
+# out: what they cost depends on the weights, and `python -m tdlib export RUN --onnx FILE --int8` prints it.
 #
 # **Predict first:** seen from its teacher, where will the distilled student be: further left, further down, or both?
 # And will the largest areas be furthest to the right?

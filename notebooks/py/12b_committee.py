@@ -68,7 +68,8 @@ tables.save(means.add_suffix(" [% above the best]").reset_index(), "12b_weightin
 
 # %% [markdown]
 # ## Who was listened to?
-# The weights that *held out* came to, means over seeds. A fifth each is equal weights.
+# The weights that *held out* came to, means over seeds. A fifth each (on Weather, which has four, a quarter) is equal
+# weights.
 
 # %%
 weights = patient.members(recipe, Store(store))

@@ -142,19 +142,20 @@ nearer = (apart["TimeDistill"] < apart["plain"]).sum()
 print(f"TimeDistill is nearer to the teacher's matrix than the plain MLP in {nearer} of {len(apart)} settings.")
 
 # %% [markdown]
-# ## The null: one plain MLP and another
-# Two plain MLPs that differ by their seed alone: how far apart are their mean matrices, and by how many percent do the
-# *squared* distances from the truth differ, which the next section compares?
+# ## The null: one seed and another
+# Two runs of one system that differ by their seed alone: how far apart are their mean matrices, and by how many percent
+# do the *squared* distances from the truth differ? For the three systems that the next section compares others with.
 
 # %%
 nulls = {}
-for setting, group in far[far["variant"] == "plain"].groupby("setting", sort=False):
+opponents = far[far["variant"].isin(["plain", "TimeDistill", "TimeDistill, alpha 10"])]
+for of, group in opponents.groupby(["variant", "setting"], sort=False):
     each = [place.arrays(id)["correlation"] for id in group["id"]]
     between = [correlations.apart(one, other) for one, other in itertools.combinations(each, 2)]
     change = 100 * ((group["distance"].max() / group["distance"].min()) ** 2 - 1) if between else np.nan
     line = {"apart": np.mean(between) if between else np.nan, "squared distance [%]": change}
-    nulls[setting] = line | {"seeds": len(each)}
-nulls = pd.DataFrame(nulls).T.rename_axis("setting")
+    nulls[of] = line | {"seeds": len(each)}
+nulls = pd.DataFrame(nulls).T.rename_axis(["variant", "setting"])
 tables.save(nulls.reset_index(), "15_nulls", f"{results}/tables")
 
 # %% [markdown]
@@ -226,12 +227,11 @@ for setting, mean in means.items():
     print(words.spread(change, f"{setting}: mean |R| of two channels against the truth's {size['truth']:.2f}"))
 
 # %%
-null = nulls["squared distance [%]"].dropna()
-told = (
-    f"Two seeds of the plain MLP: {null.min():.1f} to {null.max():.1f}% apart." if len(null) else "No null: one seed."
-)
 for ours, theirs in (("TimeDistill", "plain"), ("TimeDistill + channels", "TimeDistill")):
     pair = against.reset_index().query("variant == @ours and against == @theirs").set_index("dataset")
+    null = nulls["squared distance [%]"].reindex([theirs], level="variant").dropna()
+    told = ", ".join(f"{value:.1f}% ({setting})" for (_, setting), value in null.items())
+    told = f"Seeds of {theirs} are apart by up to {told}." if len(null) else f"No null: {theirs} has one seed."
     for what, note in {"correlation": told, "MSE": ""}.items():
         change = pair.loc[pair["of"] == what, "difference"]
         what = {"correlation": "squared distance from the truth's correlations"}.get(what, what)
