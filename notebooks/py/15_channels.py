@@ -231,7 +231,9 @@ for ours, theirs in (("TimeDistill", "plain"), ("TimeDistill + channels", "TimeD
     pair = against.reset_index().query("variant == @ours and against == @theirs").set_index("dataset")
     null = nulls["squared distance [%]"].reindex([theirs], level="variant").dropna()
     told = ", ".join(f"{value:.1f}% ({setting})" for (_, setting), value in null.items())
-    told = f"Seeds of {theirs} are apart by up to {told}." if len(null) else f"No null: {theirs} has one seed."
+    told = (
+        f"Seeds of {theirs} are apart by up to {told}." if len(null) else f"No null of {theirs}: fewer than two seeds."
+    )
     for what, note in {"correlation": told, "MSE": ""}.items():
         change = pair.loc[pair["of"] == what, "difference"]
         what = {"correlation": "squared distance from the truth's correlations"}.get(what, what)
