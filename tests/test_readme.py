@@ -176,7 +176,9 @@ def test_what_is_said_of_the_sizes_of_teachers_is_what_the_profiles_say():
 
 def test_what_is_said_of_targets_is_what_the_claims_found():
     lecture = " ".join((ROOT / "docs/lecture.md").read_text().split())
-    assert "on page 17 ridge regression teaches, too, and the truth's own moving average over 25 steps does not" in lecture
+    assert (
+        "on page 17 ridge regression teaches, too, and the truth's own moving average over 25 steps does not" in lecture
+    )
     verdicts = pd.read_csv(ROOT / "results/claims.csv").set_index("claim")["verdict"]
     assert verdicts["target: Ridge"] == "holds" and verdicts["target: truth over 25 steps"] == "does not hold here"
 
