@@ -1,6 +1,7 @@
 # The study in a container, without a GPU:
 #   docker build -t timedistill .
-#   docker run --rm -v "$PWD/build:/study/build" timedistill                 make reproduce, into ./build
+#   mkdir -p build                                                           else Docker makes it root's
+#   docker run --rm -v "$PWD/build:/study/build" timedistill                 make reproduce, into ./build, by user 1000
 #   docker run --rm timedistill .venv/bin/python -m tdlib --help
 FROM python:3.11-slim-bookworm
 

@@ -67,7 +67,7 @@ book: env ## the pages as an HTML book in build/book, from what is committed
 test-book: book ## the book in a browser without a window (Debian's chromium)
 	$(BIN)/pytest -rs tests/book
 
-bench: env ## measure the ratios and slopes that docs/speed.md quotes, minutes
+bench: env ## measure the ratios and slopes that docs/speed.md quotes, half an hour
 	$(BIN)/python benchmarks/epoch.py
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/moderntcn.py

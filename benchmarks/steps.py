@@ -3,11 +3,12 @@
     hours of a run = steps * GFLOP of a step / measured GFLOP per second
 
 FLOP are counted by torch (matrix products, convolutions, attention; training is three times a forward pass),
-without computing anything, for every data set, horizon and model of the profile but the small baselines, which take
-next to nothing. FLOP per second come from one training step of each model in its published size on ETTh1, 720 -> 96, on
-this machine: one core, or with `--device cuda` one GPU in mixed precision. Epochs are the protocol's for teachers,
-which seldom stop early, and the mean over the committed rows for students. Without a GPU its hours are a guess:
-GPU_GFLOPS of useful arithmetic a second, and at least GPU_STEP seconds a step, which small models need to be launched.
+without computing anything, for every data set, horizon and model of the profile's main table but the small baselines,
+which take next to nothing. FLOP per second come from one training step of each model in its published size on ETTh1,
+720 -> 96, on this machine: one core, or with `--device cuda` one GPU in mixed precision. Epochs are the protocol's for
+teachers, which seldom stop early, and the mean over the committed rows for students. Without a GPU its hours are a
+guess: GPU_GFLOPS of useful arithmetic a second, and at least GPU_STEP seconds a step, which small models need to be
+launched.
 Minutes on a quiet machine; of its tables in results/benchmarks, steps and paper_cost, `docs/scaling.md` has the second.
 """
 
@@ -100,7 +101,7 @@ def main() -> None:
     measured = pd.DataFrame(measured).T
     measured["GFLOP/s"] = 1e3 * measured["GFLOP a step"] / measured["ms a step"]
 
-    counted = [run for run in profile.runs("main") if run.model in measured.index]
+    counted = [run for run in profile.main() if run.model in measured.index]
     runs = pd.DataFrame([cost(run, epochs, measured["GFLOP/s"]) for run in counted])
     by_model = runs.groupby(["kind", "model"], sort=False).agg(
         runs=("hours", "size"),

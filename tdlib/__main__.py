@@ -270,6 +270,8 @@ def _compare(options: argparse.Namespace) -> None:
     main = set(profile.main())
     configs = [run for run in profile.anew() if run in main]
     places = [options.committed, options.store or Path("build") / options.profile]
+    for place in places:
+        require(place.is_dir(), f"there is no {place} here; `make reproduce` makes build/demo, in this study's folder")
     both = [study.ensure(configs, store=place, train_missing=False) for place in places]
     for place, found in zip(places, both, strict=True):
         require(len(found) > 0, f"{place} must hold rows of profile {options.profile}")

@@ -51,7 +51,7 @@ def refused(capsys, *arguments: str) -> str:
         (["data", "ETTh9"], "unknown data set 'ETTh9'; known: nyc_weather, synthetic, ETTh1"),
         (["pages", "77_none"], "unknown page '77_none'"),
         (["pages", "02_win_rate", "-p", "horizont", "96"], "no parameter 'horizont'"),
-        (["compare", "--profile", "smoke"], "must hold rows of profile smoke"),
+        (["compare", "--profile", "smoke"], "store here; `make reproduce` makes build/demo"),
         (["distill", "nowhere.csv"], "cannot read nowhere.csv"),
         (["forecast", "no-such-run", "nowhere.csv"], "cannot read nowhere.csv"),
         (["distill", ""], "a path has at least one character"),

@@ -186,6 +186,10 @@ def test_the_number_of_runs_and_each_is_there_once(name, main, ablation):
     assert len(runs_of(name, "main")) == len(set(runs_of(name, "main"))) == main
     ablated = set(runs_of(name, "runs", "ablation"))
     assert len(ablated) == ablation
+    if name == "paper":
+        all_, text = {*runs}.union(*(run.needed for run in runs)), Path("docs/scaling.md").read_text()
+        assert f"bring it to {len(runs):,}, and the members\nof committees to {len(all_):,}." in text
+        assert f"Its main table is {main:,} runs" in text
     # the full method is in both, where its students learn from the first teacher
     full = {run for run in runs_of(name, "main") if in_ablation(name, run) and run.teacher_config.seed == 2021}
     assert ablated & set(runs_of(name, "main")) == full

@@ -99,6 +99,7 @@ def test_what_is_said_of_speed_is_in_its_tables():
     whole, products = where["distilled"].sum(), where.loc["matrix products", "distilled"]
     assert f"Of a distilled step's {whole:.1f} ms, {products:.1f} are matrix products" in text
     assert f"here it is {whole / products:.2f} times its products" in text and whole / products < 13 / 7.8
+    assert f"takes {epoch.loc['straightforward / distilled', 'median']:.2f} times as long" in text
     aims = epoch["aim"].str.extract(r"at (?P<side>\w+) (?P<bound>[\d.]+)")
     above, bound = aims["side"] == "most", aims["bound"].astype(float)
     missed = (epoch["median"] > bound).where(above, epoch["median"] < bound)

@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Who wins where?
 # Is the teacher better than the plain MLP? A mean answers yes or no and hides how: is the MLP a little worse on every
-# window, or better on many and much worse on a few? If it wins somewhere, it knows something its teacher does not, and
-# a good distillation should keep that while it learns the rest.
+# window, or better on many and much worse on a few? The paper's thought: where it wins, it may know something that its
+# teacher does not, and a good distillation should keep that while it learns the rest. (Two seeds of one MLP win
+# windows from each other, too: exercise 3.)
 #
 # **Win rate**: the share of test windows on which the student's error is strictly smaller than the
 # teacher's. **Win keep**: of the windows that the plain MLP wins, the share that the distilled one still wins.
@@ -144,7 +145,8 @@ own = wins.drop("MLP", level="system")["estimate"].droplevel("system")
 more = (own > plain.reindex(own.index)).sum()
 said = [
     f"* The plain MLP wins {plain.min():.0f} to {plain.max():.0f}% of the windows, by setting and teacher.",
-    f"* The distilled one wins more often than the plain one in {more} of {len(own)} settings, "
+    f"* The distilled one wins more often than the plain one in {more} of {len(own)} settings and "
+    "teachers, "
     f"and more than half of the windows in {(own > 50).sum()}.",
 ]
 display(Markdown("\n".join(said)))
@@ -162,7 +164,7 @@ above = (kept > null.reindex(kept.index)).sum()
 said = [
     f"* It keeps {kept.min():.0f} to {kept.max():.0f}% of the plain MLP's wins. The best of those that never "
     f"saw the teacher keeps {null.min():.0f} to {null.max():.0f}%; the distilled one keeps more than that "
-    f"in {above} of {len(kept)} settings."
+    f"in {above} of {len(kept)} settings and teachers."
 ]
 display(Markdown("\n".join(said)))
 

@@ -105,6 +105,8 @@ tables.save(share.reset_index(), "03_coarse_share", f"{results}/tables", digits=
 
 # %%
 print(words.looked_at(runs))
+averaged = 100 * (before[coarse] / before[0] - 1)
+print(words.spread(averaged, f"the plain student's MSE at scale {coarse} against its own at scale 0"))
 change = 100 * (shown.xs(distilled, level="system") / before - 1)
 for scale in change:
     print(words.spread(change[scale], f"distilled against plain at scale {scale}, MSE"))

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Which periods does the student hear?
-# A forecast of H steps is a sum of waves with periods H, H/2, H/3, ... The **period distribution** is the
-# softmax of their amplitudes: where the forecast puts its weight. The multi-period part of the loss asks the
-# student to put it where the teacher does. The question: does that bring the student closer to the **truth**?
+# A forecast of H steps is a sum of waves with periods H, H/2, H/3, ... The **period distribution** is the softmax of
+# their amplitudes, divided by a temperature: where the forecast puts its weight. The multi-period part of the loss asks
+# the student to put it where the teacher does. The question: does that bring the student closer to the **truth**?
 #
-# **After this page you can** read a period distribution and a spectrogram of a forecast, say what the temperature does
-# to both, and judge "closer to the truth" against the same student without the period part.
+# **After this page you can** read a spectrogram and a period distribution of a forecast, say what the temperature does
+# to the latter, and judge "closer to the truth" against the same student without the period part.
 
 # %% tags=["parameters"]
 profile = "demo+laptop"
@@ -36,8 +36,9 @@ runs = rows.with_students(rows.read(configs, profile, "main", store=store, train
 
 # %% [markdown]
 # ## One window: history and forecast in time and frequency
-# The window and channel of page 00. Short-time spectrograms; right of the dotted line the forecast begins. The day of
-# hourly data is at 1/24, or 0.042; brighter is stronger. Frequencies above 0.1 are not shown.
+# The window and channel of page 00. Short-time spectrograms: each column is of the 48 steps around it, so that up to 24
+# steps on either side of the dotted line, where the forecast begins, history and forecast are in it together. The day
+# of hourly data is at 1/24, or 0.042; brighter is stronger. Frequencies above 0.1 are not shown.
 
 # %%
 three = rows.taught(runs, dataset=dataset, horizon=horizon, teacher=teacher)

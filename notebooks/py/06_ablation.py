@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Which part of the loss does the work?
 # The loss is the truth and four terms: two patterns (scale, period) at two levels (prediction, feature). Here a
-# pattern, a level or the truth is left out; each of the four terms stands alone beside the truth; the period part takes
-# its exact form; and the **truth** takes the teacher's place: if that were as good, no teacher would be needed.
+# pattern, a level or the truth (the term `supervised`) is left out; each of the four terms stands alone beside the
+# truth; the period part takes its exact forms; and the **truth** takes the teacher's place: if that were as good, no
+# teacher would be needed.
 #
 # **After this page you can** read an ablation, tell "this part is not needed" from "this part can be replaced by the
 # others", and say which of its differences are larger than what another seed does.
@@ -149,13 +150,14 @@ print("The truth, `supervised`, is in all of them but one.")
 # %% [markdown]
 # ### Exercise 2 (thought): needed, or replaceable?
 # Suppose that leaving out the period part changes nothing, and that leaving out the scale part changes nothing either.
-# Does it follow that neither is worth anything? Which lines of the table answer that?
+# Does it follow that neither is worth anything? Which line of the figure answers that?
 #
 # <details><summary>Solution</summary>
 #
 # No. Both may hand over the same thing, so that either one will do: leaving one out is then harmless, leaving both out
-# is not. The plain MLP, which has neither, and the variants with one part alone tell the two cases apart. An ablation
-# that only leaves out measures what is *not replaced*, not what is *worth*.
+# is not. The plain MLP, which has neither, is the dashed line: *w/o scale* and *w/o period* have one pattern each, and
+# how far each stands from that line tells the two cases apart. An ablation that only leaves out measures what is *not
+# replaced*, not what is *worth*.
 #
 # </details>
 

@@ -110,6 +110,8 @@ def _check(name: str, value: object, default: object) -> None:
         one_of(name, value, models.names("teacher"))
     if name in ("store", "figures", "results"):
         _check_folder(name, PAGES / value)
+    if name == "store" and Path(value).exists() and not (PAGES / value).exists():
+        raise ValueError(f"a page's store is named from {PAGES}: did you mean {os.path.relpath(value, PAGES)}?")
 
 
 def _check_folder(name: str, path: Path) -> None:

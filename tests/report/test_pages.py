@@ -92,6 +92,7 @@ def test_pages_outside_the_repository_are_refused(tmp_path, monkeypatch):
             {"figures": "../notebooks/py/00_first.py/deep"},
             "figures must name a folder; notebooks/py/00_first.py is none",
         ),
+        ({"store": "notebooks"}, "a page's store is named from notebooks: did you mean \\.\\?"),
         ({"results": "py/00_first.py"}, "results must name a folder; notebooks/py/00_first.py is none"),
     ],
 )

@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from tdlib.report.plots.style import legend_beside, readable, role
@@ -54,8 +55,10 @@ def intervals(
         own, here, shade = table[(kinds == kind).to_numpy()], places[(kinds == kind).to_numpy()], colours[kind]
         axis.hlines(here, own["low"], own["high"], color=shade, linewidth=2)
         name = NAMES.get(kind, kind) if kinds.nunique() > 1 else "ours"
-        look = {"color": shade, "markersize": 5, "label": f"{name}, 95% interval"}
+        look = {"color": shade, "markersize": 4, "label": f"{name}, 95% interval"}
         axis.plot(own["estimate"], here, MARKERS.get(kind, "D"), **look)
+        for end in (own["low"], own["high"]):  # are seen of an interval that is narrower than its marker, too
+            axis.scatter(end, here, marker="|", color=shade)
     if "published" in table and table["published"].notna().any():
         axis.plot(table["published"], places, "P", color=OTHERS[0], fillstyle="none", label="published")
     if reference is not None:
@@ -71,17 +74,21 @@ def several_intervals(
 ) -> Figure:
     """Estimates with their intervals (`estimate`, `low`, `high`) by the two levels of the index.
 
-    A row a name of the first level, in it a dot for each of the second, whose `colours` may be given.
+    A row a name of the first level, in it a dot for each of the second, whose `colours` may be given; of two systems of
+    one colour the second is hollow.
     """
     rows, systems = (list(dict.fromkeys(table.index.get_level_values(level))) for level in (0, 1))
     figure, axis = plt.subplots(figsize=(7.0, 0.9 + 0.13 * len(rows) * (len(systems) + 1)))
-    shades = dict(zip(systems, plt.get_cmap("viridis")(np.linspace(0, 0.85, len(systems))), strict=True))
+    shades = dict(zip(systems, map(to_hex, plt.get_cmap("viridis")(np.linspace(0, 0.85, len(systems)))), strict=True))
+    drawn = []
     for place, (system, usual) in enumerate(shades.items()):
         shade = (colours or {}).get(system, usual)
+        look = {"color": shade, "markersize": 4.5, "markerfacecolor": "white" if shade in drawn else shade}
+        drawn.append(shade)
         own = table.xs(system, level=1)
         heights = [-rows.index(name) - (place + 1) / (len(systems) + 1) for name in own.index]
         axis.hlines(heights, own["low"], own["high"], color=shade, linewidth=2)
-        axis.plot(own["estimate"], heights, "Dos^v"[place % 5], color=shade, markersize=4.5, label=system)
+        axis.plot(own["estimate"], heights, "Dos^v"[place % 5], label=system, **look)
     axis.axvline(reference, color="#777777", linestyle=":")
     axis.set_yticks(-np.arange(len(rows)) - 0.5, rows)
     axis.set(xlabel=label, ylim=(-len(rows), 0))

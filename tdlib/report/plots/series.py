@@ -114,7 +114,7 @@ def training(history: pd.DataFrame, *, title: str) -> Figure:
     for part, style, shade in zip(parts, dashes, OTHERS, strict=False):
         label = "validation MSE" if part == "val_mse" else part.replace("_", ", ")
         axis.plot(history["epoch"], history[part], linestyle=style, color=shade, marker=".", label=label)
-    axis.set(xlabel="epoch", ylabel="part of the loss", yscale="log", title=title)
+    axis.set(xlabel="epoch", ylabel="part of the loss, or MSE", yscale="log", title=title)
     axis.xaxis.get_major_locator().set_params(integer=True)
     legend_beside(axis)
     return figure

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from tdlib.report.roles import COLOURS, DASHES, LOOK
 
 MOST_DOTS = 2.3e6  # of a picture: one of many settings is tall
-MOST_BYTES = 150_000  # of its file: a repository keeps every version
+MOST_BYTES = 300_000  # of its file: a repository keeps every version
 SCREEN_DPI = 110  # at which a page shows a figure; the file has more dots, for sharp screens and print
 plt.style.use(LOOK)
 
@@ -89,8 +89,7 @@ def save(figure: Figure, name: str, folder: str | Path, *, words: str = "") -> I
     figure.savefig(picture := io.BytesIO(), format="png", dpi=dots)
     drawn = PIL.Image.open(picture).convert("RGB")
     barred = any(axis.get_label() == "<colorbar>" for axis in figure.axes)
-    method = PIL.Image.Quantize.MAXCOVERAGE if barred else None  # the usual one merges the colours that are rare
-    fewer = (drawn.quantize(count, method) for count in (256, 64))  # colours: a third as large, or less if it must be
+    fewer = (drawn.quantize(count) for count in (256, 64))  # colours: a third as large, and less if that is too much
     for kept in itertools.chain([drawn] * barred, fewer):  # colours that stand for numbers are not to shift
         kept.save(folder / f"{name}.png", optimize=True)
         if (folder / f"{name}.png").stat().st_size <= MOST_BYTES:
