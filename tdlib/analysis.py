@@ -4,6 +4,7 @@ Errors are the mean squared errors of the test windows, [N], as the store keeps 
 systems (`rows.with_systems`).
 """
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 
@@ -15,11 +16,12 @@ from numpy.typing import ArrayLike
 from tdlib import bootstrap, models
 from tdlib.checks import require
 from tdlib.losses import halve
-from tdlib.rows import missing
+from tdlib.rows import Missing, missing
 from tdlib.store import Store
 
 CHOSEN = "baseline by validation"  # what `strongest` finds, as an opponent
 DECAYED = "plain, with decay"
+SETTING = ["dataset", "lookback", "horizon"]
 
 
 def win_rate(student_errors: ArrayLike, teacher_errors: ArrayLike) -> float:
@@ -150,7 +152,7 @@ def comparisons(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
         opponents |= {"its teacher": runs[runs["model"] == ours["teacher"].iloc[0]]}
         opponents |= {CHOSEN: strongest(runs), models.title("ridge"): runs[runs["model"] == "ridge"]}
         for against, theirs in opponents.items():
-            if _common(ours, theirs):
+            with contextlib.suppress(Missing):
                 table = compare(ours, theirs, store).reset_index()
                 table.insert(2, "system", name)
                 table.insert(3, "against", against)
@@ -204,19 +206,16 @@ def best(runs: pd.DataFrame, by: str = "val_mse") -> pd.DataFrame:
 
     By validation it is a choice; by "test_mse" it is what nobody could have chosen, to judge that choice by.
     """
-    means = runs.groupby([*_SETTING, "system"])[by].mean().reset_index()
-    least = means.loc[means.groupby(_SETTING)[by].idxmin(), [*_SETTING, "system"]]
-    return runs.merge(least, on=[*_SETTING, "system"])
-
-
-_SETTING = ["dataset", "lookback", "horizon"]
+    means = runs.groupby([*SETTING, "system"])[by].mean().reset_index()
+    least = means.loc[means.groupby(SETTING)[by].idxmin(), [*SETTING, "system"]]
+    return runs.merge(least, on=[*SETTING, "system"])
 
 
 def _common(*frames: pd.DataFrame) -> list[tuple[dict, list[pd.DataFrame]]]:
     """The settings that all frames have, each with its part of every frame."""
-    parts = [dict(iter(frame.groupby(_SETTING, sort=False))) for frame in frames]
+    parts = [dict(iter(frame.groupby(SETTING, sort=False))) for frame in frames]
     shared = [place for place in parts[0] if all(place in part for part in parts)]
-    return [(dict(zip(_SETTING, place, strict=True)), [part[place] for part in parts]) for place in shared]
+    return [(dict(zip(SETTING, place, strict=True)), [part[place] for part in parts]) for place in shared]
 
 
 def _halved(mine: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -284,7 +283,7 @@ def keeps(runs: pd.DataFrame, store: Store) -> pd.DataFrame:
     lines = []
     mlps = runs[(runs["model"] == "mlp") & (runs["part"] == "plain")]
     for place, teacher, students in _against_teachers(runs, runs[(runs["model"] == "mlp") | (runs["part"] == "plain")]):
-        plain = mlps[(mlps[_SETTING] == students[_SETTING].iloc[0]).all(axis=1)]
+        plain = mlps[(mlps[SETTING] == students[SETTING].iloc[0]).all(axis=1)]
         if place["system"] == models.title("mlp"):
             place["system"] += ", another seed"
             students = other_seeds(students)
@@ -326,7 +325,7 @@ def _against_teachers(runs: pd.DataFrame, systems: pd.DataFrame) -> Iterator[tup
 def paired_errors(store: Store, ids: pd.DataFrame, quantity: str | tuple[str, ...] = "errors") -> np.ndarray:
     """The errors of runs side by side: [pairs, columns, N]; a `quantity` for all columns, or one for each."""
     names = [quantity] * ids.shape[1] if isinstance(quantity, str) else quantity
-    read = [[store.arrays(id)[name] for id, name in zip(line, names, strict=True)] for line in ids.to_numpy()]
+    read = [[store.arrays(id, name)[name] for id, name in zip(line, names, strict=True)] for line in ids.to_numpy()]
     return np.stack([_checked(*line) for line in read])
 
 
@@ -342,7 +341,7 @@ def kept(means: np.ndarray, column: int = 0) -> np.ndarray:
 
 def _share(quantities: np.ndarray, groups: pd.Series, statistic: Callable, runs: pd.DataFrame) -> dict[str, float]:
     """A share in percent, with its interval."""
-    dataset, lookback, horizon = runs[_SETTING].iloc[0]
+    dataset, lookback, horizon = runs[SETTING].iloc[0]
     block = int(lookback + horizon)
     estimate, values = bootstrap.draws(quantities, list(groups), statistic, block=block, segment=dataset)
     low, high = bootstrap.interval(100 * values, bootstrap.blocks(quantities.shape[2], block))

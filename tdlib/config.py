@@ -245,7 +245,7 @@ class RunConfig:
 
     @functools.cached_property
     def _json(self) -> str:  # the values never change, and pages ask thousands of times
-        return json.dumps(dataclasses.asdict(self))
+        return json.dumps({entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)})
 
     @classmethod
     def from_dict(cls, values: dict) -> "RunConfig":

@@ -16,9 +16,9 @@ from tdlib.windows import Windows
 class Evaluation:
     """Means over the test windows, in scaled units, and what a row keeps beside them.
 
-    `scale_mse` [4]: the MSE at scales 0 to 3, each half as long, whatever the run's `scales`. `period_kl`: the textbook
-    KL(truth || forecast) of the period distributions, mean over channels. `arrays`: `errors` [N], the MSE
-    of each window; `channel_mse` [C]; `step_mse` [H]; `periods` and `periods_true` [C, H // 2], mean
+    `scale_mse` [4], or fewer of a horizon below 8: the MSE at scales 0 to 3, whatever the run's `scales`.
+    `period_kl`: the textbook KL(truth || forecast) of the period distributions, mean over channels. `arrays`: `errors`
+    [N], the MSE of each window; `channel_mse` [C]; `step_mse` [H]; `periods` and `periods_true` [C, H // 2], mean
     period distributions; `correlation` and `correlation_true` [C, C], mean correlations between channels, half
     precision, and `correlation_errors` [N], how far apart the two of each window are (`channels.distance`);
     `sample_index`, `sample_x`, `sample_y`, `sample_prediction`, a few whole windows spread evenly, half precision.

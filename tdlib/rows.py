@@ -1,5 +1,6 @@
 """The rows of a store as a frame: read, named, chosen, and one sentence with a command where one is not there."""
 
+import functools
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -38,10 +39,8 @@ def read(
     # `missing` says what may be done wherever the frame has got to
     runs.attrs |= {"commands": " and ".join(commands), "profile": profile, "parts": parts}
     if runs.empty:
-        entries = profiles.load(profile)
-        known = {_place(run) for entry in entries for run in entry.runs(*parts)}
-        if known.isdisjoint(map(_place, wanted)):
-            raise Missing(f"{' and '.join(map(_has, entries))}; train_missing=True trains other runs")
+        if {*map(_place, _listed(profile, parts))}.isdisjoint(map(_place, wanted)):
+            raise Missing(f"{_has(profile)}; train_missing=True trains other runs")
         raise missing(runs, f"none of these {len(wanted)} runs")
     rest = f"; train the rest with {runs.attrs['commands']}" if len(runs) < len(wanted) else ""
     print(len(runs), "of", len(wanted), f"runs are in the store{rest}")
@@ -53,10 +52,18 @@ def _place(run: RunConfig) -> tuple[str, int, str, str | None]:
     return run.dataset, run.horizon, run.model, run.teacher
 
 
-def _has(entry: profiles.Profile) -> str:
-    has = {"data sets": entry.datasets, "horizons": entry.horizons, "teachers": entry.teachers}
-    listed = "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in has.items())
-    return f"profile {entry.name} has no such run (it has {listed})"
+@functools.cache  # the claims ask again and again, and the configs of a study take a second
+def _listed(profile: str, parts: tuple[str, ...]) -> list[RunConfig]:
+    return [run for entry in profiles.load(profile) for run in entry.runs(*parts)]
+
+
+def _has(profile: str) -> str:
+    said = []
+    for entry in profiles.load(profile):
+        has = {"data sets": entry.datasets, "horizons": entry.horizons, "teachers": entry.teachers}
+        listed = "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in has.items())
+        said.append(f"profile {entry.name} has no such run (it has {listed})")
+    return " and ".join(said)
 
 
 def missing(runs: pd.DataFrame, what: str, **chosen: str | int) -> Missing:
@@ -65,11 +72,10 @@ def missing(runs: pd.DataFrame, what: str, **chosen: str | int) -> Missing:
     Where the profile that they were read for lists no run that is as `chosen`, it says what that profile has.
     """
     if profile := runs.attrs.get("profile"):
-        entries = profiles.load(profile)
-        listed = [run for entry in entries for run in entry.runs(*runs.attrs["parts"])]
+        listed = _listed(profile, runs.attrs["parts"])
         # a column that a config does not have, such as `part`, is for the rows to say
         if not any(all(getattr(run, name, value) == value for name, value in chosen.items()) for run in listed):
-            return Missing(f"{what} is in the store; {' and '.join(map(_has, entries))}")
+            return Missing(f"{what} is in the store; {_has(profile)}")
     commands = runs.attrs.get("commands", "`python -m tdlib runs`")
     return Missing(f"{what} is in the store; train what is missing with {commands}")
 

@@ -129,14 +129,15 @@ class Store:
             return row
         return None
 
-    def arrays(self, id: str) -> dict[str, np.ndarray]:
+    def arrays(self, id: str, *names: str) -> dict[str, np.ndarray]:
         """The arrays of a row: `errors` [N], `periods` [C, H // 2], `sample_x`, ... (see `evaluate.Evaluation`).
 
-        ValueError where they are not there or not whole.
+        With `names` those alone, sooner, and not set against the others. ValueError where they are not there or not
+        whole.
         """
         path = self._path("runs", id, ".npz")
         with _told(f"the arrays of run {id} cannot be read"):
-            return schema.load_arrays(_content(path))
+            return schema.load_arrays(_content(path), names)
 
     def ids(self) -> list[str]:
         """The rows that are there, whole or damaged, in order of their names."""

@@ -284,6 +284,8 @@ def test_every_distilled_student_is_compared_with_plain_teacher_and_the_baseline
     assert beside.loc[analysis.DECAYED, "difference"] == beside.loc["plain", "difference"]
     some = analysis.comparisons(runs[runs["part"] != "teacher"], store)
     assert "its teacher" not in set(some["against"])
+    apart = runs[(runs["teacher"] == "moderntcn") | (runs["part"] == "plain") & (runs["seed"] == 1)]  # seeds 2 and 1
+    assert "plain" not in set(analysis.comparisons(apart, store)["against"])
     with pytest.raises(ValueError, match="no distilled MLP with another system beside it is in the store"):
         analysis.comparisons(runs[runs["part"] != "distilled"], store)
 

@@ -17,7 +17,6 @@ from tdlib.profiles import fair
 from tdlib.report import tables
 from tdlib.store import Store
 
-SETTING = ["dataset", "lookback", "horizon"]
 PAPER = ("ECL", "ETTh1", "ETTh2", "ETTm1", "ETTm2", "Solar", "Traffic", "Weather")
 HORIZONS = (96, 192, 336, 720)
 FEWEST_SETTINGS = 5  # for an interval over settings and runs: of fewer it is far too narrow
@@ -190,8 +189,8 @@ class Evidence:
         None for fewer than `FEWEST_SETTINGS`.
         """
         weighted, groups = [], []  # each value and 1, over the number of pairs of its setting
-        for place, found in ours.groupby(SETTING, sort=False):
-            there = theirs[(theirs[SETTING] == list(place)).all(axis=1)]
+        for place, found in ours.groupby(analysis.SETTING, sort=False):
+            there = theirs[(theirs[analysis.SETTING] == list(place)).all(axis=1)]
             pairs = analysis.pairs(found, there) if len(there) else there
             mine, other = (frame.set_index("id").loc for frame in (found, there))
             values = [value(mine[pair.ours], other[pair.theirs]) for pair in pairs.itertuples()]
@@ -242,7 +241,7 @@ class Evidence:
         And `made`: as many that agree up to noise of 0.1 and 0.3 around the student.
         """
         student = rows.select(self.main, part="distilled").iloc[0]
-        names = {"model": student["teacher"], **{name: student[name] for name in SETTING}}
+        names = {"model": student["teacher"], **{name: student[name] for name in analysis.SETTING}}
         teacher = rows.select(self.main, part="teacher", **names).iloc[0]
         mine, other = (self.store.arrays(id) for id in (student["id"], teacher["id"]))
         parts = [mine["sample_y"], other["sample_prediction"], mine["sample_prediction"]]

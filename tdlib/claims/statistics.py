@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tdlib import analysis, bootstrap, patient, rows
-from tdlib.claims.evidence import HORIZONS, SETTING, Estimate, Evidence
+from tdlib.claims.evidence import HORIZONS, Estimate, Evidence
 
 FIGURE_3 = ("ETTh1", "ETTh2", "ETTm1", "ETTm2", "Weather")  # of its data sets those that are public byte for byte
 
@@ -77,16 +77,17 @@ def _keeps(
     teachers, drawn together. `rows.Missing` where there is none.
     """
     values, drawn, runs, held = [], [], 0, 0.0
-    for place, here in pd.concat([evidence.main, evidence.decayed]).groupby(SETTING, sort=False):
+    for place, here in pd.concat([evidence.main, evidence.decayed]).groupby(analysis.SETTING, sort=False):
         plain = evidence.plain(here)
         others = nulls(plain, here) if nulls else []
-        for _, students in here[(here["model"] == "mlp") & (here["part"] == "distilled")].groupby(
-            "teacher", sort=False
-        ):
-            teacher = evidence.model(students["teacher"].iloc[0], here)
-            kept = [_won(evidence, plain, students, teacher, other) for other in (others if nulls else [students])]
-            kept = [found for found in kept if found is not None]
-            if kept:
+        taught = here[(here["model"] == "mlp") & (here["part"] == "distilled")]
+        for model, students in taught.groupby("teacher", sort=False):
+            teacher = evidence.model(model, here)
+            if not (len(plain) and len(teacher)):
+                continue
+            trios = analysis.trios(plain, students, teacher)
+            found = [_won(evidence, trios, plain, other) for other in (others if nulls else [students]) if len(other)]
+            if kept := [each for each in found if each is not None]:
                 wins, groups = max(kept, key=lambda found: analysis.kept(found[0].mean(2), 1))
                 value, draws = bootstrap.draws(wins, groups, statistic, block=place[1] + place[2], segment=place[0])
                 held = max(held, bootstrap.blocks(wins.shape[2], place[1] + place[2]))
@@ -98,12 +99,10 @@ def _keeps(
     return Estimate(float(np.mean(values)), *ends, settings=len(values), runs=runs)
 
 
-def _won(evidence: Evidence, plain, students, teacher, other) -> tuple[np.ndarray, list] | None:
+def _won(evidence: Evidence, trios, plain, other) -> tuple[np.ndarray, list] | None:
     """[P, 3, N], on which windows student and other keep a win of the plain MLP's, and which it wins; and P groups."""
-    if not all(map(len, (plain, students, teacher, other))):
-        return None
     beside = analysis.pairs(plain, other)[["ours", "theirs"]].set_axis(["plain", "other"], axis=1)
-    found = analysis.trios(plain, students, teacher).merge(beside)
+    found = trios.merge(beside)
     if found.empty:
         return None
     errors = analysis.paired_errors(evidence.store, found[["plain", "student", "other", "against"]])
@@ -139,5 +138,7 @@ def each(question: str, fewest: int, *names: str, against: str = "plain") -> Cal
 
 def each_lookback(evidence: Evidence, against: str = "plain") -> Estimate | None:
     mlps = evidence.lookback[evidence.lookback["model"] == "mlp"]
-    pairs = [(mlp[mlp["part"] == "distilled"], mlp[mlp["part"] == against]) for _, mlp in mlps.groupby(SETTING)]
+    pairs = [
+        (mlp[mlp["part"] == "distilled"], mlp[mlp["part"] == against]) for _, mlp in mlps.groupby(analysis.SETTING)
+    ]
     return evidence.worst(pairs, 2) if mlps["lookback"].nunique() > 1 else None

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from tdlib import data
 from tdlib.checks import require, require_extra
-from tdlib.deploy.fused import fuse, smallest
+from tdlib.deploy.fused import smallest
 from tdlib.files import check_place, write_atomically
 from tdlib.forecast import InOwnUnits
 from tdlib.models.layers import denormalize, normalize
@@ -32,8 +32,6 @@ from tdlib.run import trained
 from tdlib.store import Store
 from tdlib.train import window_errors
 from tdlib.windows import Windows, split
-
-__all__ = ["export", "fuse", "mse", "require_onnx", "session", "to_onnx"]
 
 TOLERANCE = 1e-5  # of an exported forecast against torch's, in scaled units
 BATCHES = (1, 3, 16)  # at which an export is checked

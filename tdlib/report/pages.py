@@ -14,9 +14,10 @@ import math
 import os
 import runpy
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 from tqdm import tqdm
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path("notebooks/py")
 PAGES = Path("notebooks")
+KERNEL = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}  # bars would be stored in a page, and pages run abreast
 
 
 class PageFailed(RuntimeError):
@@ -79,7 +81,7 @@ def execute(name: str, out: Path, parameters: dict | None = None, *, shared: boo
         out.mkdir(parents=True, exist_ok=True)
         filled = {key: value for key, value in _places(out, given).items() if key in known}
         try:
-            with _kernel():
+            with mock.patch.dict(os.environ, KERNEL):
                 papermill.execute_notebook(
                     source,
                     done,
@@ -142,22 +144,6 @@ def figures(chosen: Iterable[str] = ()) -> None:
     with contextlib.chdir(PAGES):
         for script in tqdm(scripts, desc="figures", unit="page"):
             runpy.run_path(str(script))
-
-
-@contextlib.contextmanager
-def _kernel() -> Iterator[None]:
-    """What kernels start with: no progress bars, which would be stored, and one thread, since pages run abreast."""
-    wanted = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ |= wanted
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
 
 
 def _strip(page: "nbformat.NotebookNode") -> None:

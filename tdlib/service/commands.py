@@ -26,7 +26,7 @@ from tdlib.deploy import onnx as deploy
 from tdlib.files import check_output, note_written, remove_unfinished, write_atomically
 from tdlib.forecast import forecast_csv
 from tdlib.service import backtest, export, frames, intervals, report
-from tdlib.service.forecaster import STATE, Forecaster
+from tdlib.service.forecaster import ASKED, STATE, Forecaster
 from tdlib.store import Store
 
 RECORD = Path("cache", "written.json")  # in a store: the files that commands have written with its runs
@@ -49,8 +49,7 @@ def distill(options: argparse.Namespace, program: str) -> None:
         if asked == (None, "auto", "auto")
         else Compute(1 if options.threads is None else options.threads, *asked[1:])
     )
-    names = ("lookback", "horizon", "period", "teacher", "student", "minutes", "epochs", "seed")
-    given = {name: getattr(options, name) for name in names}
+    given = {name: getattr(options, name) for name in ASKED}
     made = Forecaster(**given, compute=compute, folder=options.store).fit(frame, options.csv.stem)
     made.remarks_ = list(dict.fromkeys([*remarks, *made.remarks_]))  # a frame's remarks may be the file's
     replaced = _replaced(place, made)
@@ -110,8 +109,7 @@ def _commands(options: argparse.Namespace, program: str) -> list[str]:
     quoted = shlex.quote(str(options.csv))
     kept = _elsewhere(options.store)
     reading = _asked(options, "dayfirst", "missing", "longest_gap", "columns", "time")
-    names = ("lookback", "horizon", "period", "teacher", "student", "minutes", "epochs", "seed", "threads")
-    asked = _asked(options, *names, "device", "precision", "report")
+    asked = _asked(options, *ASKED, "threads", "device", "precision", "report")
     stem = shlex.quote(f"{options.csv.stem}.onnx")
     return [
         f"{program} distill {quoted}{reading}{asked}{kept}",

@@ -36,6 +36,7 @@ STATE = "forecaster.json"
 HISTORY = "history.csv"
 ROUND = 6  # significant digits of a half width that is kept
 COMMITTEE = "committee"
+ASKED = ("lookback", "horizon", "period", "teacher", "student", "minutes", "epochs", "seed")  # of the constructor, JSON
 _PLAIN = ("name_", "lookback_", "horizon_", "period_", "channels_", "rows_", "windows_", "long_")
 _PLAIN += ("runs_", "chosen_", "remarks_", "threads_", "step_", "whole_")  # what `save` keeps as it is
 
@@ -166,8 +167,7 @@ class Forecaster:
 
     def _asked(self) -> dict:
         """What was given, as JSON."""
-        names = ("lookback", "horizon", "period", "teacher", "student", "minutes", "epochs", "seed")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ASKED}
 
     def _shape(self, series: data.Series) -> None:
         rows = len(series.values)

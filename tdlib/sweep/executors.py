@@ -5,14 +5,12 @@ Workers elsewhere need this package, and the store and any CSV under the same ab
 """
 
 import contextlib
-import importlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from types import ModuleType
 
-from tdlib.checks import require
+from tdlib.checks import require, require_extra
 from tdlib.compute import Compute, cores
 from tdlib.sweep.processes import Processes, leave_if_starting
 
@@ -62,7 +60,7 @@ def opened(
         from tdlib.sweep.slurm import Slurm
 
         options = {"cpus_per_task": compute.threads, **(slurm or {})}
-        with contextlib.closing(Slurm(_package("submitit", "slurm"), place / "cache" / "slurm", options)) as pool:
+        with contextlib.closing(Slurm(place / "cache" / "slurm", options)) as pool:
             yield pool
     elif isinstance(executor, str):
         with _dask(executor.removeprefix("dask:")) as pool:
@@ -73,7 +71,9 @@ def opened(
 
 @contextlib.contextmanager
 def _dask(address: str) -> Iterator[Executor]:
-    distributed = _package("distributed", "dask")
+    require_extra("dask", "distributed")
+    import distributed
+
     # without one Dask would start a cluster of its own
     require(bool(address), "the address of a Dask scheduler is missing: dask:tcp://HOST:PORT")
     client = distributed.Client.__new__(distributed.Client)
@@ -89,13 +89,6 @@ def _dask(address: str) -> Iterator[Executor]:
             yield pool
         finally:
             pool.shutdown(wait=False)
-
-
-def _package(name: str, extra: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise ValueError(f"the executor {extra} needs the package {name}: pip install -e '.[{extra}]'") from None
 
 
 def _gpu_names(count: int) -> list[str]:

@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from types import ModuleType
 
+from tdlib.checks import require_extra
 from tdlib.sweep.processes import WorkerDied
 
 PERIOD = 5  # seconds between two looks into the queue
@@ -35,7 +35,10 @@ class Slurm:
     sbatch refuses with the first job. `close` cancels what has no answer yet.
     """
 
-    def __init__(self, submitit: ModuleType, folder: Path, options: dict):
+    def __init__(self, folder: Path, options: dict):
+        require_extra("slurm", "submitit")
+        import submitit
+
         if not all(map(shutil.which, ("sbatch", "srun"))):
             raise ValueError("sbatch is not on the PATH: the executor slurm needs a machine that submits to Slurm")
         options = DEFAULTS | options

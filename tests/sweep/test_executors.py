@@ -52,7 +52,7 @@ def test_a_package_that_is_missing_is_named_with_its_extra(capsys, tmp_path, mon
     for name, extra in (("distributed", "dask"), ("submitit", "slurm")):
         monkeypatch.setitem(sys.modules, name, None)
         executor = "dask:tcp://127.0.0.1:1" if extra == "dask" else "slurm"
-        words = f"the executor {extra} needs the package {name}: pip install -e '.[{extra}]'"
+        words = f"this needs {name}, which is not installed: pip install '.[{extra}]' in the repository"
         assert words in refused(capsys, tmp_path, "--executor", executor)
 
 
