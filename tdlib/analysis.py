@@ -105,7 +105,7 @@ def compare(
         if found.empty:
             continue
         errors = paired_errors(store, found[["ours", "theirs"]], quantity)
-        quantities = np.stack([errors[:, 0], errors[:, 1], _halved(errors[:, 0], errors[:, 1])], 1)
+        quantities = np.stack([errors[:, 0], errors[:, 1], _wins_with_ties(errors[:, 0], errors[:, 1])], 1)
         block, segment = place["lookback"] + place["horizon"], mine.get("segment", mine["dataset"]).iloc[0]
         estimate, draws = bootstrap.draws(quantities, list(found["group"]), _comparison, block=block, segment=segment)
         held = bootstrap.blocks(quantities.shape[2], block)
@@ -218,7 +218,7 @@ def _common(*frames: pd.DataFrame) -> list[tuple[dict, list[pd.DataFrame]]]:
     return [(dict(zip(SETTING, place, strict=True)), [part[place] for part in parts]) for place in shared]
 
 
-def _halved(mine: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _wins_with_ties(mine: np.ndarray, other: np.ndarray) -> np.ndarray:
     """1 where ours is smaller, 1/2 where both are equal."""
     return (mine < other) + (mine == other) / 2
 
@@ -228,7 +228,7 @@ def _comparison(means: np.ndarray) -> np.ndarray:
     mine, other, wins = np.moveaxis(means.mean(-2), -1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):  # nothing is so and so much worse than no error
         ratio = np.where(other > 0, mine / other, np.nan)
-    improved = _halved(means[..., 0], means[..., 1]).mean(-1)
+    improved = _wins_with_ties(means[..., 0], means[..., 1]).mean(-1)
     return 100 * np.stack([ratio - 1, wins, improved], -1)
 
 
