@@ -92,6 +92,16 @@ def test_what_is_missing_is_trained_once_and_then_read(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(first, again)
 
 
+def test_settings_that_are_changed_in_place_are_not_trained_under_the_id_of_those_before(tmp_path):
+    config = RunConfig(**SHAPE, model="mlp", epochs=1, settings={"width": 16})
+    assert config.id == PLAIN.id
+    config.settings["width"] = 8
+    line = ensure([config], store=tmp_path, executor=Inline()).iloc[0]
+    assert line["id"] == PLAIN.id
+    model, _ = load_model(PLAIN.id, Store(tmp_path))
+    assert model.feature_width == line["settings"]["width"] == 16
+
+
 def test_only_what_is_missing_is_trained(copy):
     executor, other = Inline(), RunConfig(**SHAPE, model="nlinear", epochs=1, seed=7)
     frame = ensure([LINEAR, other, PLAIN], store=copy, executor=executor)
