@@ -188,7 +188,7 @@ class RunConfig:
         if self.distilled:
             self.check_length("forecast", self.horizon, "horizon")
             taught = bool(self.weights.keys() - {"supervised"})
-            require(taught, "no part of the loss that a teacher has a say in has a weight: see terms, alpha and beta")
+            require(taught, "no part of the loss with a pattern to learn has a weight: see terms, alpha and beta")
 
     @property
     def distilled(self) -> bool:

@@ -142,7 +142,7 @@ def test_whole_numbers_stand_for_floats():
 
 
 def test_another_teacher_by_replace_is_no_plain_student_under_its_name():
-    with pytest.raises(ValueError, match="no part of the loss that a teacher has a say in has a weight"):
+    with pytest.raises(ValueError, match="no part of the loss with a pattern to learn has a weight"):
         dataclasses.replace(plain(), teacher="itransformer")
     assert dataclasses.replace(plain(), teacher="itransformer", alpha=None, beta=None) == distilled()
 
@@ -229,8 +229,8 @@ def test_a_value_of_the_wrong_type_is_refused(changes, words):
             {"model": "itransformer", "settings": {"dropout": 10**400}},
             "itransformer: dropout must be finite, and a who",
         ),
-        ({"teacher": "itransformer", "alpha": 0.0, "beta": 0.0}, "no part of the loss that a teacher has a say in has"),
-        ({"teacher": "itransformer", "terms": ("supervised",)}, "no part of the loss that a teacher has a say in has"),
+        ({"teacher": "itransformer", "alpha": 0.0, "beta": 0.0}, "no part of the loss with a pattern to learn has a"),
+        ({"teacher": "itransformer", "terms": ("supervised",)}, "no part of the loss with a pattern to learn has a"),
         *(
             ({"teacher": "itransformer", name: value}, f"{name} must not be negative, got {value}")
             for name in ("alpha", "beta")
