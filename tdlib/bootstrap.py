@@ -44,6 +44,7 @@ def draws(
     require(quantities.ndim == 3 and quantities.size > 0, "quantities must be of runs, quantities and windows")
     require(len(groups) == len(quantities), f"{len(quantities)} runs need as many groups, got {len(groups)}")
     require(bool(np.isfinite(quantities).all()), "quantities must be finite numbers")
+    require(min(block, count) >= 1, f"block and count must be at least 1, got {block} and {count}")
     places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
     means = _block_means(quantities, block, _random(segment), count)  # [D, P, K]
     runs = _runs(tuple(places[group] for group in groups), segment, count)

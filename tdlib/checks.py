@@ -16,6 +16,14 @@ def one_of(name: str, value: object, valid: Iterable[str]) -> None:
     require(value in (valid := list(valid)), f"{name} knows {', '.join(map(str, valid))}; got {value!r}")
 
 
+def as_float(name: str, value: float) -> float:
+    """ValueError for a whole number beyond all floats."""
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be finite, and a whole number beyond 1e308 is not") from None
+
+
 def check_id(id: str) -> None:
     """ValueError unless `id` can be the name of a run: nothing that a path could be made of."""
     named = isinstance(id, str) and re.fullmatch("[0-9a-f]{16}", id)

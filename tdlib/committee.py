@@ -56,6 +56,7 @@ def errors(moments: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def weigh(how: str, moments: np.ndarray) -> np.ndarray:
     """The weights [K] of a weighting, fitted to E [N, K, K] of validation windows; of "adaptive" the first ones."""
     one_of("weighting", how, WEIGHTINGS)
+    require(bool(np.isfinite(moments).all()), "the forecasts of a committee's members must be finite")
     if how == "held out":
         how = min(_FITTED, key=lambda each: held_out(each, moments))
     return _FITTED.get(how, _equal)(moments.mean(0))

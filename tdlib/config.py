@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 
 from tdlib import channels, committee, data, losses, models
-from tdlib.checks import one_of, require
+from tdlib.checks import as_float, one_of, require
 from tdlib.distill import ALL_TERMS, TERMS, weights
 from tdlib.store import run_id
 from tdlib.windows import HALVES, LONGEST
@@ -59,6 +59,8 @@ class RunConfig:
     The weighting is fitted to the members' errors on validation, or, `weighed_on` "halves", also to those on each half
     of the training rows of members that were trained on the other: runs of their own, with that `half`.
     `weight_average`, `mixup`, `rate_hold` and `rate_decay` are those of `train.fit`.
+    `dataclasses.replace` keeps what was resolved: with another model, teacher or data set give the period, rate,
+    epochs, alpha and beta anew.
     Raises ValueError for a value of the wrong type, or one that no run can have.
     """
 
@@ -101,12 +103,12 @@ class RunConfig:
         own_period = "period" in self.settings
         set_("settings", models.settings(self.model, self.settings))
         set_("terms", tuple(self.terms) if isinstance(self.terms, list) else self.terms)
+        _check_types(self)
         for name, value in TRAINING[models.role(self.model)].items():
             if getattr(self, name) is None:
                 set_(name, value)
         set_("alpha", float(self.distilled) if self.alpha is None else self.alpha)
         set_("beta", float(self.teacher is not None) if self.beta is None else self.beta)
-        _check_types(self)
         if "period" in self.settings and not own_period:
             set_("settings", self.settings | period(self.model, data.period(self.dataset), self.lookback))
         self._check_values()
@@ -126,8 +128,10 @@ class RunConfig:
         data.check_name(self.dataset)
         known = self.teacher is None or self.teacher in models.names()
         require(known, f"unknown model {self.teacher!r} as teacher; known: {', '.join(models.names())}")
-        for name in ("lookback", "horizon", "batch_size", "epochs", "patience", "learning_rate", "temperature"):
+        for name in ("lookback", "horizon", "batch_size", "epochs", "patience", "learning_rate"):
             require(getattr(self, name) > 0, f"{name} must be positive, got {getattr(self, name)}")
+        coldest = f"temperature must be at least {losses.COLDEST:g}, got {self.temperature}"
+        require(self.temperature >= losses.COLDEST, coldest)
         for name in ("learning_rate", "weight_decay", "temperature", "alpha", "beta"):
             require(getattr(self, name) != math.inf, f"{name} must be finite, got inf")
         for name in ("weight_decay", "alpha", "beta", "scales", "seed", "rate_hold"):
@@ -183,7 +187,8 @@ class RunConfig:
         require(learns, f"{self.model} is fitted in closed form, without a loss: it can teach, but it cannot be taught")
         if self.distilled:
             self.check_length("forecast", self.horizon, "horizon")
-            require(bool(self.weights), "no part of the loss has a weight: see terms, alpha and beta")
+            taught = bool(self.weights.keys() - {"supervised"})
+            require(taught, "no part of the loss with a pattern to learn has a weight: see terms, alpha and beta")
 
     @property
     def distilled(self) -> bool:
@@ -345,8 +350,8 @@ def _check_types(config: RunConfig) -> None:
     for name, hint in _hints().items():
         value = getattr(config, name)
         wanted = (tuple,) if typing.get_origin(hint) is tuple else typing.get_args(hint) or (hint,)
-        if float in wanted and type(value) is int:
-            object.__setattr__(config, name, float(value))
+        if float in wanted and type(value) in (int, float):
+            object.__setattr__(config, name, as_float(name, value) + 0.0)  # -0.0 is 0.0, and of the same id
         elif type(value) not in wanted:
             expected = " or ".join(kind.__name__ for kind in wanted if kind is not type(None))
             raise ValueError(f"{name} must be {expected}, got {value!r}")

@@ -9,13 +9,14 @@ Shapes: B batch, H horizon, C channels, D student width, D_t teacher width.
 """
 
 import functools
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tdlib import channels, rivals
-from tdlib.checks import require
+from tdlib.checks import one_of, require
 from tdlib.losses import multi_period, multi_scale, step_weights
 from tdlib.models import Forecast
 from tdlib.models.layers import moving_average
@@ -24,7 +25,8 @@ from tdlib.train import Mix, Objective, unmixed
 from tdlib.windows import Splits
 
 TERMS = ("supervised", "scale_forecast", "period_forecast", "scale_feature", "period_feature")  # the method's, for good
-ALL_TERMS = (*TERMS, *rivals.TERMS, *channels.TERMS)  # a new one comes here, and into `Distillation._parts`
+# A new one comes here, and into `Distillation._parts`; its name ends in _forecast or _feature, by which it is weighed.
+ALL_TERMS = (*TERMS, *rivals.TERMS, *channels.TERMS)
 
 
 def weights(terms: tuple[str, ...], alpha: float, beta: float) -> dict[str, float]:
@@ -52,7 +54,7 @@ class Distillation(Objective):
     `foresight` p sees the future and is spared this share of its error, y_t + p (y - y_t); with a `tilt` the steps
     of `supervised` and `scale_forecast` count as `losses.step_weights` says: exactly at full length, and at coarser
     scales as the mean of the weighted steps, which are pooled before they are squared. The other arguments are those of
-    `losses.multi_scale` and `losses.multi_period`.
+    `losses.multi_scale` and `losses.multi_period`. ValueError for terms, alpha and beta that make no loss.
     """
 
     def __init__(
@@ -73,9 +75,16 @@ class Distillation(Objective):
         tilt: float = 0.0,
     ):
         super().__init__()
+        for term in terms:
+            one_of("terms", term, ALL_TERMS)
+        for name, weight in (("alpha", alpha), ("beta", beta)):
+            require(0 <= weight < math.inf, f"{name} must be finite and not negative, got {weight}")
         self.teacher, self.smooth, self.foresight, self.tilt = teacher, smooth, foresight, tilt
         self.weights = weights(terms, alpha, beta)
+        require(bool(self.weights), "no part of the loss has a weight: see terms, alpha and beta")
         features = any(term.endswith("feature") for term in self.weights)
+        alone = teacher is not None and not isinstance(teacher, SeveralTeachers)
+        require(alone or not features, "neither the truth nor several teachers have features: beta must be 0")
         self.projector = Projector(teacher_width, student_width) if features else None
         self.discriminator = rivals.Discriminator(student_width) if "adversarial_feature" in self.weights else None
         self.scale = functools.partial(multi_scale, dim=-1, scales=scales, downsample=downsample)

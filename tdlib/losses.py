@@ -12,6 +12,7 @@ of their lines it replaces.
 
 import functools
 import math
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,8 @@ from tdlib.checks import one_of
 DOWNSAMPLINGS = ("avg", "max", "min", "conv")
 REDUCTIONS = ("code", "kl", "mean")
 FLOOR = 1e-8  # under the student's logarithm, where the public code has it: no distribution is further than 18.4 nats
+COLDEST = 1e-6  # temperature: below 1e-38 nothing in single precision is left of a gradient
+WIDEST = 8  # scales of the quadratic form, which is 2^M wide: beyond, halving is faster and takes no memory
 
 
 def halve(x: Float[Tensor, "*axes length"], how: str = "avg") -> Float[Tensor, "*axes half"]:
@@ -78,7 +81,7 @@ def multi_scale(
     _check_shapes(student, teacher)
     check_scales(student.shape[dim], scales)
     a, b = student.movedim(dim, -1), teacher.movedim(dim, -1)
-    if downsample == "avg" and a.shape[-1] % 2**scales == 0:
+    if downsample == "avg" and scales <= WIDEST and a.shape[-1] % 2**scales == 0:
         return _scales_as_form(a - b, scales)
     total = F.mse_loss(a, b)
     for _ in range(scales):
@@ -93,9 +96,12 @@ def _scales_as_form(difference: Tensor, scales: int) -> Tensor:
 
         S = 1/n * sum over blocks of d' K d,      K = 1/(M+1) * sum_m 2^-m * (blocks of ones, 2^m wide)
     """
-    blocks = difference.reshape(-1, 2**scales)
-    form = _form(scales, difference.dtype, difference.device)
-    return torch.dot((blocks @ form).flatten(), blocks.flatten()) / blocks.numel()
+    exact = nullcontext() if difference.is_meta else torch.autocast(difference.device.type, enabled=False)
+    # half the bits are too few for the sum of all squares
+    blocks = difference.reshape(-1, 2**scales).to(torch.promote_types(difference.dtype, torch.float32))
+    form = _form(scales, blocks.dtype, blocks.device)
+    with exact:
+        return torch.dot((blocks @ form).flatten(), blocks.flatten()) / blocks.numel()
 
 
 @functools.cache
@@ -120,11 +126,11 @@ def multi_period(
     `reduction="code"`, the public code's, has the floor and divides by the number of frequencies: 1/48 at a
     horizon of 96. `"kl"` is the textbook KL: no floor, summed over frequency; `"mean"` is that, divided as the code's.
     Works in float32 at least; loss and gradients of `"code"` are bounded for every finite input. ValueError where the
-    shapes differ, `dim` is 1, or the temperature is none.
+    shapes differ, `dim` is 1, or the temperature is below COLDEST or not finite; RuntimeError for a second derivative.
     """
     one_of("reduction", reduction, REDUCTIONS)
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"temperature must be positive and finite, got {temperature}")
+    if not COLDEST <= temperature < math.inf:
+        raise ValueError(f"temperature must be finite and at least {COLDEST:g}, got {temperature}")
     _check_shapes(student, teacher)
     check_period(student.shape[dim])
     both = torch.stack([student.movedim(dim, -1), teacher.movedim(dim, -1)])
@@ -174,8 +180,9 @@ class _Divergence(torch.autograd.Function):
         return divergence
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(context, gradient: Tensor) -> tuple[Tensor, None, None]:
+        if torch.is_grad_enabled():  # torch would take this gradient for a constant, without a word
+            raise RuntimeError("multi_period has no second derivative: its gradient cannot be differentiated again")
         (spectrum,) = context.saved_tensors
         slope = torch.fft.irfft(spectrum, context.length)
         return slope.mul_((gradient * context.factor).unsqueeze(-1)), None, None

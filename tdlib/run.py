@@ -59,6 +59,7 @@ def prepare_teacher(config: RunConfig, store: Store, compute: Compute = Compute(
 
 def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
     """Train one run and write its weights and its row; on a CPU the same config and `compute` give the same bits."""
+    config = RunConfig.from_dict(config.to_dict())  # as its id has it, though someone changed its settings in place
     series = data.load(config.dataset)
     id = config.id_of(series.sha256)  # of what is learned from, whatever becomes of a CSV meanwhile
     splits = split(series, config.lookback, config.horizon, compute.place)
@@ -92,10 +93,7 @@ def train_run(config: RunConfig, store: Store, compute: Compute = Compute()) -> 
         "config": config.to_dict(),
         "metrics": {
             "val_mse": min(epoch["val_mse"] for epoch in history),
-            "test_mse": result.mse,
-            "test_mae": result.mae,
-            "test_scale_mse": result.scale_mse,
-            "test_period_kl": result.period_kl,
+            **{f"test_{name}": value for name, value in vars(result).items() if name != "arrays"},
         },
         "epochs": history,
         "parameters": model.size if pretrained else sum(weight.numel() for weight in model.parameters()),

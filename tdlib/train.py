@@ -112,6 +112,8 @@ def fit(
     """
     least = min(batch_size, epochs, patience)
     require(least >= 1, f"batch_size, epochs and patience must be at least 1, got {least}")
+    patient = 0 <= weight_average < 1 and 0 <= mixup < math.inf and rate_hold >= 0 and 0 < rate_decay <= 1
+    require(patient, "weight_average is below 1, mixup finite, rate_decay above 0 and at most 1, and none is negative")
     objective.check(splits)
     weights = [*model.parameters(), *objective.parameters()]
     require(len(weights) > 0, f"{type(model).__name__} has no weight to train, and no `solve`")
@@ -159,7 +161,7 @@ def train_epoch(
     `averaged` takes part in every step; for `mixup` see `fit`.
     """
     model.train()
-    weights = torch.tensor(list(objective.weights.values()), device=compute.place)
+    weights = torch.tensor(list(objective.weights.values()), dtype=torch.float32, device=compute.place)
     sums = dict.fromkeys(objective.weights, 0.0)
     for index in torch.randperm(len(windows)).split(batch_size):
         mix = Mixture.draw(len(index), mixup, compute.place) if mixup else unmixed

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tdlib.checks import require
+from tdlib.checks import one_of, require
 from tdlib.data import Series
 
 LONGEST = 1_000_000  # steps of a look-back or a horizon: more than any series here has rows
@@ -41,7 +41,8 @@ class Windows:
 class Splits(NamedTuple):
     """Scaled windows of the three segments, and the scaling in float64: unit = (value - mean) / deviation, each [C].
 
-    A channel that is `constant` over the training rows has deviation 1.
+    A channel that is `constant` over the training rows, or whose squares are too small to be told from 0, has
+    deviation 1.
     """
 
     train: Windows
@@ -88,6 +89,7 @@ def halved(splits: Splits, half: str) -> tuple[Splits, Windows]:
 
     ValueError where half of the training rows hold no window.
     """
+    one_of("half", half, HALVES)
     values, lookback, horizon = (getattr(splits.train, name) for name in ("values", "lookback", "horizon"))
     middle = values.shape[1] // 2
     few = f"half of {values.shape[1]:,} training rows holds no window of {lookback} + {horizon} steps"
@@ -118,8 +120,10 @@ def _scaled(
 ) -> tuple[Tensor, np.ndarray, np.ndarray, np.ndarray]:
     """All rows, float32 [C, T], scaled by the first `known` ones, whose mean, deviation and constancy [C] follow."""
     train = values[:known].astype(np.float64)
-    constant = (train == train[0]).all(0)  # the deviation of 0.1, 0.1, 0.1 is not quite 0
-    mean, deviation = np.where(constant, train[0], train.mean(0)), np.where(constant, 1, train.std(0))
+    mean, deviation = train.mean(0), train.std(0)
+    # the deviation of 0.1, 0.1, 0.1 is not quite 0, and that of 1e-170, -1e-170 is
+    constant = (train == train[0]).all(0) | (deviation == 0)
+    mean, deviation = np.where(constant, train[0], mean), np.where(constant, 1, deviation)
     scaled = torch.from_numpy(((values - mean) / deviation).astype(np.float32).T.copy()).to(device)
     return scaled, mean, deviation, constant
 

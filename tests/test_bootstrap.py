@@ -159,3 +159,9 @@ def test_the_interval_leaves_out_the_same_share_at_both_ends():
 def test_what_cannot_be_drawn_from_is_refused(quantities, groups, words):
     with pytest.raises(ValueError, match=words):
         bootstrap.draws(quantities, groups, mean, block=2)
+
+
+@pytest.mark.parametrize("changes", [{"block": 0}, {"count": 0}])
+def test_no_block_and_no_draw_are_refused(changes):
+    with pytest.raises(ValueError, match=r"^block and count must be at least 1, got "):
+        bootstrap.draws(np.ones((1, 1, 5)), [1], mean, **({"block": 2} | changes))

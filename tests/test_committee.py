@@ -99,6 +99,14 @@ def test_no_weighting_fits_better_than_least_squares(seed):
     assert least <= min(errors(moments, weights).mean() for weights in rivals) + 1e-12
 
 
+@pytest.mark.parametrize("how", WEIGHTINGS)
+def test_a_member_whose_errors_are_not_finite_is_refused(how):
+    moments = random_moments(3)
+    moments[5, 1, 1] = np.nan
+    with pytest.raises(ValueError, match=r"^the forecasts of a committee's members must be finite$"):
+        weigh(how, moments)
+
+
 def test_an_unknown_weighting_is_refused():
     with pytest.raises(
         ValueError, match="weighting knows mean, least squares, half, error, greedy, held out, adaptive"

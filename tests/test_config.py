@@ -141,6 +141,12 @@ def test_whole_numbers_stand_for_floats():
     assert config.id == distilled(alpha=2.0, temperature=1.0, learning_rate=1.0).id
 
 
+def test_another_teacher_by_replace_is_no_plain_student_under_its_name():
+    with pytest.raises(ValueError, match="no part of the loss with a pattern to learn has a weight"):
+        dataclasses.replace(plain(), teacher="itransformer")
+    assert dataclasses.replace(plain(), teacher="itransformer", alpha=None, beta=None) == distilled()
+
+
 def test_terms_are_put_in_order_each_once():
     assert distilled(terms=["period_feature", "supervised", "supervised"]).terms == ("supervised", "period_feature")
 
@@ -174,6 +180,7 @@ def test_terms_are_put_in_order_each_once():
         ({"teacher": "itransformer", "terms": None}, "terms"),
         ({"teacher": "itransformer", "terms": "supervised"}, "terms"),
         ({"patterns": {}}, "patterns must be str, got {}"),
+        ({"patterns": np.array([1, 2])}, "patterns must be str, got array([1, 2])"),
         ({"teacher": "itransformer", "scales": 3.0}, "scales must be int, got 3.0"),
         ({"teacher": "itransformer", "downsample": None}, "downsample must be str, got None"),
         ({"teacher": "itransformer", "temperature": "warm"}, "temperature must be float, got 'warm'"),
@@ -207,10 +214,23 @@ def test_a_value_of_the_wrong_type_is_refused(changes, words):
             for value in (0, -3)
         ),
         *(
-            ({name: value}, f"{name} must be positive, got {value}")
-            for name in ("learning_rate", "temperature")
+            ({"learning_rate": value}, f"learning_rate must be positive, got {value}")
             for value in (0.0, -0.1, math.nan)
         ),
+        *(
+            ({"teacher": "itransformer", "temperature": value}, f"temperature must be at least 1e-06, got {value}")
+            for value in (0.0, -0.1, 9e-7, math.nan)
+        ),
+        *(
+            ({"teacher": "itransformer", name: 10**400}, f"{name} must be finite, and a whole number beyond 1e308 is")
+            for name in ("alpha", "beta", "learning_rate", "temperature", "tilt", "mixup")
+        ),
+        (
+            {"model": "itransformer", "settings": {"dropout": 10**400}},
+            "itransformer: dropout must be finite, and a who",
+        ),
+        ({"teacher": "itransformer", "alpha": 0.0, "beta": 0.0}, "no part of the loss with a pattern to learn has a"),
+        ({"teacher": "itransformer", "terms": ("supervised",)}, "no part of the loss with a pattern to learn has a"),
         *(
             ({"teacher": "itransformer", name: value}, f"{name} must not be negative, got {value}")
             for name in ("alpha", "beta")
@@ -386,6 +406,7 @@ def test_equal_configs_are_one_key_and_others_are_not():
     assert rows[distilled(alpha=1)] == "a"
     assert rows[plain(seed=2021)] == "b"
     assert distilled(seed=1) not in rows
+    assert rows[plain(weight_decay=-0.0)] == "b"
     assert hash(distilled()) == hash(distilled(terms=list(TERMS), teacher_options={"seed": 2021}))
 
 

@@ -101,6 +101,28 @@ def test_a_run_whose_every_part_weighs_nothing_is_refused(terms):
         RunConfig("synthetic", 48, 16, "mlp", "itransformer", terms=terms, alpha=0.0, beta=0.0)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"alpha": -2.0}, "alpha must be finite and not negative, got -2.0"),
+        ({"beta": math.nan}, "beta must be finite and not negative, got nan"),
+        ({"terms": ("scale_forecast",), "alpha": 0.0}, "no part of the loss has a weight: see terms, alpha and beta"),
+        ({"terms": ("supervised", "foo")}, "terms knows supervised, scale_forecast"),
+        ({"teacher": None}, "neither the truth nor several teachers have features: beta must be 0"),
+        ({"teacher": "several"}, "neither the truth nor several teachers have features: beta must be 0"),
+    ],
+)
+def test_an_objective_that_makes_no_loss_is_refused(changes, words, stored):
+    several = SeveralTeachers({"a": stored, "b": stored}, "mean")
+    teacher = {"several": several, None: None}.get(changes.get("teacher", stored), stored)
+    with pytest.raises(ValueError, match=f"^{words}"):
+        objective(teacher, **{name: value for name, value in changes.items() if name != "teacher"})
+
+
+def test_weights_may_be_whole_numbers(stored, splits, student):
+    fit(student, objective(stored, alpha=2, beta=0, terms=("scale_forecast",)), splits, **(TRAINING | {"epochs": 1}))
+
+
 def test_the_defaults_are_the_published_ones(stored, batch):
     plain = Distillation(stored, 16, 8, alpha=1.0, beta=1.0)
     parts, taught = plain(*batch), stored.batch(batch[2])
@@ -279,7 +301,8 @@ def test_a_series_of_one_channel_is_refused_before_anything_is_trained(tmp_path)
     with pytest.raises(ValueError, match=r"^channel_forecast needs at least two channels, got 1$"):
         ensure([config], store=tmp_path / "new")
     assert not (tmp_path / "new/runs").exists() or not list((tmp_path / "new/runs").iterdir())
-    silent = RunConfig(str(tmp_path / "one.csv"), 48, 16, "mlp", "itransformer", **(settings | {"alpha": 0.0}))
+    settings = {"terms": (*CHANNELS, "scale_feature"), "alpha": 0.0, "beta": 1.0}
+    silent = RunConfig(str(tmp_path / "one.csv"), 48, 16, "mlp", "itransformer", **settings)
     silent.check_channels(1)  # a part of weight zero is no part
 
 

@@ -1,13 +1,15 @@
 """What a row keeps of the test windows is what numpy says, whatever the batch size, and they are read once."""
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tdlib import data, evaluate, models, run, study
+from tdlib import data, evaluate, models, run, schema, study
+from tdlib.config import RunConfig
 from tdlib.evaluate import Evaluation
 from tdlib.store import Store
 from tdlib.train import Supervised, fit, predict
@@ -122,6 +124,19 @@ def test_fewer_windows_than_samples_are_all_kept_once():
     arrays = evaluate.evaluate(linear(), windows).arrays
     assert arrays["sample_index"].tolist() == [0, 1]
     assert arrays["sample_y"].shape == (2, 16, 3)
+
+
+def test_every_figure_of_an_evaluation_is_one_of_the_row(tmp_path, monkeypatch):
+    @dataclass(frozen=True)
+    class More(Evaluation):
+        bias: float = 0.25
+
+    rows = []
+    monkeypatch.setattr(run, "evaluate", lambda model, windows: More(**vars(evaluate.evaluate(model, windows))))
+    monkeypatch.setattr(Store, "write", lambda self, row, arrays: rows.append(row))
+    run.train_run(RunConfig("synthetic", 48, 16, "naive"), Store(tmp_path))
+    assert list(rows[0]["metrics"]) == [*schema.Metrics.__struct_fields__, "test_bias"]
+    assert rows[0]["metrics"]["test_bias"] == 0.25
 
 
 def test_the_test_windows_are_read_once_and_only_after_training(tmp_path, monkeypatch):

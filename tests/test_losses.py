@@ -111,9 +111,9 @@ def test_scales_that_are_no_number_of_halvings_are_refused(scales):
         multi_scale(noise(2, 16, 3), noise(2, 16, 3), dim=1, scales=scales)
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("temperature", [0.0, -1.0, 9e-7, math.nan, math.inf])
 def test_a_temperature_that_is_none_is_refused(temperature):
-    with pytest.raises(ValueError, match=f"^temperature must be positive and finite, got {temperature}$"):
+    with pytest.raises(ValueError, match=f"^temperature must be finite and at least 1e-06, got {temperature}$"):
         multi_period(noise(2, 16, 3), noise(2, 16, 3), dim=1, temperature=temperature)
 
 
@@ -145,6 +145,24 @@ def test_the_quadratic_form_of_averages_is_the_mean_over_scales_and_so_is_its_gr
     torch.testing.assert_close(fast, plain)
     for ours, expected in zip(torch.autograd.grad(fast, (a, b)), torch.autograd.grad(plain, (a, b)), strict=True):
         torch.testing.assert_close(ours, expected)
+
+
+@pytest.mark.parametrize("scales", [9, 10])
+def test_many_scales_take_no_form(scales):
+    losses._form.cache_clear()
+    x, y = noise(2, 1024, 3).requires_grad_(), noise(2, 1024, 3, seed=1)
+    loss = multi_scale(x, y, dim=1, scales=scales)
+    assert losses._form.cache_info().currsize == 0
+    torch.testing.assert_close(loss, losses._scales_as_form((x - y).mT, scales))
+
+
+@pytest.mark.parametrize("length", [720, 721])
+def test_squares_are_summed_in_single_precision_and_autocast_leaves_them_so(length):
+    x = noise(32, length, 7, dtype=torch.float32) * 2
+    exact = multi_scale(x, 0 * x, dim=1)
+    torch.testing.assert_close(multi_scale(x.half(), 0 * x.half(), dim=1).float(), exact, rtol=1e-3, atol=0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(multi_scale(x, 0 * x, dim=1), exact)
 
 
 def test_a_loss_is_trained_on_after_it_was_read_in_inference():
@@ -365,6 +383,19 @@ def test_a_series_far_below_the_other_is_flat_to_the_loss_and_keeps_its_own_dire
     multi_period(*pair, dim=1).backward()
     assert small.grad.abs().max() > 1e-4
     torch.testing.assert_close(small.grad, faint.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_a_second_derivative_is_refused_and_not_taken_for_zero():
+    x = noise(2, 24, 3).requires_grad_()
+    with pytest.raises(RuntimeError, match=r"^multi_period has no second derivative: its gradient cannot be different"):
+        torch.autograd.grad(multi_period(x, noise(2, 24, 3, seed=1), dim=1), x, create_graph=True)
+
+
+def test_the_coldest_temperature_has_a_gradient_that_is_finite():
+    x = noise(2, 24, 3, dtype=torch.float32).requires_grad_()
+    for reduction in REDUCTIONS:
+        loss = multi_period(x, 2 * x, dim=1, temperature=losses.COLDEST, reduction=reduction)
+        assert torch.autograd.grad(loss, x)[0].isfinite().all()
 
 
 def test_a_tensor_without_data_has_a_loss_of_the_right_shape():

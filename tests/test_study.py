@@ -92,6 +92,16 @@ def test_what_is_missing_is_trained_once_and_then_read(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(first, again)
 
 
+def test_settings_that_are_changed_in_place_are_not_trained_under_the_id_of_those_before(tmp_path):
+    config = RunConfig(**SHAPE, model="mlp", epochs=1, settings={"width": 16})
+    assert config.id == PLAIN.id
+    config.settings["width"] = 8
+    line = ensure([config], store=tmp_path, executor=Inline()).iloc[0]
+    assert line["id"] == PLAIN.id
+    model, _ = load_model(PLAIN.id, Store(tmp_path))
+    assert model.feature_width == line["settings"]["width"] == 16
+
+
 def test_only_what_is_missing_is_trained(copy):
     executor, other = Inline(), RunConfig(**SHAPE, model="nlinear", epochs=1, seed=7)
     frame = ensure([LINEAR, other, PLAIN], store=copy, executor=executor)
@@ -381,7 +391,7 @@ def test_a_series_that_is_too_short_is_refused_before_anything_is_written(tmp_pa
             "moderntcn: patch must be at most 6",
         ),
         (RunConfig("synthetic", 6, 16, "moderntcn", settings={"patch": 7}), "moderntcn: patch must be at most 6"),
-        (RunConfig(**SHAPE, model="mlp", epochs=1, settings={"width": 0}), "mlp: width must be at least 1"),
+        (RunConfig(**SHAPE, model="mlp", epochs=1, settings={"width": 0}), "mlp: width must be at least 2"),
         (
             RunConfig(**SHAPE, model="mlp", teacher="itransformer", settings={"width": 4}),
             "a feature width of 4 cannot be halved 3 times",
@@ -403,21 +413,20 @@ def test_a_co_teacher_that_cannot_be_built_is_refused_before_anything_is_written
 
 
 @pytest.mark.parametrize(
-    ("horizon", "width", "terms"),
-    [(1, 16, ("supervised", "period_forecast")), (16, 1, ("supervised", "period_feature"))],
+    ("model", "terms"),  # the features of a linear model are its forecast
+    [("mlp", ("supervised", "period_forecast")), ("nlinear", ("supervised", "period_feature"))],
 )
-def test_a_length_without_a_period_is_refused_before_anything_is_written(horizon, width, terms, tmp_path):
+def test_a_length_without_a_period_is_refused_before_anything_is_written(model, terms, tmp_path):
     with pytest.raises(ValueError, match="no period"):
         config = RunConfig(
             "synthetic",
             48,
-            horizon,
-            "mlp",
+            1,
+            model,
             "itransformer",
             epochs=1,
             scales=0,
             terms=terms,
-            settings={"width": width},
             teacher_options=OPTIONS,
         )
         ensure([config], store=tmp_path / "store", executor=Inline())

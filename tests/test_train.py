@@ -445,6 +445,14 @@ def test_a_training_of_nothing_is_refused(name, splits):
         fit(linear(), Supervised(), splits, **(OPTIONS | {name: 0}))
 
 
+@pytest.mark.parametrize(
+    "patience", [{"weight_average": 1.0}, {"mixup": math.inf}, {"rate_hold": -3}, {"rate_decay": math.nan}]
+)
+def test_a_patience_that_no_training_can_have_is_refused(patience, splits):
+    with pytest.raises(ValueError, match=r"^weight_average is below 1, mixup finite, rate_decay above 0"):
+        fit(linear(), Supervised(), splits, **OPTIONS, **patience)
+
+
 def test_window_errors_are_those_of_each_window_in_order(splits):
     model = student()
     x, y = splits.val.batch(torch.arange(len(splits.val)))

@@ -275,3 +275,16 @@ def test_steps_that_are_no_whole_numbers_are_refused(shape):
         ValueError, match="^look-back and horizon must be whole numbers, got {!r} and {!r}$".format(*shape)
     ):
         windows.split(data.synthetic(rows=400, channels=3), *shape)
+
+
+def test_a_channel_whose_squares_are_lost_counts_as_constant():
+    faint = np.sin(np.arange(300.0))[:, None] * [1.0, 1e-170]
+    splits = windows.split(Series(faint, None, ("loud", "faint"), "own", "0" * 64), 24, 8)
+    assert splits.constant.tolist() == [False, True]
+    assert splits.deviation[1] == 1
+    assert splits.train.values.isfinite().all()
+
+
+def test_an_unknown_half_is_refused():
+    with pytest.raises(ValueError, match=r"^half knows first, second; got 'third'$"):
+        windows.halved(windows.split(noise(500), 24, 8), "third")

@@ -28,7 +28,7 @@ from importlib import import_module
 
 from torch import nn
 
-from tdlib.checks import one_of, require
+from tdlib.checks import as_float, one_of, require
 from tdlib.models.layers import Forecast
 
 __all__ = ["Forecast", "build", "closed_form", "content", "names", "paper", "role", "settings", "title"]
@@ -103,7 +103,7 @@ def settings(name: str, given: dict | None = None) -> dict:
         kind = type(values[key])
         fits = type(value) is kind or (kind is float and type(value) is int)
         require(fits, f"{name}: {key} must be {kind.__name__}, got {value!r}")
-        values[key] = kind(value)
+        values[key] = as_float(f"{name}: {key}", value) if kind is float else value
     return values
 
 

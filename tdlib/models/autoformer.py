@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from tdlib.checks import require
 from tdlib.models.decomposition import DecompositionTransformer
-from tdlib.models.layers import Forecast, denormalize, normalize
+from tdlib.models.layers import Forecast, denormalize, normalize, wide
 from tdlib.models.ranges import Rate, Size
 
 
@@ -103,7 +103,7 @@ class AutoCorrelation(nn.Module):
         return self.out(delayed(value, weights).flatten(2))
 
     def _heads(self, parts: Tensor) -> Tensor:
-        return torch.complex(*parts.float().unbind(1)).unflatten(2, (self.heads, -1))
+        return torch.complex(*wide(parts).unbind(1)).unflatten(2, (self.heads, -1))
 
 
 def correlation(query: Tensor, key: Tensor, steps: int) -> Tensor:
@@ -125,7 +125,7 @@ def delayed(value: Tensor, weights: Tensor) -> Tensor:
 
 def _spectrum(h: Tensor) -> Tensor:
     """Real and imaginary part of the Fourier transform over time, [B, 2, F, D]."""
-    return torch.view_as_real(torch.fft.rfft(h.float(), dim=1)).movedim(3, 1).contiguous()
+    return torch.view_as_real(torch.fft.rfft(wide(h), dim=1)).movedim(3, 1).contiguous()
 
 
 def _last(memory: Tensor, steps: int) -> Tensor:

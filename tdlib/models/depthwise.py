@@ -19,7 +19,6 @@ Shapes: R rows, B windows, N steps, K kernel, T steps a block, M = B * blocks.
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 FEW = 3
 
@@ -49,9 +48,10 @@ class _Banded(torch.autograd.Function):
         return _product(X, weight, steps + 1 - kernel % 2)
 
     @staticmethod
-    @once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx, dy: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        if torch.is_grad_enabled():  # torch would take this gradient for a constant, without a word
+            raise RuntimeError("depthwise has no second derivative: its gradient cannot be differentiated again")
         (X, weight), (rows, windows, length) = ctx.saved_tensors, dy.shape
         kernel = weight.shape[2]
         dx = dw = None

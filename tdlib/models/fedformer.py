@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from tdlib.checks import require
 from tdlib.models.decomposition import DecompositionTransformer
-from tdlib.models.layers import Forecast, denormalize, normalize
+from tdlib.models.layers import Forecast, denormalize, normalize, wide
 from tdlib.models.ranges import Rate, Size
 
 
@@ -98,13 +98,13 @@ class Modes(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """[B, T, D] -> [B, 2 M, D], the real parts, then the imaginary ones."""
-        return self.basis() @ h
+        return self.basis().to(h.dtype) @ h
 
     def inverse(self, parts: Tensor) -> Tensor:
         """[B, 2 M, D] -> [B, T, D]: every frequency but the mean and the highest of an even T counts twice."""
         single = (self.frequency == 0) | (2 * self.frequency == self.steps)
         twice = torch.where(single, 1.0, 2.0).repeat(2)
-        return (self.basis() * twice[:, None]).T @ parts
+        return (self.basis() * twice[:, None]).T.to(parts.dtype) @ parts
 
 
 class FourierBlock(nn.Module):
@@ -149,7 +149,7 @@ def _linear(width: int) -> nn.Linear:
 
 def _split(parts: Tensor, heads: int) -> Tensor:
     """[B, 2 M, D] -> [B, M, heads, E], complex."""
-    return torch.complex(*parts.float().chunk(2, dim=1)).unflatten(2, (heads, -1))
+    return torch.complex(*wide(parts).chunk(2, dim=1)).unflatten(2, (heads, -1))
 
 
 def _merge(spectrum: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Forecast, denormalize, normalize
+from tdlib.models.layers import Forecast, denormalize, normalize, wide
 from tdlib.models.ranges import Size
 
 
@@ -66,6 +66,6 @@ class FITS(nn.Module):
         spectrum = torch.fft.rfft(z.transpose(1, 2), n=steps)[..., 1 : self.kept + 1]  # [B, C, K]
         real = self.real(spectrum.real) - F.linear(spectrum.imag, self.imag.weight)
         imag = self.imag(spectrum.real) + F.linear(spectrum.imag, self.real.weight)
-        y = torch.fft.irfft(torch.complex(real.float(), imag.float()), n=self.length)  # [B, C, L + H]
+        y = torch.fft.irfft(torch.complex(wide(real), wide(imag)), n=self.length)  # [B, C, L + H]
         y = y[..., x.shape[1] :] * (self.length / x.shape[1])  # [B, C, H]
         return Forecast(denormalize(y.transpose(1, 2), stats), y)

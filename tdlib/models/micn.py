@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Dropout, Forecast, decompose, denormalize, normalize, sinusoids
+from tdlib.models.layers import Dropout, Forecast, decompose, denormalize, normalize, sinusoids, wide
 from tdlib.models.ranges import Rate, Size
 
 
@@ -150,7 +150,7 @@ class Isometric(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         exact = nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)  # N sums that cancel
         with exact:
-            x = x.float().transpose(0, 1)
+            x = wide(x).transpose(0, 1)
             x_cos, x_sin = torch.tensordot(self.cos, x, 1), torch.tensordot(self.sin, x, 1)  # [F, B, D]
             w_cos, w_sin = torch.tensordot(self.cos, self.weight, 1), torch.tensordot(self.sin, self.weight, 1)
             cos, sin = x_cos @ w_cos - x_sin @ w_sin, x_cos @ w_sin + x_sin @ w_cos

@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tdlib.models.layers import Forecast, denormalize, moving_average, normalize
-from tdlib.models.ranges import Size
+from tdlib.models.ranges import Size, Width
 
 
 class MLP(nn.Module):
@@ -50,7 +50,7 @@ class MLP(nn.Module):
         lookback: int,
         horizon: int,
         channels: int,
-        width: Size = 512,
+        width: Width = 512,
         average: Size = 25,
         norm: Annotated[str, ("none", "mean", "revin").__contains__, "'none', 'mean' or 'revin'"] = "mean",
         layers: Annotated[int, lambda n: 1 <= n <= 4, "1 to 4"] = 1,

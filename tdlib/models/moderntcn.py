@@ -47,7 +47,9 @@ class ModernTCN(nn.Module):
 
     @staticmethod
     def limits(lookback: int, patch: int, **_) -> dict:
-        return {"patch": (lookback, "the look-back"), "stride": (min(patch, lookback), "the patch")}
+        half = max(1, lookback // 2)  # one patch alone has no deviation where a batch ends in a single window
+        stride = (half, "half the look-back") if half < patch else (patch, "the patch")
+        return {"patch": (lookback, "the look-back"), "stride": stride}
 
     def __init__(
         self,

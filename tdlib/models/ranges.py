@@ -6,4 +6,5 @@
 from typing import Annotated
 
 Size = Annotated[int, lambda n: n >= 1, "at least 1"]
+Width = Annotated[int, lambda n: n >= 2, "at least 2"]  # one number alone has no deviation for a norm of a batch of one
 Rate = Annotated[float, lambda p: 0 <= p < 1, "at least 0 and below 1"]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tdlib.models.layers import Forecast, normalize
 from tdlib.models.mlp import MLP
-from tdlib.models.ranges import Size
+from tdlib.models.ranges import Width
 
 
 class ResidualMLP(nn.Module):
@@ -27,7 +27,7 @@ class ResidualMLP(nn.Module):
     role = "student"
     paper = "this study; He et al., CVPR 2016, arXiv 1512.03385"
 
-    def __init__(self, *, lookback: int, horizon: int, channels: int, width: Size = 512):
+    def __init__(self, *, lookback: int, horizon: int, channels: int, width: Width = 512):
         super().__init__()
         self.mlp = MLP(lookback=lookback, horizon=horizon, channels=channels, width=width)
         self.map = nn.Linear(lookback, horizon, bias=False)

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Dropout, Forecast, denormalize, normalize, sinusoids
+from tdlib.models.layers import Dropout, Forecast, denormalize, normalize, sinusoids, wide
 from tdlib.models.ranges import Rate, Size
 
 
@@ -80,7 +80,7 @@ class TimesNet(nn.Module):
 
 def strongest_periods(h: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` strongest periods of each window of h [B, T, D], and their amplitudes, both [B, count]."""
-    amplitude = torch.fft.rfft(h.float(), dim=1).abs().mean(2)[:, 1:]  # [B, T/2]; the mean is not a period
+    amplitude = torch.fft.rfft(wide(h), dim=1).abs().mean(2)[:, 1:]  # [B, T/2]; the mean is not a period
     amplitude, index = amplitude.topk(count)
     frequency = index + 1
     return (h.shape[1] + frequency - 1) // frequency, amplitude
@@ -112,7 +112,7 @@ class _Block(nn.Module):
         share = amplitude.new_zeros(len(h), len(distinct)).scatter_add(1, place, amplitude.softmax(1))  # [B, distinct]
         present = torch.zeros_like(share, dtype=torch.bool).scatter_(1, place, True)
         widen, narrow = self.widen.kernel(), self.narrow.kernel()
-        out = h.float()  # a sum over periods, in full precision under autocast too
+        out = wide(h)  # a sum over periods, in full precision under autocast too
         for j, period in enumerate(distinct.tolist()):
             windows = present[:, j].nonzero().squeeze(1)
             picture = fold(h.index_select(0, windows), period)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
+from tdlib.checks import require
 from tdlib.sweep.executors import opened
 from tdlib.sweep.processes import Unguarded
 
@@ -28,7 +29,8 @@ class Job:
 
 
 def sweep(jobs: list[Job], executor: Executor | str | None = None, *, label: str = "runs", **options) -> None:
-    """Run all jobs, each after those it names. Raises SweepFailed once the others are done, if one failed.
+    """Run all jobs, each after those it names. Raises SweepFailed once the others are done, if one failed;
+    ValueError where jobs wait for each other.
 
     Anything with `submit(fn, *args) -> Future` will do as executor; a name and its `options` are those of
     `executors.opened`.
@@ -48,6 +50,8 @@ def sweep(jobs: list[Job], executor: Executor | str | None = None, *, label: str
                 else:
                     running[pool.submit(job.function, *job.arguments)] = job
                 del waiting[job.name]
+            moved = running or unfinished != {*waiting}
+            require(bool(moved), f"these jobs wait for each other: {', '.join(waiting)}")
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job = running.pop(future)
                 error = future.exception()

@@ -58,3 +58,9 @@ def test_autocast_leaves_it_and_its_gradients_in_full_precision():
     found = torch.autograd.grad(y.square().sum(), (x, weight))
     for ours, theirs in zip(found, torch.autograd.grad(plain(x, weight).square().sum(), (x, weight)), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_a_second_derivative_is_refused_and_not_taken_for_zero():
+    x, weight = inputs(2, 3, 20, 5)
+    with pytest.raises(RuntimeError, match=r"^depthwise has no second derivative: its gradient cannot be differentiat"):
+        torch.autograd.grad(depthwise(x, weight).square().sum(), (x, weight), create_graph=True)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from small import build, parameters, worn
+from small import build, parameters, series, worn
 
 from tdlib.models.layers import moving_average
 
@@ -104,3 +104,10 @@ def test_an_idle_last_pair_counts_and_does_not_learn():
         optimizer.step()
         idle = torch.equal(model.scale, torch.ones(3)) and torch.equal(model.shift, torch.zeros(3))
         assert idle is not affine
+
+
+@pytest.mark.parametrize("name", ["mlp", "residual_mlp"])
+def test_a_single_unit_which_has_no_deviation_in_a_batch_of_one_is_refused(name):
+    with pytest.raises(ValueError, match=f"^{name}: width must be at least 2, got 1$"):
+        build(name, width=1)
+    assert build(name, width=2).train()(series(1, 48, 3)).prediction.isfinite().all()

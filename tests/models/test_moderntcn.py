@@ -83,6 +83,7 @@ def test_in_training_its_parts_are_dropped_out(rate, of):
         ({"patch": 49}, "patch must be at most 48, the look-back; got 49"),
         ({"stride": 9}, "stride must be at most 8, the patch; got 9"),
         ({"patch": 3, "stride": 5}, "stride must be at most 3, the patch; got 5"),
+        ({"patch": 30, "stride": 25}, "stride must be at most 24, half the look-back; got 25"),
         ({"large_kernel": 50}, "large_kernel must be odd and positive, got 50"),
         ({"small_kernel": 4}, "small_kernel must be odd and positive, got 4"),
     ],
@@ -95,7 +96,12 @@ def test_what_is_refused_and_in_which_words(given, words):
 
 def test_a_default_stride_follows_a_short_patch():
     assert build("moderntcn", patch=2).stem[0].stride == (2,)
-    assert build("moderntcn", lookback=3).stem[0].stride == (3,)
+
+
+@pytest.mark.parametrize("lookback", [2, 3, 4, 5, 7])
+def test_a_short_look_back_has_two_patches_so_that_a_batch_may_be_a_single_window(lookback):
+    model = build("moderntcn", lookback=lookback).train()
+    assert model(series(1, lookback, 3)).prediction.isfinite().all()
 
 
 def test_a_training_step_is_that_of_torchs_own_convolutions():

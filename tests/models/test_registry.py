@@ -1,11 +1,12 @@
 """The registry: what models say of themselves, which shapes and settings they take; new ones are covered by name."""
 
+import copy
 import inspect
 import math
 
 import pytest
 import torch
-from small import FOUNDATION, build, needs, series, settings
+from small import FOUNDATION, TRAINED, build, needs, series, settings, worn
 
 from tdlib import models
 
@@ -88,6 +89,15 @@ def test_the_shortest_windows_have_a_forecast(name):
                 assert forecast.prediction.shape == (3, horizon, channels)
                 assert forecast.features.shape == (3, channels, model.feature_width)
                 assert all(part.isfinite().all() for part in forecast)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_model_can_be_had_in_double_precision(name):
+    model, x = worn(name), series(3, 48, 3)
+    single, double = model(x), copy.deepcopy(model).double()(x.double())
+    for part, expected in zip(double, single, strict=True):
+        assert part.dtype == torch.float64
+        torch.testing.assert_close(part.float(), expected, rtol=1e-3, atol=1e-3)
 
 
 @ALL

@@ -44,6 +44,12 @@ def test_every_job_comes_after_the_one_it_names(done):
     assert done.index("c") < done.index("a") < done.index("b")
 
 
+def test_jobs_that_wait_for_each_other_are_refused_and_the_others_done(done):
+    with pytest.raises(ValueError, match=r"^these jobs wait for each other: b, c$"):
+        sweep(noting(done, "a", "b", "c", after={"b": ("c",), "c": ("b",)}), Inline())
+    assert done == ["a"]
+
+
 def test_a_job_waits_until_the_one_it_names_is_done_and_not_only_started(done):
     started, release = threading.Event(), threading.Event()
 
