@@ -217,8 +217,17 @@ def test_a_comment_is_the_header_where_there_is_no_other(lines, names):
 
 @pytest.mark.parametrize(
     "line",
-    "2020-01-01 00:00,1.5,NA|2020-01-01,-|2020-01-01,True|2020-01-01,00:00,5|2020-01-01 00:00 5|1.1.2020;1,5"
-    "|1,5;2,5|Jan 2020;err|00:00,5,err".split("|"),
+    [
+        "2020-01-01 00:00,1.5,NA",
+        "2020-01-01,-",
+        "2020-01-01,True",
+        "2020-01-01,00:00,5",
+        "2020-01-01 00:00 5",
+        "1.1.2020;1,5",
+        "1,5;2,5",
+        "Jan 2020;err",
+        "00:00,5,err",
+    ],
 )
 def test_a_first_line_that_begins_with_a_number_or_a_date_is_no_header(line):
     assert refused(f"{line}\n{line}\n".encode()).startswith("own.csv has numbers in its first line")
