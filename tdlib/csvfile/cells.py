@@ -331,10 +331,11 @@ def _delimiter(text: str) -> str:
 
 
 def is_data(cell: str) -> bool:
-    """Whether the first cell of a line is a number or a time stamp, and so no name."""
+    """Whether the first cell of a line is a number, a time stamp or a time of day, and so no name."""
     from tdlib.csvfile import dates  # which imports this module
 
-    return is_number(cell.replace(",", ".", 1)) or dates.most(pd.Series([cell.strip()])) > 0
+    clock = re.fullmatch(dates.CLOCK, cell.strip()) is not None
+    return clock or is_number(cell.replace(",", ".", 1)) or dates.most(pd.Series([cell.strip()])) > 0
 
 
 def check_upright(names: pd.Index, path: object) -> None:

@@ -68,9 +68,8 @@ def read(column: pd.Series, path: object, dayfirst: bool | None = None) -> tuple
 
 
 def most(text: pd.Series) -> int:
-    """How many cells are time stamps, or times of day, in the one reading that takes most."""
-    ways = [iso(text)[0], *by_layout(text, None).values()]
-    return max(*(int(way.notna().sum()) for way in ways), int(text.str.fullmatch(CLOCK).sum()))
+    """How many cells are time stamps in the one reading that takes most."""
+    return max(int(way.notna().sum()) for way in [iso(text)[0], *by_layout(text, None).values()])
 
 
 def iso(text: pd.Series) -> tuple[pd.Series, list[str]]:

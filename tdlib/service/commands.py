@@ -243,7 +243,7 @@ def list_(options: argparse.Namespace) -> None:
         line |= {"model": made.chosen_, "test MSE": made.scores_.loc[made.chosen_, ("test", "MSE")], "run": made.id_}
         line["MB"] = size / 1e6
         lines.append({"series": place.name} | line)
-    for name in _names(options.store) - {place.name for place in _forecasters(options.store)}:
+    for name in sorted(_names(options.store) - {place.name for place in _forecasters(options.store)}):
         damaged.append(f"{name}: not finished; `tdlib distill` goes on, `tdlib clean {shlex.quote(name)}` removes it")
     if not lines and not damaged:
         print(f"{options.store} has no forecaster: `tdlib distill my.csv` makes one")
