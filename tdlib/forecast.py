@@ -131,14 +131,16 @@ def check_columns(names: list[str], channels: list[str]) -> None:
 def check_step(index: object, about: dict, step: offsets.BaseOffset | None = None) -> None:
     """ValueError for time stamps of another step than those that the run has learned from, where both are known.
 
-    What is known of that is its length in words, or the `step` itself: neighbours that are one of it apart will do.
+    What is known of that is its length in words, or the `step` itself: neighbours that are one of it apart will do,
+    of weekdays also with holidays between some.
     """
     if about.get("step") and isinstance(index, pd.DatetimeIndex):
         found = calendar.length(calendar.frequency(index))
         step = offsets.BusinessDay() if step is None and about["step"] == WEEKDAY else step
         apart = None if step is None or found in ("", about["step"]) else calendar.distances(index, step)
+        near = apart is not None and (apart.min() if isinstance(step, offsets.BusinessDay) else apart.max()) == 1
         words = f"the run has learned from steps of {about['step']}, and these are of {found}"
-        require(found in ("", about["step"]) or (apart is not None and apart.min() == 1), words)
+        require(found in ("", about["step"]) or near, words)
 
 
 def _check_units(window: np.ndarray, about: dict) -> None:

@@ -76,7 +76,7 @@ def test_bad_input_is_one_sentence(arguments, words, capsys, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--teacher", "giant"], "teacher knows committee, mlp, "),
+        (["--teacher", "giant"], "teacher knows committee, itransformer, "),
         (["--student", "giant"], "student knows mlp, dlinear, "),
         (["--lookback", "336", "--horizon", "300"], "600 rows, too few for look-back 336 and horizon 300"),
         (["--lookback", "0"], "lookback must be a whole number of at least 1, got 0"),

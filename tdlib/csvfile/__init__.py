@@ -22,11 +22,12 @@ from tdlib.files import write_atomically
 __all__ = ["Frame", "Reading", "add_options", "content", "given", "parse", "read_frame", "write_canonical"]
 
 FILL = 9e18  # and beyond, as float32's or netCDF's largest, or the least whole number
-SENTINELS = (-999.25, 32767, -32768, 65535, 2**31 - 1, -(2**31))  # that loggers write for no value, nines apart
+LARGEST = (32767, -32768, 65535, 2**31 - 1, -(2**31))  # whole numbers; a logger may keep tenths in them
+SENTINELS = (-999.25, -127, *LARGEST, *(number / 10 for number in LARGEST))  # for no value, nines and eights apart
 FAR, FARTHEST = 3, 30  # a gap beside the middle values, in their width, that parts a code from them, and an error
 TOLD = 3  # of such values of a column
 RARE = 0.01  # of the rows: what is there more often is a state of its own
-FEW = 10  # values that may be states, and one of them far from the others
+FEW = 10  # different values, which may be states
 BINARY = (".gz", ".xlsx", ".parquet")
 ENDINGS = (".csv", ".tsv", ".txt", *BINARY)  # what a path of a file of numbers ends in
 
@@ -140,13 +141,16 @@ def _sentinels(frame: pd.DataFrame) -> list[str]:
     remarks = []
     for name, column in frame.items():
         values, counts = np.unique(column.dropna(), return_counts=True)
-        if len(values) <= FEW:
-            continue
-        (low, high), (lowest, highest) = (_middle(values, gap) for gap in (FAR, FARTHEST))
+        if len(values) > FEW:
+            (low, high), (lowest, highest) = (_middle(values, gap) for gap in (FAR, FARTHEST))
+        else:  # they may be states, and one of them 999, but hardly -999
+            far = len(values) > 1 and 0 > values[0] < values[1] - FAR * (values[-1] - values[1])
+            low, high, lowest, highest = int(far), len(values), 0, len(values)
         told = []
         for place in (*range(low), *range(high + 1, len(values))):
             value, rows = values[place], int(counts[place])
-            nines = set(f"{abs(value):.12g}".replace(".", "")) == {"9"} and (value >= 999 or value <= -99)
+            digits = set(f"{abs(value):.12g}".replace(".", ""))
+            nines = (digits == {"9"} and value >= 999) or (digits in ({"9"}, {"8"}, {"7"}) and value <= -99)
             coded = nines or value in SENTINELS or abs(value) > FILL
             wrong = rows <= max(1, RARE * len(column)) and not lowest <= place <= highest
             if coded or wrong:
@@ -205,6 +209,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def given(options: argparse.Namespace) -> Reading:
-    """The `Reading` that the options of `add_options` ask for; ValueError for a longest gap below 1."""
+    """The `Reading` that the options of `add_options` ask for; ValueError for no columns, or a gap below 1."""
     columns = tuple(name.strip() for name in (options.columns or "").split(",") if name.strip())
+    require(bool(columns) or options.columns is None, f"--columns {options.columns!r} names no column")
     return Reading(options.dayfirst, options.missing, options.longest_gap, columns, options.time)

@@ -3,7 +3,7 @@
     bytes --gzip, Excel, Parquet, encoding--> text --delimiter, decimal sign--> cells under the names of the header
 
 Text may be in UTF-8, UTF-16 or Windows-1252 (which Latin-1 is read as), its columns set apart by commas, semicolons,
-tabs, bars or blanks. Lines that begin with # are comments.
+tabs, bars or blanks. Lines that begin with # are comments, but not a row whose first cell is #N/A, ##### or #3.
 """
 
 import codecs
@@ -23,12 +23,13 @@ from tdlib.checks import require
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-COMMENT = re.compile(r"^#(?![,;\t|]).*\n?", re.MULTILINE)  # but a column may be called #
+LONG = ("unique_id", "ds", "y")  # the columns of the long form: see `csvfile.panel`
+NOTE = re.compile(r"^#(?![,;\t|]).*\n?", re.MULTILINE)  # but a column may be called #
 EXCEL = re.compile(r"\Asep=.\n")  # a line for Excel, which names the delimiter
 SNIFFED = 2**16  # characters from which the delimiter is known
 NO_TEXT = [chr(code) for code in (*range(9), *range(14, 32))]  # control characters that no table has
 THOUSANDS = r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?\s*"
-DECIMAL_COMMA = r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*"
+DECIMAL_COMMA = r"\s*[+-]?(\d*|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?\s*"
 
 
 def content(path: str | Path) -> bytes:
@@ -50,8 +51,9 @@ def table(blob: bytes, path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     """
     frame, remarks = _cells(blob, path)
     frame.columns = [str(name).strip() for name in frame.columns]
-    first, *rest = [*filter(None, frame.columns)] or [""]
-    headless = is_number(first) or (bool(rest) and all(map(is_number, rest)))
+    require(len(frame.columns) > 0, f"{path}: {' '.join(remarks) or 'it has no column'}")
+    check_upright(frame.columns, path)
+    headless = not blob.startswith(b"PAR1") and is_data(frame.columns[0])  # Parquet always has names
     require(not headless, f"{path} has numbers in its first line, where the names of the columns belong")
     empty = [i for i, name in enumerate(frame.columns) if name == "" and frame.iloc[:, i].isna().all()]
     frame = frame.iloc[:, [i for i in range(len(frame.columns)) if i not in empty]]  # what trailing commas leave
@@ -100,7 +102,9 @@ def _cells(blob: bytes, path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     try:
         return _text_cells(blob)
     except (ValueError, OverflowError, csv.Error) as error:
-        raise ValueError(f"{path} is not a CSV with a header line: {_plainly(error)}") from None
+        said = _plainly(error)
+        table = said.startswith(("column ", "row ", "line "))
+        raise ValueError(f"{path}{'' if table else ' is not a CSV with a header line'}: {said}") from None
 
 
 def _packaged(read: Callable, package: str, kind: str, blob: bytes, path: str | Path) -> tuple[pd.DataFrame, list[str]]:
@@ -125,8 +129,11 @@ def _parquet(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
 def _excel(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
     sheets = pd.read_excel(io.BytesIO(blob), sheet_name=None, header=None, engine="openpyxl")  # pandas renames "a, a"
     name, raw = next(iter(sheets.items()))
+    if raw.empty:
+        return pd.DataFrame(), [f"its first sheet, {short(name)}, is empty"]
     raw = raw.loc[raw.first_valid_index() : raw.last_valid_index()]
-    frame = raw.iloc[1:].infer_objects().set_axis(raw.iloc[0].fillna(""), axis=1)
+    names = [int(cell) if isinstance(cell, float) and cell % 1 == 0 else cell for cell in raw.iloc[0].fillna("")]
+    frame = raw.iloc[1:].infer_objects().set_axis(names, axis=1)
     if not pd.api.types.is_numeric_dtype(frame.iloc[:, 0]):  # rows of numbers alone may be steps, and an empty one too
         frame = frame.dropna(how="all")
     said = [f"the first of its {len(sheets)} sheets is read, {short(name)}"] if len(sheets) > 1 else []
@@ -140,18 +147,25 @@ def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
     text, remarks = _text(blob)
     require(not any(sign in text for sign in NO_TEXT), "it is not text")
     text = EXCEL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).rstrip("\n") + "\n"
-    if text.startswith("#") or "\n#" in text:
-        text = COMMENT.sub("", text)
-    separator, lines = _delimiter(text[:SNIFFED]), io.StringIO(text)
+    noted = text.startswith("#") or "\n#" in text
+    separator = _delimiter((NOTE.sub("", text) if noted else text)[:SNIFFED])
+    if noted:
+        text, said = _without_comments(text, separator)
+        remarks += said
+    lines = io.StringIO(text)
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     header = next((row for row in reader if any(row)), None)
     require(header is not None, "it is empty")
     start, above = lines.tell(), reader.line_num
     width = max(len(header), len(next((row for row in reader if any(row)), [])))
+    names = [name.strip().lower() for name in header]
+    ids = [names.index("unique_id")] if {*LONG} <= {*names} else []  # text: 007 is not 7, and NA is Namibia
+    as_text = {i: lambda cell: f" {cell}" for i in ids}  # pandas takes a converted NA, too, for none
 
     def parsed(decimal: str, **how) -> pd.DataFrame:
         lines.seek(start)
-        form = {"sep": separator, "decimal": decimal, "skipinitialspace": True, "low_memory": False, **how}
+        form = {"sep": separator, "decimal": decimal, "skipinitialspace": True, "low_memory": False}
+        form |= {"converters": as_text, **how}
         form |= {"skip_blank_lines": width > 1}  # of an only column a blank line is an empty cell
         try:
             return pd.read_csv(lines, header=None, names=range(width), index_col=False, **form)
@@ -169,9 +183,11 @@ def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
     if separator != "," and any(_with_commas(words[name]) for name in words):
         frame, sign = parsed(","), ","
         remarks.append("its decimal commas are read as decimal points")
-        for i, column in frame.items():
+        for i, column in frame.drop(columns=ids).items():
             frame[i], said = _without_thousands(column, short("".join(header[i : i + 1]).strip()))
             remarks += said
+    for i in ids:
+        frame[i] = frame[i].str[1:].replace("", np.nan)
     if places := _maybe_thousands(frame, separator):
         remarks += _check_sign(parsed(sign, dtype="str", usecols=places), sign, header, points)
     for i in range(len(header), width):  # a row may end in one more comma than the header, but in no more values
@@ -179,6 +195,31 @@ def _text_cells(blob: bytes) -> tuple[pd.DataFrame, list[str]]:
         row = int(beyond.argmax())
         require(not beyond.any(), f"row {row + 1} has {i + 1} values, and the header has {len(header)}")
     return frame.set_axis([*header, *[""] * (width - len(header))], axis=1), remarks
+
+
+def _without_comments(text: str, separator: str) -> tuple[str, list[str]]:
+    """A file's text without its comments, and what is said of these.
+
+    A line below the header is none where it has as many cells as the table, unless a blank follows its #. Where
+    there is no other header, it is the last comment of as many cells, as `numpy.savetxt` writes it.
+    """
+
+    def cells(line: str) -> list[str]:
+        return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+
+    def is_row(line: str) -> bool:
+        return not re.match(r"#\s", line) and len(cells(line)) in widths
+
+    bare = [line for line in NOTE.sub("", text).split("\n") if line.strip()][:2] or [""]
+    widths = {len(cells(line)) for line in bare}
+    start = re.search(r"^(?!#(?![,;\t|])).*\S", text, re.MULTILINE)  # the first line that is none
+    above, below = (text[: start.start()], text[start.start() :]) if start else ("", text)
+    names = [re.sub(r"^#\s+", "", line) for line in reversed(NOTE.findall(above))]
+    names = [line for line in names if len(cells(line)) in widths] if is_data("".join(cells(bare[0])[:1])) else []
+    header = max(names, key=lambda line: line.startswith("#"), default="")  # a name may begin with it
+    left_out = sum(not re.match(r"#\s", line) and not is_row(line) for line in NOTE.findall(below))
+    said = f"{counted(left_out, 'line')} with # in front left out"
+    return header + NOTE.sub(lambda line: line[0] * is_row(line[0]), below), [said] * (left_out > 0)
 
 
 def _with_commas(column: pd.Series) -> bool:
@@ -273,20 +314,39 @@ def _delimiter(text: str) -> str:
     lines = [line for line in text.split("\n")[:100] if line.strip()]
     lines = lines[:-1] if len(text) == SNIFFED and len(lines) > 1 else lines  # the last is cut off
 
-    def score(sign: str) -> tuple[bool, float, int]:
+    def score(sign: str) -> tuple[bool, float, int, bool]:
         try:
             widths = [len(row) for row in csv.reader(lines, delimiter=sign, skipinitialspace=True)]
         except csv.Error:
             widths = []
         if not widths or widths[0] == 1:
             # a file of one column, unless another sign cuts most of its lines; one that cuts numbers alone is a decimal
-            return False, 0.5 if set(widths) == {1} else 0.4, 1
+            return False, 0.5 if set(widths) == {1} else 0.4, 1, sign == ","
         equal = len(set(widths)) == 1
         share = sum(width - widths[0] in (0, 1) for width in widths) / len(widths)
-        return equal, share if equal or sign != " " else 0, widths[0]
+        return equal, share if equal or sign != " " else 0, widths[0], sign in ";\t|"  # a name may hold a comma
 
     scores = {sign: score(sign) for sign in DELIMITERS}
     return max(scores, key=scores.get)
+
+
+def is_data(cell: str) -> bool:
+    """Whether the first cell of a line is a number, a time stamp or a time of day, and so no name."""
+    from tdlib.csvfile import dates  # which imports this module
+
+    clock = re.fullmatch(dates.CLOCK, cell.strip()) is not None
+    return clock or is_number(cell.replace(",", ".", 1)) or dates.most(pd.Series([cell.strip()])) > 0
+
+
+def check_upright(names: pd.Index, path: object) -> None:
+    """ValueError where most names of columns are dates: the table lies on its side."""
+    from tdlib.csvfile import dates
+
+    words = pd.Series(
+        [name for name in map(str, names) if re.search(r"\d{4}", name) and not is_number(name)], dtype="str"
+    )
+    lies = len(words) > 1 and 2 * dates.most(words) > len(names)
+    require(not lies, f"{path} has dates in its header, where the names of the columns belong: transpose it")
 
 
 def is_number(text: str) -> bool:

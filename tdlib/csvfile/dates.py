@@ -67,8 +67,15 @@ def read(column: pd.Series, path: object, dayfirst: bool | None = None) -> tuple
     return stamps, remarks
 
 
+def most(text: pd.Series) -> int:
+    """How many cells are time stamps in the one reading that takes most."""
+    return max(int(way.notna().sum()) for way in [iso(text)[0], *by_layout(text, None).values()])
+
+
 def iso(text: pd.Series) -> tuple[pd.Series, list[str]]:
     text = text.mask(text.str.lower().isin(("now", "today")))  # pandas knows what day it is
+    if text.iloc[:1].str.endswith(("UTC", "GMT")).any():
+        text = text.str.replace(r"(?<=:\d\d) ?(UTC|GMT)$", "Z", regex=True)
     head = text.head(1000)
     text = head.reindex(text.index) if _parsed(head, "ISO8601", utc=True).isna().all() else text
     try:
@@ -103,7 +110,8 @@ def by_layout(text: pd.Series, dayfirst: bool | None) -> dict[str, pd.Series]:
     forms = _allowed(LAYOUTS.get(layout, ()), dayfirst)
     head = {form: _parsed(date.head(1000), form).isna().sum() for form in forms}
     fewest = min(head.values(), default=0)
-    return {form: _two_digits(date, form) + hours for form, wrong in head.items() if wrong == fewest}
+    hours = hours.astype("timedelta64[us]")  # which reach beyond 2262, where nanoseconds end
+    return {form: _two_digits(date, form).astype("datetime64[us]") + hours for form, n in head.items() if n == fewest}
 
 
 def _in_parts(date: pd.Series) -> pd.Series:
@@ -141,15 +149,16 @@ def _hours(clock: pd.Series) -> pd.Series:
 
 
 def _two_digits(date: pd.Series, form: str) -> pd.Series:
-    """The days of `date`; two digits of a year are those of the hundred years that end with the last row.
+    """The days of `date`; two digits of a year are those of the shortest span, of several that end with the last row.
 
-    The last row is not later than next year: 70 is 1970, and 68 before 1971 is 1968.
+    The last year is not later than next year: 70 is 1970, and 68 before 1971 is 1968.
     """
     days = _each(date, lambda cells: _parsed(cells, form))
     if "%y" not in form or days.isna().any():
         return days
     latest = pd.Timestamp.now().year + 1
-    last = days.iloc[-1].year
+    years = days.dt.year.unique()
+    last = min((days.iloc[-1].year, *years), key=lambda year: ((year - years) % 100).max())
     last -= 100 * (last > latest)
     years = last - (last - days.dt.year) % 100
     return days.mask(days.dt.year > years, days - pd.DateOffset(years=100))
@@ -173,7 +182,7 @@ def _decided(ways: dict[str, pd.Series], column: pd.Series, path: object) -> tup
         order = {"%d": "the day first", "%m": "the month first", "%y": "the year first"}[form[:2]]
         remarks.append(f"its dates are read with {order}, as only so they rise in even steps")
     if "%y" in form:
-        remarks.append(f"its years of two digits are read as {stamps.iloc[0].year} to {stamps.iloc[-1].year}")
+        remarks.append(f"its years of two digits are read as {stamps.min().year} to {stamps.max().year}")
     return stamps, remarks
 
 

@@ -48,7 +48,7 @@ def evened(frame: pd.DataFrame, path: object, *, interpolate: bool, longest: int
     if not missing.to_numpy().any():
         return frame, remarks
     if not interpolate:
-        fills = "--missing interpolate fills them, and in pandas frame.interpolate()"
+        fills = "a command's --missing interpolate fills them, and in pandas frame.interpolate()"
         raise ValueError(f"{path} {_count(missing)}; {fills}")
     _check_runs(missing, path, longest)
     if lacking:
@@ -138,7 +138,9 @@ def _gaps(absent: pd.DatetimeIndex, index: pd.DatetimeIndex, step: offsets.BaseO
     first, gaps = int(after[0]), len(set(after))
     count = f"{counted(len(absent), 'row')} {'is' if len(absent) == 1 else 'are'} missing"
     several = f" in {gaps} gaps, the first" if gaps > 1 else ""
-    fills = f"--missing interpolate fills them, and in pandas frame.asfreq({calendar.code(step)}).interpolate()"
+    fills = (
+        f"a command's --missing interpolate fills them, and in pandas frame.asfreq({calendar.code(step)}).interpolate()"
+    )
     alone = (after == first).sum() == 1 and isinstance(step, offsets.Tick) and index.tz is None
     spring = alone and absent[0].weekday() == 6 and absent[0].hour < 4  # a Sunday's night has an hour less
     clock = f"; if the clock was put forward then, {ZONE}" if spring else ""

@@ -7,9 +7,7 @@ import pandas as pd
 
 from tdlib.checks import require
 from tdlib.csvfile import dates, stamps
-from tdlib.csvfile.cells import short
-
-LONG = ("unique_id", "ds", "y")
+from tdlib.csvfile.cells import LONG, short
 
 
 def is_long(frame: object) -> bool:

@@ -19,6 +19,8 @@ TIMES = ("", *DATES, "time", "ts", "unix", "unixtime", "unix_time", "epoch")
 COUNTS = ("index", "idx", "level_0", "row", "rows", "row_number", "rownum", "step", "id", "no", "no.", "nr", "#")
 UNNAMED = ("", "Unnamed: 0")  # as pandas writes and reads the name of an index without one
 FEW = 10  # values, of which nothing is suspected
+MOST = 0.9  # of the rows: where as many repeat a stamp, they are of several series
+TOLD = 5  # suspicions
 ROW = "row"  # in files that `csvfile.canonical` writes: numbers beside it are channels, whatever they are called
 UNITS = {"s": (1e8, 1e10), "ms": (1e11, 1e13), "us": (1e14, 1e16), "ns": (1e17, 9e18)}  # unix time from 1973 on
 CALENDAR = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # by its digits
@@ -81,15 +83,18 @@ def _rising(stamps: pd.Series, column: pd.Series, path: object) -> pd.DatetimeIn
         row = int(np.argmax(wrong)) + 1
         fault = "repeats" if steps.iloc[row - 1] == pd.Timedelta(0) else "is earlier than"
         place = f"the time stamp of row {row + 1}, {column.iloc[row]}, {fault} the one before it"
-        raise ValueError(f"{path}: {place}{_autumn(stamps, row) or _put_right(stamps, steps)}")
+        raise ValueError(f"{path}: {place}{_put_right(stamps, steps, row)}")
     return pd.DatetimeIndex(stamps).rename(None if column.name in UNNAMED else str(column.name))
 
 
-def _put_right(stamps: pd.Series, steps: pd.Series) -> str:
-    """What to do about time stamps that do not rise."""
+def _put_right(stamps: pd.Series, steps: pd.Series, row: int) -> str:
+    """What to do about time stamps that do not rise, first at `row`."""
+    several = stamps.duplicated(keep=False).mean() >= MOST
+    if not several and (hint := _autumn(stamps, row)):
+        return hint
     if stamps.is_unique:
         return "; in pandas, frame.sort_index() sorts the rows"
-    if (steps == pd.Timedelta(0)).sum() == stamps.duplicated().sum():  # only beside one another
+    if not several and (steps == pd.Timedelta(0)).sum() == stamps.duplicated().sum():  # only beside one another
         return "; in pandas, frame[~frame.index.duplicated()] keeps the first row of each"
     return "; of several series below one another the columns are to be called unique_id, ds, y"
 
@@ -246,14 +251,16 @@ def suspicions(frame: pd.DataFrame) -> list[str]:
     for place, (name, column) in enumerate(frame.items()):
         which, hint = short(name), "--columns leaves it out"
         enough = len(column) >= FEW and column.notna().all()
-        if name.lower() in DATES and len(frame.columns) > 1:
-            said.append(f"column {which} is read as a channel, and its name is one of time; {hint}")
-        elif enough and undated and place == 0 and _dated(column):
+        if enough and undated and place == 0 and _dated(column):
             hint = f"--time {which} makes them the time"
             said.append(f"column {which} looks like time stamps and is read as a channel; {hint}")
         elif enough and _evenly(column.to_numpy(float)):
             said.append(f"column {which} rises evenly and is read as a channel; {hint}")
-    return said
+        elif name.lower() in (*TIMES, *COUNTS, "unnamed: 0") and len(frame.columns) > 1:
+            kind = "time" if name.lower() in TIMES else "a count"
+            said.append(f"column {which} is read as a channel, and its name is one of {kind}; {hint}")
+    more = f"{len(said) - TOLD} more columns may be no channels"
+    return said[:TOLD] + [more] * (len(said) > TOLD)
 
 
 def _dated(column: pd.Series) -> bool:
@@ -288,8 +295,7 @@ def _looks_dated(column: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(column) or cells.empty or _mostly_numbers(cells):
         return False
     text = cells.astype("str").str.strip()
-    ways = [dates.iso(text)[0], *dates.by_layout(text, None).values()]
-    return bool(2 * max(way.notna().sum() for way in ways) > len(cells))
+    return 2 * dates.most(text) > len(cells)
 
 
 def _elsewhere(frame: pd.DataFrame, path: object = "") -> str | None:

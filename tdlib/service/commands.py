@@ -106,7 +106,7 @@ def _replaced(place: Path, made: Forecaster) -> str:
 
 def _commands(options: argparse.Namespace, program: str) -> list[str]:
     """What was called, and what can be called next, as one would type it."""
-    quoted = shlex.quote(str(options.csv))
+    quoted = shlex.quote(f"{'./' * str(options.csv).startswith('-')}{options.csv}")  # else it is taken for an option
     kept = _elsewhere(options.store)
     reading = _asked(options, "dayfirst", "missing", "longest_gap", "columns", "time")
     asked = _asked(options, *ASKED, "threads", "device", "precision", "report")
@@ -143,6 +143,7 @@ def folder(store: Path, csv: Path) -> Path:
 
 def _check_source(store: Path, csv: Path) -> None:
     """ValueError where the forecaster of this name is of another CSV that is still there: that was not moved."""
+    require(bool(csv.stem.strip(".")), f"{csv} would give its forecaster no name: give the file another one")
     kept, here = folder(store, csv) / SOURCE, csv.resolve()
     source = Path(kept.read_text()) if os.path.isfile(kept) else here
     other = here.is_file() and source.is_file() and not source.samefile(here)
@@ -240,6 +241,8 @@ def list_(options: argparse.Namespace) -> None:
         line |= {"model": made.chosen_, "test MSE": made.scores_.loc[made.chosen_, ("test", "MSE")], "run": made.id_}
         line["MB"] = size / 1e6
         lines.append({"series": place.name} | line)
+    for name in sorted(_names(options.store) - {place.name for place in _forecasters(options.store)}):
+        damaged.append(f"{name}: not finished; `tdlib distill` goes on, `tdlib clean {shlex.quote(name)}` removes it")
     if not lines and not damaged:
         print(f"{options.store} has no forecaster: `tdlib distill my.csv` makes one")
     if lines:
@@ -249,11 +252,15 @@ def list_(options: argparse.Namespace) -> None:
 
 
 def clean(options: argparse.Namespace) -> None:
-    """Remove forecasters, damaged ones as well, and every run of their series, of earlier fits as well."""
-    places = _forecasters(options.store) if options.all else [_named(options.store, name) for name in options.name]
+    """Remove forecasters, damaged and unfinished ones as well, and every run of their series, of earlier fits too."""
+    names = _names(options.store)
+    given = map(Path, sorted(names)) if options.all else options.name
+    places = [_named(options.store, name) for name in given]
     require(bool(places) or options.all, "clean takes the names of series, as `tdlib list` prints them, or --all")
     for place in places:
-        require((place / STATE).is_file(), f"{options.store} has no forecaster {place.name}; see `tdlib list`")
+        require(place.name in names, f"{options.store} has no forecaster {place.name}; see `tdlib list`")
+    if not places:
+        print(f"{options.store} has no forecaster")
     for place in places:
         store, ids = Store(options.store), _runs(options.store, place.name)
         for id in ids:
@@ -262,7 +269,7 @@ def clean(options: argparse.Namespace) -> None:
             shutil.rmtree(store.outputs(id), ignore_errors=True)
         for suffix in (".csv", ".plan.json"):
             (options.store / "series" / f"{place.name}{suffix}").unlink(missing_ok=True)
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=not place.exists())  # of one that was stopped there is none
         print(f"{place.name}: removed, and {len(ids)} runs")
     remove_unfinished(*(options.store / part for part in ("runs", "cache", "series")))
 
@@ -285,6 +292,11 @@ def _named(store: Path, name: Path) -> Path:
     """The folder of the forecaster of this name, which is a name alone, and no path to somewhere else."""
     require(str(name) == name.name != "..", f"{name} is not the name of a series, as `tdlib list` prints them")
     return store / "forecasters" / name
+
+
+def _names(store: Path) -> set[str]:
+    """Of all series in a store, whether or not their forecaster is finished."""
+    return {place.name for place in _forecasters(store)} | {path.stem for path in (store / "series").glob("*.csv")}
 
 
 def _forecasters(store: Path) -> list[Path]:

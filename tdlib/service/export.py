@@ -26,7 +26,8 @@ SCRIPT = Path(__file__).with_name("predict.py.txt")
 
 
 def files(onnx: Path) -> tuple[Path, Path, Path]:
-    """What `write` writes: the ONNX file, the card, the script; ValueError for an ONNX file of the card's name."""
+    """What `write` writes: the ONNX file, the card, the script; ValueError for a folder, and for the card's name."""
+    require(onnx.name not in ("", ".."), f"{onnx} is a folder: name the ONNX file in it")
     require(onnx.suffix.lower() != ".md", f"{onnx} is the name of the model card: end that of the ONNX file in .onnx")
     return onnx, onnx.with_suffix(".md"), onnx.with_name(f"{onnx.stem}_predict.py")
 

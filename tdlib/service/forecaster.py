@@ -30,11 +30,12 @@ from tdlib.service import backtest, final, frames, intervals, plan, score
 from tdlib.service.progress import progress
 from tdlib.store import Store
 from tdlib.train import Diverged
-from tdlib.windows import borders, check_shape, split
+from tdlib.windows import borders, check_shape, split, whole
 
 STATE = "forecaster.json"
 HISTORY = "history.csv"
 ROUND = 6  # significant digits of a half width that is kept
+REVISED = 0.01  # of a deviation, by which mean and deviation may move: a few rows may have been put right
 COMMITTEE = "committee"
 ASKED = ("lookback", "horizon", "period", "teacher", "student", "minutes", "epochs", "seed")  # of the constructor, JSON
 _PLAIN = ("name_", "lookback_", "horizon_", "period_", "channels_", "rows_", "windows_", "long_")
@@ -79,10 +80,15 @@ class Forecaster:
             isinstance(minutes, int | float) and 0 < minutes < 1e5,
             f"minutes must be above 0 and below 100,000, got {minutes!r}",
         )
+        lookback, horizon, period, epochs, seed = (
+            int(value) if isinstance(value, np.integer) else value
+            for value in (lookback, horizon, period, epochs, seed)
+        )
         for name, value in (("lookback", lookback), ("horizon", horizon), ("period", period), ("epochs", epochs)):
             whole = value is None or (type(value) is int and value >= 1)
             require(whole, f"{name} must be a whole number of at least 1, got {value!r}")
-        one_of("teacher", teacher, (COMMITTEE, *models.names()))
+        if teacher not in models.names():  # any model may teach; what is named is what is made for it
+            one_of("teacher", teacher, (COMMITTEE, *models.names("teacher")))
         one_of("student", student, models.names("student"))
         check_shape(lookback or 1, horizon or 1)
         RunConfig("synthetic", 1, 1, student, seed=seed, epochs=epochs)  # refuses what no run can have
@@ -275,7 +281,7 @@ class Forecaster:
         return backtest.run(self, table, cutoffs, retrain=retrain)
 
     def _begins_as_in_fit(self, table: pd.DataFrame) -> bool:
-        """Whether a table has the number of rows, the first and the last stamp and, there, the history of `fit`."""
+        """Whether a table has the number of rows, the first and last stamp, the history and the scaling of `fit`."""
         rows, *ends = self.rows_
         if len(table) < rows:
             return False
@@ -284,7 +290,13 @@ class Forecaster:
             how = {"utc": True, "format": "ISO8601", "errors": "coerce"}
             ends, found = (pd.to_datetime(stamps, **how) for stamps in (ends, found))
         here = table.iloc[rows - len(self.history_) : rows].to_numpy()
-        return list(ends) == list(found) and np.allclose(here, self.history_, rtol=1e-9, atol=0)
+        if list(ends) != list(found) or not np.allclose(here, self.history_, rtol=1e-9, atol=0):
+            return False
+        series, scaled = frames.series(table.iloc[:rows], self.name_), whole if self.whole_ else split
+        splits = scaled(series, self.lookback_, self.horizon_)
+        mean, deviation = (np.array(self.about_[name]) for name in ("mean", "deviation"))
+        off = np.abs([splits.mean - mean, splits.deviation - deviation]) / deviation
+        return bool((off < REVISED).all())
 
     def save(self, folder: str | Path) -> None:
         """Weights as safetensors, what describes them as JSON, and the last L rows: what `load` needs, and no more."""

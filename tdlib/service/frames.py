@@ -15,7 +15,7 @@ from pandas.tseries import offsets
 from tdlib import calendar, data
 from tdlib.checks import require
 from tdlib.csvfile import Frame, gaps, panel, stamps
-from tdlib.csvfile.cells import short
+from tdlib.csvfile.cells import check_upright, short
 
 FARTHEST = 1e5  # deviations in the middle half of the values: beyond, float32 keeps about two digits of these
 MODEL = "tdlib"  # what forecasts in long form are called, as in statsforecast's frames a model's name
@@ -35,6 +35,8 @@ def wide(frame: pd.DataFrame, step: offsets.BaseOffset | None = None) -> Frame:
     remarks = []
     if panel.is_long(frame):
         frame, remarks = panel.widened(frame, "the frame", None)
+    else:
+        check_upright(frame.columns, "the frame")
     require(frame.shape[0] > 0 and frame.shape[1] > 0, f"a frame of {frame.shape[0]} rows and {frame.shape[1]} columns")
     names = frame.columns.map(str)
     twice = names[names.duplicated()]

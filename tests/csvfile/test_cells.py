@@ -165,7 +165,7 @@ def test_gzip_is_read_by_its_bytes(tmp_path):
         (b"a,b\n1,\n2,\n", "own.csv: column 'b' has no value in any row"),
         (b"a,,b\n1,2,3\n", "own.csv: column 2 has no name in the header"),
         (b",b\n5,2\n4,2\n", "own.csv: column 1 has no name in the header, and is no time"),
-        (b"a;b\n1;2;3\n", "own.csv is not a CSV with a header line: row 1 has 3 values, and the header has 2"),
+        (b"a;b\n1;2;3\n", "own.csv: row 1 has 3 values, and the header has 2"),
         (b"a;b\n1;2\n\n1;2;3\n", "line 4 has 3 values, and the lines above have 2"),
         (b"# no header\n1;2\n3;4\n", "own.csv has numbers in its first line, where the names of the columns belong"),
         (b"\x00\x01\x02\x03", "own.csv is not a CSV with a header line: it is not text"),
@@ -178,6 +178,86 @@ def test_gzip_is_read_by_its_bytes(tmp_path):
 )
 def test_what_is_no_table_is_one_sentence(blob, words):
     assert words in refused(blob)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("load|1|2|#N/A|4", "has 1 missing values, the first in column 'load', row 3"),
+        ("a,b|1,5|#DIV/0!,6|3,7", "column 'a', row 2 is not a number: '#DIV/0!'"),
+        ("date,a|2020-01-01,1|2020-01-02,2|########,3", "column 'date', row 3 is not a time stamp: '########'"),
+        ("id,a|1,5|2,6|#3,7", "column 'id', row 3 is not a number: '#3'"),
+        ("date,a|########,1|########,3", "column 'date', row 1 is not a time stamp: '########'"),
+        ("#tag,a|#t1,3", "is not a CSV with a header line: it is empty"),
+    ],
+)
+def test_a_row_may_begin_with_the_sign_of_a_comment(lines, words):
+    assert words in refused(lines.replace("|", "\n").encode())
+
+
+def test_what_is_left_out_behind_a_sign_of_a_comment_is_told_unless_a_blank_says_what_it_is():
+    frame, remarks = parse(b"# by hand\n#by hand, too\na,b,c\n1,2,3\n# 4,5,6\n#see below\n#\n7,8,9\n", "own.csv")
+    assert frame.to_numpy().tolist() == [[1, 2, 3], [7, 8, 9]]
+    assert remarks == ("1 line with # in front left out",)
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        ("# by hand|# date,a|2020-01-01,1|2020-01-02,2", ["a"]),
+        ("# a b|1.5 2|2 3", ["a", "b"]),  # as numpy.savetxt writes it
+        ("#a,b|# a remark, too|1,2|3,4", ["#a", "b"]),
+        ("# x,y|a,b|1,2|3,4", ["a", "b"]),
+    ],
+)
+def test_a_comment_is_the_header_where_there_is_no_other(lines, names):
+    frame, _ = parse(lines.replace("|", "\n").encode(), "own.csv")
+    assert (list(frame.columns), len(frame)) == (names, 2)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2020-01-01 00:00,1.5,NA",
+        "2020-01-01,-",
+        "2020-01-01,True",
+        "2020-01-01,00:00,5",
+        "2020-01-01 00:00 5",
+        "1.1.2020;1,5",
+        "1,5;2,5",
+        "Jan 2020;err",
+        "00:00,5,err",
+    ],
+)
+def test_a_first_line_that_begins_with_a_number_or_a_date_is_no_header(line):
+    assert refused(f"{line}\n{line}\n".encode()).startswith("own.csv has numbers in its first line")
+
+
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [("date,773869,767541", ["773869", "767541"]), (",0,1", ["0", "1"]), ("date,2020,2021", ["2020", "2021"])],
+)
+def test_columns_may_be_called_by_numbers(header, names):
+    frame, _ = parse(f"{header}\n2020-01-01,1,2\n2020-01-02,3,4\n".encode(), "own.csv")
+    assert (list(frame.columns), frame.to_numpy().tolist()) == (names, [[1, 2], [3, 4]])
+
+
+@pytest.mark.parametrize("first", ["id,", ""])
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d.%m.%Y", "%b %Y"])
+def test_a_table_that_lies_on_its_side_is_refused(first, form):
+    months = ",".join(pd.date_range("2020-01-01", periods=5, freq="MS").strftime(form))
+    words = "own.csv has dates in its header, where the names of the columns belong: transpose it"
+    assert refused(f"{first}{months}\n{first and '7,'}1,2,3,4,5\n".encode()) == words
+
+
+def test_a_semicolon_in_every_line_goes_before_a_comma_in_every_line():
+    frame, _ = parse(b"Date;Load, MW\n2020-01-01;1,5\n2020-01-02;2,5\n", "own.csv")
+    assert (list(frame.columns), frame["Load, MW"].tolist()) == (["Load, MW"], [1.5, 2.5])
+
+
+def test_points_between_thousands_and_a_decimal_comma_in_every_cell_are_read():
+    frame, _ = parse(b"date;a\n2020-01-01;1.234,56\n2020-01-02;-1.300.000,25\n", "own.csv")
+    assert frame["a"].tolist() == [1234.56, -1300000.25]
 
 
 # --- packaged
@@ -208,6 +288,8 @@ def test_parquet_is_read_with_its_index_or_a_column_of_dates():
     numbered = packed("to_parquet", "pyarrow", FRAME.reset_index(drop=True))
     assert parse(numbered, "own.parquet").values.to_numpy().tolist() == FRAME.to_numpy().tolist()
     assert refused(numbered[:-20]) == "own.csv is a Parquet file, and cannot be read as one"
+    called = packed("to_parquet", "pyarrow", FRAME.reset_index(drop=True).set_axis(["0", "1"], axis=1))
+    assert list(parse(called, "own.parquet").values.columns) == ["0", "1"]
 
 
 def test_excel_is_read_as_its_first_sheet():
@@ -222,6 +304,10 @@ def test_excel_is_read_as_its_first_sheet():
         FRAME.to_excel(book, sheet_name="copy")
     same(buffer.getvalue(), "the first of its 2 sheets is read, 'data'")
     assert refused(blob[:-20]) == "own.csv is an Excel workbook, and cannot be read as one"
+    called = packed("to_excel", "openpyxl", FRAME.set_axis([2020, 2021], axis=1))
+    assert list(parse(called, "own.xlsx").values.columns) == ["2020", "2021"]
+    blank = packed("to_excel", "openpyxl", pd.DataFrame(), sheet_name="blank")
+    assert refused(blank) == "own.csv: its first sheet, 'blank', is empty"
 
 
 @pytest.mark.parametrize("empty", ["", " ", '""'])

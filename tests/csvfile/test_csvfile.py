@@ -84,7 +84,7 @@ def test_a_missing_csv_and_a_folder_are_refused(tmp_path):
         (["date,a"], "has a header but no rows"),
         (["1,2", "3,4"], "has numbers in its first line, where the names of the columns belong"),
         (["0.5,-1e3", "3,4"], "has numbers in its first line, where the names of the columns belong"),
-        (["a,b", "1,2", "1,2,3"], "is not a CSV with a header line: line 3 has 3 values, and the lines above have 2"),
+        (["a,b", "1,2", "1,2,3"], ": line 3 has 3 values, and the lines above have 2"),
         (["a,b", '1,"2', "3,4"], "is not a CSV with a header line: a quotation mark is not closed"),
         (["a,b", "1,2", "3,4", "calm,6", "7,8"], ": column 'a', row 3 is not a number: 'calm'"),
         (["a,b", "1,2", "3," + "x" * 100], ": column 'b', row 2 is not a number: '" + "x" * 59 + "…xxxxxxxxx'"),
@@ -300,6 +300,8 @@ def test_the_options_of_a_command_are_a_reading():
     words = "--no-dayfirst --missing interpolate --longest-gap 3 --columns b,a --time when"
     expected = csvfile.Reading(False, "interpolate", 3, ("b", "a"), "when")
     assert csvfile.given(parser.parse_args(words.split())) == expected
+    wrong = parser.parse_args(["--columns", ","])
+    assert sentence(csvfile.given, wrong) == "--columns ',' names no column"
     wrong = parser.parse_args(["--longest-gap", "0"])
     assert sentence(csvfile.given, wrong) == "the longest gap must be at least 1 row, got 0"
 
@@ -307,17 +309,30 @@ def test_the_options_of_a_command_are_a_reading():
 # --- what is said of values
 
 
-@pytest.mark.parametrize("value", [-9999, 9999, -99, 99999.9, -999.25, 32767, 1e20, -3.4028235e38])
+CODES = [-9999, 9999, -99, 99999.9, -999.25, 32767, 1e20, -3.4028235e38, -8888, -7777, 6553.5, 3276.7, -3276.8, -127]
+
+
+@pytest.mark.parametrize("value", CODES)
 def test_a_value_that_stands_for_a_missing_one_is_told(value, tmp_path):
     wind = np.random.default_rng(0).normal(8, 2, 300).round(1)
-    wind[[20, 21, 200]] = value
+    wind[[20, 21, 200, *range(30, 40)]] = value  # 4% of the rows
     pd.DataFrame({"wind": wind, "b": np.arange(300) % 7}).to_csv(path := tmp_path / "own.csv", index=False)
     empty = "far from its other values: if it stands for a missing one, leave it empty"
-    assert csvfile.read_frame(path).remarks == (f"column 'wind' has {value} in 3 rows, {empty}",)
+    assert csvfile.read_frame(path).remarks == (f"column 'wind' has {value} in 13 rows, {empty}",)
     assert csvfile.parse(path.read_bytes(), path).remarks == ()  # which are part of a run's id
     wind[19] = np.nan  # and interpolated between 8 and -9999
     pd.DataFrame({"wind": wind}).to_csv(path, index=False)
     assert empty in csvfile.read_frame(path, csvfile.Reading(missing="interpolate")).remarks[1]
+
+
+@pytest.mark.parametrize(
+    ("states", "told"), [((0, 1, 2, -9999), True), ((5, -999), True), ((0, 999), False), ((-97, -98, -99), False)]
+)
+def test_a_code_is_told_beside_a_few_states(states, told, tmp_path):
+    pd.DataFrame({"a": np.resize(states, 100), "b": np.arange(100) % 13}).to_csv(path := tmp_path / "own.csv")
+    assert [f"column 'a' has {states[-1]} in " in remark for remark in csvfile.read_frame(path).remarks[1:]] == [
+        True
+    ] * told
 
 
 @pytest.mark.parametrize("others", [(9999,), (5000,), (100000,), (-5000, 9999), (100000, 99999)])

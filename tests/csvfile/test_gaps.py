@@ -25,7 +25,7 @@ def refused(data: bytes, how: Reading = USUAL) -> str:
 
 def test_a_gap_is_named_with_its_place_and_what_fills_it():
     words = refused(blob(HOURS.delete(range(10, 15))))
-    fills = "--missing interpolate fills them, and in pandas frame.asfreq('h').interpolate()"
+    fills = "a command's --missing interpolate fills them, and in pandas frame.asfreq('h').interpolate()"
     assert words == f"own.csv: 5 rows are missing after row 10, 2015-03-01 09:00:00; {fills}"
     every_tenth = refused(blob(HOURS.delete([9, 19, 29])))
     assert "3 rows are missing in 3 gaps, the first after row 9, 2015-03-01 08:00:00" in every_tenth
@@ -54,7 +54,10 @@ def test_missing_values_are_interpolated_and_counted_apart_from_rows():
     values = np.arange(40.0)
     values[[5, 6, 20]] = np.nan
     file = blob(HOURS, a=values, b=1.0)
-    assert "has 3 missing values, the first in column 'a', row 6; --missing interpolate fills them" in refused(file)
+    assert (
+        "has 3 missing values, the first in column 'a', row 6; a command's --missing interpolate fills them"
+        in refused(file)
+    )
     frame, remarks = parse(file, "own.csv", FILL)
     assert frame["a"].tolist() == pytest.approx(range(40))
     assert remarks == ("3 missing values interpolated",)

@@ -74,6 +74,20 @@ def test_a_row_without_a_series_or_a_step_is_named(name):
     assert refused(frame) == f"own.csv: row 5 has no {name}"
 
 
+def test_names_of_series_are_text():
+    frame = long(**{"007": DAYS, "1": DAYS, "1.0": DAYS, "NA": DAYS, "1.000": DAYS})
+    for form in ({}, {"sep": ";", "decimal": ","}):
+        wide, _ = parse(frame.assign(y=frame["y"] + 0.5).to_csv(index=False, **form).encode(), "own.csv")
+        assert list(wide.columns) == ["007", "1", "1.0", "NA", "1.000"]
+
+
+def test_years_of_two_digits_may_fall():
+    years = pd.date_range("1965-01-01", periods=60, freq="YS")
+    wide, remarks = parse(blob(long(x=years[::-1].strftime("%d.%m.%y"))), "own.csv")
+    assert list(wide.index) == list(years)
+    assert remarks[1] == "its years of two digits are read as 1965 to 2024"
+
+
 @pytest.mark.parametrize("name", ["", "Unnamed: 0"])
 def test_the_index_that_pandas_writes_is_passed_over(name):
     text = f"{name},unique_id,ds,y\n7,a,2020-01-01,1\n3,a,2020-01-02,2\n"

@@ -125,6 +125,23 @@ def test_what_is_no_time_is_named_with_its_row(cells, words):
     assert words in refused(cells)
 
 
+@pytest.mark.parametrize("year", ["1600", "2300", "0001"])
+def test_years_beyond_those_of_nanoseconds_are_read(year):
+    frame, _ = read([f"{year}-01-01", f"{year}-01-02"])
+    assert [str(stamp) for stamp in frame.index] == [f"{year}-01-01 00:00:00", f"{year}-01-02 00:00:00"]
+
+
+@pytest.mark.parametrize("zone", [" UTC", " GMT", "UTC"])
+def test_the_name_of_universal_time_is_read(zone):
+    assert list(read(HOURS.strftime("%Y-%m-%d %H:%M:%S") + zone)[0].index) == list(HOURS.tz_localize("UTC"))
+
+
+def test_rows_that_all_repeat_a_stamp_are_of_several_series():
+    blob = table(date=np.repeat(WORDS, 2), shop=["A", "B"] * 40, y=np.arange(80) % 7)
+    words = "repeats the one before it; of several series below one another the columns are to be called unique_id, ds"
+    assert words in sentence(parse, blob, "own.csv")
+
+
 # --- numbers
 
 
@@ -243,6 +260,21 @@ def test_a_counter_beside_dates_is_told_and_a_walk_is_not(tmp_path):
     frame.to_csv(tmp_path / "own.csv", index=False)
     told = ("column 'id' rises evenly and is read as a channel; --columns leaves it out",)
     assert csvfile.read_frame(tmp_path / "own.csv").remarks == told
+
+
+@pytest.mark.parametrize("name", ["index", "id", "row", "step", "ID", "time"])
+@pytest.mark.parametrize("counts", [range(40, 0, -1), [*range(20)] * 2, np.repeat(range(20), 2)])
+def test_a_counter_that_falls_restarts_or_repeats_is_told(name, counts, tmp_path):
+    (tmp_path / "own.csv").write_bytes(table(**{name: counts, "a": NUMBERS}))
+    kind = "time" if name == "time" else "a count"
+    told = (f"column '{name}' is read as a channel, and its name is one of {kind}; --columns leaves it out",)
+    assert csvfile.read_frame(tmp_path / "own.csv").remarks == told
+
+
+def test_no_more_than_five_suspicions_are_told(tmp_path):
+    (tmp_path / "own.csv").write_bytes(table(**{f"c{step}": np.arange(40) * step for step in range(1, 41)}))
+    remarks = csvfile.read_frame(tmp_path / "own.csv").remarks
+    assert (len(remarks), remarks[-1]) == (6, "35 more columns may be no channels")
 
 
 # --- which column

@@ -283,6 +283,28 @@ def test_clean_removes_the_runs_of_earlier_fits(served, place, capsys):
     assert left <= {"0123456789abcdef.json", "written.json"}
 
 
+def test_what_was_stopped_is_listed_and_removed(served, place, capsys):
+    shutil.rmtree(place / "build/own/forecasters")  # as after Ctrl-C in a first `distill`
+    words = "own: not finished; `tdlib distill` goes on, `tdlib clean own` removes it"
+    assert words in call(capsys, "list")
+    assert "has no forecaster other" in refused(capsys, "clean", "other")
+    shutil.copytree("build/own", "build/again")
+    for words in (["own"], ["--all", "--store", "build/again"]):
+        assert f"own: removed, and {len(served.runs_)} runs" in call(capsys, "clean", *words)
+    assert not [*(place / "build").rglob("runs/*.json"), *(place / "build").rglob("own.csv")]
+    assert "build/own has no forecaster\n" in call(capsys, "clean", "--all")
+
+
+def test_a_file_whose_name_begins_with_a_dash_or_is_none(place, capsys, frame):
+    frame.to_csv("-x.csv")
+    printed = call(capsys, "distill", "./-x.csv", *SMALL)
+    assert "distill ./-x.csv" in (place / "build/own/forecasters/-x/report.html").read_text()
+    (line,) = [line for line in printed.splitlines() if line.startswith("forecast ")]
+    call(capsys, *shlex.split(line)[4:])
+    frame.to_csv("..csv")
+    assert "..csv would give its forecaster no name" in refused(capsys, "distill", "./..csv", *SMALL)
+
+
 def test_a_damaged_forecaster_is_listed_and_removed(served, place, capsys):
     for name in ("bad", "worse"):
         served.save(place / "build/own/forecasters" / name)

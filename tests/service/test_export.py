@@ -109,6 +109,8 @@ def test_the_script_ends_with_one_sentence(script, frame, tmp_path):
         (changed(frame, "1,5"), "own.csv: row 400 has 4 values, and the header has 3"),
         (changed(frame, "1.234", **apart), "own.csv: column load, row 400 is not a number: '1.234'"),
         (long[:-1].to_csv(index=False), "of wind is of "),
+        (f"{frame.to_csv()}Total,39999.1,4000.2\n", "row 401, without a time stamp, does not come one step after 2020"),
+        (f"{frame.to_csv()},39999.1,4000.2\n", "row 401, without a time stamp, does not come one step after 2020"),
         (long[:400].to_csv(index=False), "has 0 rows of wind, and the model reads 48"),
         (far.to_csv(), "far from those that the model has learned from"),
     ):
@@ -170,6 +172,20 @@ def test_how_far_apart_rows_are(step, shortest, longest, another):
     assert export._apart(None) == {}
 
 
+def test_a_blank_line_of_an_only_column_is_a_missing_value_for_the_script(frame, tmp_path):
+    made = Forecaster(24, 4, epochs=1, teacher="ridge", student="rlinear").fit(frame[["load"]].reset_index(drop=True))
+    made.to_onnx(tmp_path / "one.onnx")
+    lines = ["", *frame[["load"]].to_csv(index=False).splitlines(), "", ""]
+    said = []
+    for blank in ([], [390]):  # the second of these lines stands before the last ten rows
+        text = [line for place, line in enumerate(lines) for line in [""] * (place in blank) + [line]]
+        (tmp_path / "own.csv").write_text("\n".join(text))
+        command = [sys.executable, tmp_path / "one_predict.py", tmp_path / "own.csv"]
+        said.append(subprocess.run(command, capture_output=True, text=True, timeout=120).stderr)
+    assert said[0] == ""
+    assert "column load, row 389 is not a number: ''" in said[1]
+
+
 def test_the_script_is_short(exported):
     assert len(export.files(exported)[2].read_text().splitlines()) <= 120
 
@@ -190,6 +206,8 @@ def test_int8_of_a_forecaster_without_its_rows_says_that_nothing_was_measured(fi
 def test_a_card_does_not_take_the_place_of_the_onnx_file(fitted, tmp_path):
     with pytest.raises(ValueError, match=r"model\.md is the name of the model card: end that .* in \.onnx$"):
         export.write(fitted, tmp_path / "model.md")
+    with pytest.raises(ValueError, match=r"^\. is a folder: name the ONNX file in it$"):
+        export.write(fitted, ".")
     assert not list(tmp_path.iterdir())
 
 

@@ -192,8 +192,9 @@ def test_a_backtest_is_of_the_rows_of_fit_and_later_ones(loaded, fitted, frame, 
     made.configs_ = {"Naive": made.configs_["Naive"]}
     other = frame.copy()
     other.iloc[-20, 1] += 1
-    earlier = frame.set_axis(frame.index - pd.Timedelta(hours=1))
-    for rows in (frame[:-1], frame[8:], longer(frame)[8:], earlier, other, frame.reset_index(drop=True)):
+    earlier, larger = frame.set_axis(frame.index - pd.Timedelta(hours=1)), frame.copy()
+    larger.iloc[:100] *= 3  # before the history: its errors would be in other deviations
+    for rows in (frame[:-1], frame[8:], longer(frame)[8:], earlier, other, larger, frame.reset_index(drop=True)):
         with pytest.raises(
             ValueError, match=r"^backtest needs the 400 rows of fit, from 2020-01-01 00:00:00 to 2020-01-17"
         ):
@@ -269,6 +270,22 @@ def test_time_stamps_of_another_step_are_refused(fitted, frame):
         fitted.predict(days)
 
 
+def test_days_and_weekdays_are_two_steps(fitted, frame):
+    for learned, index, fits in (
+        ("1 day", pd.bdate_range("2020-01-01", periods=400), False),
+        ("1 day", pd.date_range("2020-01-01", periods=400), True),
+        ("1 weekday", pd.bdate_range("2020-01-01", periods=410).delete(range(40, 400, 40)), True),
+        ("1 weekday", pd.date_range("2020-01-01", periods=400), False),
+    ):
+        step = pd.offsets.Day() if learned == "1 day" else pd.offsets.BusinessDay()
+        about = {"step": learned}
+        if fits:
+            forecast.check_step(index, about, step)
+        else:
+            with pytest.raises(ValueError, match=f"has learned from steps of {learned}, and these are of 1 "):
+                forecast.check_step(index, about, step)
+
+
 @pytest.mark.parametrize("damage", ["", "when,load,wind\n", "load\n1\n", "load,wind\n1,two\n", "load,wind\n1,inf\n"])
 def test_a_damaged_history_is_named(damage, fitted, tmp_path):
     fitted.save(tmp_path)
@@ -290,17 +307,23 @@ def test_the_same_fit_again_trains_nothing(fitted, frame):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"lookback": 0}, "lookback must be a whole number of at least 1, got 0"),
+        ({"lookback": np.int64(0)}, "lookback must be a whole number of at least 1, got 0"),
         ({"horizon": 2.5}, r"horizon must be a whole number of at least 1, got 2\.5"),
         ({"minutes": 0}, "minutes must be above 0"),
         ({"level": (120,)}, "a level is a percentage"),
-        ({"teacher": "giant"}, "teacher knows committee, mlp, .*; got 'giant'"),
+        ({"teacher": "giant"}, "teacher knows committee, itransformer, .*, chronos; got 'giant'"),
         ({"student": "itransformer"}, "student knows mlp, .*; got 'itransformer'"),
     ],
 )
 def test_bad_arguments_are_refused(given, words):
     with pytest.raises(ValueError, match=words):
         Forecaster(**given)
+
+
+def test_numbers_of_numpy_are_numbers():
+    made = Forecaster(np.int64(48), np.int32(8), period=np.int64(24), epochs=np.int8(1), seed=np.int64(7))
+    assert json.loads(json.dumps(made._asked()))["lookback"] == 48
+    assert made.horizon == 8
 
 
 def test_what_is_too_short_or_unfitted_is_refused(frame):

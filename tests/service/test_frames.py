@@ -72,6 +72,7 @@ def test_what_was_made_of_a_frame_is_said():
         ([1, 2], "a series is a pandas DataFrame, got list"),
         (pd.DataFrame({"x": []}), "a frame of 0 rows"),
         (pd.DataFrame({"x": ["a"]}), "column 'x' holds no numbers"),
+        (pd.DataFrame(np.ones((2, 3)), columns=DAYS), "the frame has dates in its header, .*: transpose it"),
         (pd.DataFrame({"x": [1j]}), "column 'x' holds no numbers, but complex128"),
         (pd.DataFrame({"x": [1.0, np.nan, np.inf]}), "2 missing or infinite values, the first in column 'x', row 2"),
         (pd.DataFrame([[1, 2]], columns=["x", "x"]), "two columns are called 'x'"),
