@@ -105,9 +105,9 @@ def _uneven(index: pd.DatetimeIndex) -> str:
     steps = index.to_series().diff().iloc[1:]
     common = steps.mode()[0]
     row = int((steps != common).argmax())
-    found = f"row {row + 2} comes {_words(steps.iloc[row])} after row {row + 1}, at {index[row + 1]}"
+    found = f"row {row + 2} comes {words(steps.iloc[row])} after row {row + 1}, at {index[row + 1]}"
     evens = CLOCK if _by_a_clock(index, common) else f"in pandas, {_evening(index)} evens them"
-    return f"the time stamps are uneven: {found}, where the most common step is {_words(common)}; {evens}"
+    return f"the time stamps are uneven: {found}, where the most common step is {words(common)}; {evens}"
 
 
 def _by_a_clock(index: pd.DatetimeIndex, common: pd.Timedelta) -> bool:
@@ -147,7 +147,7 @@ def _gaps(absent: pd.DatetimeIndex, index: pd.DatetimeIndex, step: offsets.BaseO
     return f"{count}{several} after row {first}, {index[first - 1]}; {fills}{clock}"
 
 
-def _words(step: pd.Timedelta) -> str:
+def words(step: pd.Timedelta) -> str:
     return str(step).removesuffix(" 00:00:00").removeprefix("0 days ")
 
 

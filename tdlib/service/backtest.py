@@ -42,22 +42,20 @@ def run(made: "Forecaster", table: pd.DataFrame, cutoffs: int = 5, *, retrain: b
     require(cutoffs <= most, f"{few}, got {cutoffs}")
     splits = split(series, made.lookback_, horizon)
     deviation, scale = splits.deviation, score.naive_scale(splits, made.period_) * splits.deviation
-    lines = []
+    lines, honest = [], {name: trained(id, made.store_) for name, id in made.runs_.items()}
     for place in range(cutoffs):
         origin = rows - (cutoffs - place) * horizon
         truth = values[origin : origin + horizon]
         for name, config in made.configs_.items():
+            model = honest[name]
             if retrain:
                 before = frames.series(table.iloc[:origin], made.name_)
                 compute = made.compute or Compute(made.threads_)
                 try:
-                    model, about = final.train(config, made.store_, before, compute, made.ids_)
+                    model = final.train(config, made.store_, before, compute, made.ids_)
                 except Diverged as fault:  # a model that is left out at one origin has other means than its rivals
                     warnings.warn(f"{name} keeps its weights of the training rows at an origin: {fault}", stacklevel=2)
-                    model, about = trained(made.runs_[name], made.store_)
-            else:
-                model, about = trained(made.runs_[name], made.store_)
-            errors = np.abs(forecast.by_model(model, about, values[:origin]) - truth)
+            errors = np.abs(forecast.by_model(*model, values[:origin]) - truth)
             lines.append(
                 {
                     "origin": table.index[origin],

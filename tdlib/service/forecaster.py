@@ -56,9 +56,9 @@ class Forecaster:
 
     After `fit`: `lookback_`, `horizon_`, `period_`, `channels_`, `step_` (of the time stamps, see `calendar.parsed`),
     `scores_` (a line a model, see `score.table`), `costs_`, `chosen_`, `verdict_`, `coverage_` (of each level, on
-    test), `widths_` (half widths of the bands, each [H, C]), `remarks_`, `model_` and `about_` (weights and scaling in
-    service), `whole_` (whether those are of all rows), `baseline_` (what skill is over), `runs_` (ids by model),
-    `store_`.
+    test), `shares_` (the same by step, each [H]; not kept by `save`), `widths_` (half widths of the bands, each
+    [H, C]), `remarks_`, `model_` and `about_` (weights and scaling in service), `whole_` (whether those are of all
+    rows), `baseline_` (what skill is over), `runs_` (ids by model), `store_`.
     """
 
     def __init__(
@@ -197,21 +197,30 @@ class Forecaster:
 
     def _score(self, series: data.Series) -> None:
         splits = split(series, self.lookback_, self.horizon_)
-        fitted = {title: trained(id, self.store_)[0] for title, id in self.runs_.items()}
-        self.residuals_ = {title: score.residuals(model, splits) for title, model in fitted.items()}
-        self.scores_ = score.table(self.residuals_, splits, self.period_, self.baseline_)
-        costs = {title: score.cost(model, self.lookback_, len(self.channels_)) for title, model in fitted.items()}
-        self.costs_ = pd.DataFrame.from_dict(costs, orient="index", columns=["weights", "microseconds"])
         plain = models.title(self.student)
         distilled = f"{plain}{plan.DISTILLED}"
+        shown = {distilled, self.baseline_, models.title("ridge")}  # beside the chosen one, in the report
+        lines, costs, self.errors_, self.residuals_ = {}, {}, {}, {}
+        for title, id in self.runs_.items():
+            model, _ = trained(id, self.store_)
+            own = score.residuals(model, splits)
+            lines[title], self.errors_[title] = score.line(own, splits, self.period_), score.by_window(own.test)
+            costs[title] = score.cost(model, self.lookback_, len(self.channels_))
+            best = min(lines, key=lambda name: lines[name]["val", "MSE"])
+            known = self.residuals_ | {title: own}  # of many channels all models' would fill the memory
+            self.residuals_ = {name: known[name] for name in known if name in {*shown, best}}
+        self.scores_ = score.table(lines, self.baseline_)
+        self.costs_ = pd.DataFrame.from_dict(costs, orient="index", columns=["weights", "microseconds"])
         block = self.lookback_ + self.horizon_  # windows that are farther apart share no row
-        self.verdict_ = score.verdict(self.scores_, self.residuals_, distilled, plain, block, self.baseline_)
+        self.verdict_ = score.verdict(
+            self.scores_, self.errors_, len(splits.val), distilled, plain, block, self.baseline_
+        )
         self.chosen_ = self.verdict_.chosen
-        self.deviation_ = splits.deviation
-        self.widths_ = {level: self.half_widths(level) for level in self.level}
-        errors = self.residuals_[self.chosen_].test * self.deviation_
-        still = splits.constant
-        self.coverage_ = {n: float(intervals.coverage(errors, w, still).mean()) for n, w in self.widths_.items()}
+        self.deviation_, own, still = splits.deviation, self.residuals_[self.chosen_], splits.constant
+        widths = intervals.half_widths(own.val, self.level)
+        self.widths_ = {level: width * self.deviation_ for level, width in widths.items()}
+        self.shares_ = {level: intervals.coverage(own.test, width, still) for level, width in widths.items()}
+        self.coverage_ = {level: float(share.mean()) for level, share in self.shares_.items()}
         if still.any() and not still.all():
             names = listed([name for name, never in zip(self.channels_, still, strict=True) if never])
             self.remarks_.append(f"{names} never changed on the training rows: its errors count, its bands do not")

@@ -46,7 +46,7 @@ def coverage(residuals: np.ndarray, widths: np.ndarray, constant: np.ndarray) ->
 def held(shares: dict[float, float], widths: dict[float, np.ndarray]) -> str:
     """In words, what the bands of each level hold; and which levels validation has too few windows for."""
     finite = [level for level in shares if np.isfinite(widths[level]).all()]
-    words = [", ".join(f"{shares[level]:.0%} (of {level:g}%)" for level in finite) + " of the test values"]
+    words = ", ".join(f"{shares[level]:.0%} (of {level:g}%)" for level in finite)
     never = ", ".join(f"{level:g}%" for level in shares if level not in finite)
-    words = words if finite else ["nothing"]
-    return "; ".join([*words, *([f"for {never} validation has too few windows"] if never else [])])
+    few = f"; for {never} validation has too few windows" if never else ""
+    return (f"{words} of the test values" if words else "nothing") + few

@@ -6,7 +6,6 @@ jinja2 and matplotlib are the extra `pages`, imported where they are used.
 Shapes: N windows, H horizon, C channels; windows of one segment overlap, those named as the worst do not.
 """
 
-import functools
 import itertools
 import json
 import math
@@ -20,10 +19,11 @@ import pandas as pd
 import tdlib
 from tdlib import calendar, forecast, models
 from tdlib.checks import require, require_extra
+from tdlib.csvfile import gaps
 from tdlib.csvfile.cells import counted
 from tdlib.files import check_place, write_atomically
 from tdlib.report.roles import COLOURS, DASHES
-from tdlib.service import figures, frames, intervals, plan, score
+from tdlib.service import figures, frames, plan, score
 from tdlib.service.figures import Line, Panel, Picture
 from tdlib.windows import borders, split
 
@@ -126,10 +126,10 @@ class _Seen:
         """Truth less forecast of every test window, scaled units, [N, H, C]."""
         return self.made.residuals_[name].test
 
-    @functools.cached_property
+    @property
     def by_window(self) -> np.ndarray:
         """The chosen model's MSE of every test window [N], scaled units."""
-        return np.square(self.test(self.made.chosen_)).mean((1, 2), dtype=np.float64)
+        return self.made.errors_[self.made.chosen_]
 
     @property
     def finite(self) -> tuple[float, ...]:
@@ -161,10 +161,10 @@ class _Seen:
 
 def _verdict(seen: _Seen) -> Section:
     made, chosen = seen.made, seen.made.chosen_
-    ratios, own, block = {}, seen.test(chosen), made.lookback_ + made.horizon_
+    ratios, block = {}, made.lookback_ + made.horizon_
     if seen.by_window.mean() > 0:
-        for name in made.residuals_:
-            share, interval = score.difference(seen.test(name), own, block)
+        for name, errors in made.errors_.items():
+            share, interval = score.difference(errors, seen.by_window, block)
             if share > -1 and name != chosen:
                 low, high = interval or (math.nan, math.nan)
                 ratios[name] = {"ratio": 1 + share, "low": 1 + low, "high": 1 + high}
@@ -328,10 +328,7 @@ def _by_channel(seen: _Seen, channels: pd.DataFrame) -> Table:
 
 
 def _coverage(seen: _Seen) -> Section:
-    own = seen.made.residuals_[seen.made.chosen_]
-    widths = intervals.half_widths(own.val, seen.finite)
-    still = seen.splits.constant
-    shares = {level: intervals.coverage(own.test, width, still) for level, width in widths.items()}
+    shares = {level: seen.made.shares_[level] for level in seen.finite}
     words = [
         f"Of the test values {seen.made.coverage_[level]:.1%} lie within the {level:g}% band{_ends(share)}."
         for level, share in shares.items()
@@ -411,7 +408,6 @@ def _checks(seen: _Seen) -> Section:
         ["to", _stamp(seen.index, -1)],
         ["step", _step(seen.index)],
         ["time stamps missing", _missing(seen.index)],
-        ["missing values", f"{int(np.isnan(values).sum())}"],
         ["constant channels", ", ".join(still) or "none"],
         ["training rows", f"{seen.known:,}"],
         ["validation rows", f"{seen.first - seen.known:,}"],
@@ -477,15 +473,10 @@ def _stamp(index: pd.Index, row: int) -> str:
 def _step(index: pd.Index) -> str:
     if not isinstance(index, pd.DatetimeIndex):
         return "rows without time stamps"
-    median = str(index.to_series().diff().median()).removesuffix(" 00:00:00").removeprefix("0 days ")
-    step = calendar.frequency(index)
-    return f"median {median}, {f'{step.freqstr} in pandas' if step is not None else 'uneven'}"
+    return f"median {gaps.words(index.to_series().diff().median())}, {calendar.frequency(index).freqstr} in pandas"
 
 
 def _missing(index: pd.Index) -> str:
     if not isinstance(index, pd.DatetimeIndex):
         return "there are none"
-    step = calendar.frequency(index)
-    if step is None:
-        return "not known: no common step"
-    return f"{len(pd.date_range(index[0], index[-1], freq=step)) - len(index):,}"
+    return f"{len(pd.date_range(index[0], index[-1], freq=calendar.frequency(index))) - len(index):,}"

@@ -16,6 +16,7 @@ from torch import nn
 
 from tdlib import bootstrap, models
 from tdlib.compute import Compute
+from tdlib.csvfile.cells import counted
 from tdlib.deploy.efficiency import in_torch, latency
 from tdlib.deploy.fused import smallest
 from tdlib.train import predict
@@ -34,7 +35,6 @@ class Residuals(NamedTuple):
     test: np.ndarray
 
 
-@torch.no_grad()
 def residuals(model: nn.Module, splits: Splits) -> Residuals:
     """What a model gets wrong in every validation and test window."""
     return Residuals(*(_residuals(model, windows) for windows in (splits.val, splits.test)))
@@ -56,23 +56,29 @@ def naive_scale(splits: Splits, period: int) -> np.ndarray:
     return np.where(found > 0, found, np.nan)
 
 
-def table(found: dict[str, Residuals], splits: Splits, period: int, against: str = SEASONAL) -> pd.DataFrame:
-    """A line a model; columns (segment, measure): MSE and MAE in scaled units, MAE in own units, MASE, skill.
+def by_window(errors: np.ndarray) -> np.ndarray:
+    """The MSE [N] of residuals [N, H, C]."""
+    return np.square(errors).mean((1, 2), dtype=np.float64)
 
-    Means over windows, steps and channels; MASE leaves out channels that are constant on the training rows. Skill is
-    over the model `against`.
+
+def line(both: Residuals, splits: Splits, period: int) -> dict[tuple[str, str], float]:
+    """By (segment, measure) a model's MSE and MAE in scaled units, MAE in own units, MASE.
+
+    Means over windows, steps and channels; MASE leaves out channels that are constant on the training rows.
     """
-    scale, lines = naive_scale(splits, period), {}
-    for name, both in found.items():
-        line = {}
-        for segment, errors in both._asdict().items():
-            by_channel = np.abs(errors).mean((0, 1), dtype=np.float64)
-            line[segment, "MSE"] = float(np.square(errors).mean(dtype=np.float64))
-            line[segment, "MAE"] = float(by_channel.mean())
-            line[segment, "MAE, own units"] = float((by_channel * splits.deviation).mean())
-            measured = ~np.isnan(scale)
-            line[segment, "MASE"] = float((by_channel / scale)[measured].mean()) if measured.any() else np.nan
-        lines[name] = line
+    scale, line = naive_scale(splits, period), {}
+    for segment, errors in both._asdict().items():
+        by_channel = np.abs(errors).mean((0, 1), dtype=np.float64)
+        line[segment, "MSE"] = float(np.square(errors).mean(dtype=np.float64))
+        line[segment, "MAE"] = float(by_channel.mean())
+        line[segment, "MAE, own units"] = float((by_channel * splits.deviation).mean())
+        measured = ~np.isnan(scale)
+        line[segment, "MASE"] = float((by_channel / scale)[measured].mean()) if measured.any() else np.nan
+    return line
+
+
+def table(lines: dict[str, dict[tuple[str, str], float]], against: str = SEASONAL) -> pd.DataFrame:
+    """The `line` of each model, with its skill over the model `against`."""
     frame = pd.DataFrame.from_dict(lines, orient="index")
     frame.columns = pd.MultiIndex.from_tuples(frame.columns)
     for segment in Residuals._fields:
@@ -90,15 +96,14 @@ def cost(model: nn.Module, lookback: int, channels: int) -> tuple[int, float]:
 
 
 def difference(first: np.ndarray, second: np.ndarray, block: int) -> tuple[float, tuple[float, float] | None]:
-    """By how much the MSE of residuals [N, H, C] lies above that of others, as a share of it, and its 95% interval.
+    """By how much the mean of windows' errors [N] lies above that of others, as a share of it, and its 95% interval.
 
     Blocks of neighbouring windows are drawn (`bootstrap.draws`); None where there are fewer than two.
     """
-    errors = np.stack([np.square(part).mean((1, 2), dtype=np.float64) for part in (first, second)])
     share, drawn = bootstrap.draws(
-        errors[None], ["one"], lambda means: _above(means[..., 0, 0], means[..., 0, 1]), block=block
+        [[first, second]], ["one"], lambda means: _above(means[..., 0, 0], means[..., 0, 1]), block=block
     )
-    enough = bootstrap.blocks(errors.shape[1], block) >= bootstrap.FEWEST_BLOCKS
+    enough = bootstrap.blocks(len(first), block) >= bootstrap.FEWEST_BLOCKS
     return share, bootstrap.interval(drawn) if enough else None
 
 
@@ -118,7 +123,8 @@ class Verdict(NamedTuple):
 
 def verdict(
     scores: pd.DataFrame,
-    found: dict[str, Residuals],
+    found: dict[str, np.ndarray],
+    windows: int,
     distilled: str,
     plain: str,
     block: int,
@@ -126,6 +132,7 @@ def verdict(
 ) -> Verdict:
     """The model with the least validation error, and what distillation gains over the best that does without.
 
+    `found` are the errors of all test windows [N] by model; validation has as many as `windows`.
     Distillation helps where the distilled student is the choice of validation, and is not worse than the best other
     model on test by more than chance (`difference`, over blocks of as many windows), or not at all where test is too
     short to tell chance. Models that are not in `scores` were left out. The skill in `scores` is over `against`.
@@ -139,10 +146,8 @@ def verdict(
         f"Use {chosen}: of {len(errors)} models it errs least on validation (MSE {errors[chosen]:.4g}); on test its "
         f"MSE is {test[chosen]:.4g}, {_skill(skill, against)}."
     ]
-    windows = len(found[chosen].val)
     if windows < FEW:
-        count = "1 validation window" if windows == 1 else f"{windows} validation windows"
-        words.append(f"It rests on {count}: the choice is little more than chance.")
+        words.append(f"It rests on {counted(windows, 'validation window')}: the choice is little more than chance.")
     best = str(test.idxmin())
     gap = 1 - test[best] / test[chosen] if test[best] < test[chosen] else 0.0
     if gap >= LEAST:
@@ -153,7 +158,7 @@ def verdict(
     if not min(errors[runner_up], test[runner_up]) > 0:  # of a series that stands still, say
         words.append(f"There is nothing that distillation could gain: {runner_up} does without, and has no error.")
         return Verdict(chosen, False, " ".join(words))
-    share, interval = difference(found[distilled].test, found[runner_up].test, block)
+    share, interval = difference(found[distilled], found[runner_up], block)
     compared = f"{distilled} against {runner_up}, the best model without distillation"
     figures = f"{_above(errors[distilled], errors[runner_up]):+.1%} MSE on validation, {share:+.1%} on test"
     figures += f" (95%: {interval[0]:+.1%} to {interval[1]:+.1%})" if interval else " (too few windows for an interval)"
@@ -170,7 +175,7 @@ def verdict(
         verb = "Validation does not choose distillation here"
     words.append(f"{verb}: {compared}, has {figures}.")
     if plain in found and test[plain] > 0:  # it may have diverged
-        over_plain = difference(found[distilled].test, found[plain].test, block)[0]
+        over_plain = difference(found[distilled], found[plain], block)[0]
         words.append(f"Against {plain} without a teacher it has {over_plain:+.1%} on test.")
     return Verdict(chosen, helps, " ".join(words))
 

@@ -19,13 +19,23 @@ def errors(val: float, test: float, noise: int = 0, count: int = 60) -> score.Re
     )
 
 
+def tabled(found: dict[str, score.Residuals], against: str = score.SEASONAL):
+    return score.table({name: score.line(both, SPLITS, 24) for name, both in found.items()}, against)
+
+
+def verdict(found: dict[str, score.Residuals], against: str = score.SEASONAL) -> score.Verdict:
+    errors = {name: score.by_window(both.test) for name, both in found.items()}
+    windows = len(next(iter(found.values())).val)
+    return score.verdict(tabled(found, against), errors, windows, "MLP distilled", "MLP", 8, against)
+
+
 def test_scores_are_those_of_the_residuals():
     model = models.build("seasonal_naive", lookback=24, horizon=8, channels=2, period=24)
     found = {"Seasonal naive": score.residuals(model, SPLITS), "half": errors(0.25, 1.0)}
     index = torch.arange(len(SPLITS.test))
     x, y = SPLITS.test.batch(index)
     naive = (y - x[:, :8]).numpy()
-    table = score.table(found, SPLITS, 24)
+    table = tabled(found)
     assert table.loc["Seasonal naive", ("test", "MSE")] == pytest.approx(np.square(naive).mean())
     assert table.loc["Seasonal naive", ("test", "skill")] == 0
     own = np.abs(naive * SPLITS.deviation).mean()
@@ -37,8 +47,7 @@ def test_scores_are_those_of_the_residuals():
 
 
 def judged(**found: score.Residuals) -> score.Verdict:
-    named = {name.replace("_", " "): both for name, both in found.items()}
-    return score.verdict(score.table(named, SPLITS, 24), named, "MLP distilled", "MLP", block=8)
+    return verdict({name.replace("_", " "): both for name, both in found.items()})
 
 
 def test_the_least_validation_error_is_chosen_whatever_test_says():
@@ -69,7 +78,7 @@ def test_what_test_is_too_short_to_tell_is_no_level(test, helps, said):
         name: score.Residuals(*(part[:6] for part in errors(*sizes)))
         for name, sizes in {"Seasonal naive": (1, 1), "MLP": (0.5, 0.5, 1), "MLP distilled": (0.4, test, 2)}.items()
     }
-    found = score.verdict(score.table(few, SPLITS, 24), few, "MLP distilled", "MLP", block=8)
+    found = verdict(few)
     assert (found.chosen, found.distillation_helps) == ("MLP distilled", helps)
     assert f"Validation chooses distillation, and test, too short to tell chance, {said}:" in found.words
     assert "level" not in found.words
@@ -94,18 +103,19 @@ def test_a_plain_student_that_was_left_out_is_not_spoken_of():
 
 
 def test_the_interval_of_a_difference_needs_two_blocks():
-    first, second = errors(1, 1, 1).test, errors(1, 0.5, 2).test
+    first, second = (score.by_window(errors(1, size, seed).test) for size, seed in ((1, 1), (0.5, 2)))
     share, interval = score.difference(first, second, block=8)
     assert interval[0] < share < interval[1]
-    assert share == pytest.approx(np.square(first).mean() / np.square(second).mean() - 1)
+    assert share == pytest.approx(first.mean() / second.mean() - 1)
     assert score.difference(first, second, block=40)[1] is None
 
 
 def test_models_without_an_error_are_level():
     none = score.Residuals(np.zeros((40, 4, 2)), np.zeros((40, 4, 2)))
     some = errors(0.1, 0.1, count=40)
-    assert score.difference(none.test, none.test, block=8)[0] == 0
-    assert score.difference(some.test, none.test, block=8)[0] == np.inf
+    nothing = score.by_window(none.test)
+    assert score.difference(nothing, nothing, block=8)[0] == 0
+    assert score.difference(score.by_window(some.test), nothing, block=8)[0] == np.inf
     assert judged(Seasonal_naive=none, MLP=none, MLP_distilled=none).chosen == "Seasonal naive"
 
 
@@ -113,9 +123,9 @@ def test_skill_is_over_what_the_lookback_holds():
     assert score.baseline(24, 24) == "Seasonal naive"
     assert score.baseline(24, 23) == "Naive"
     found = {"Naive": errors(1, 1), "MLP": errors(0.5, 0.5)}
-    scores = score.table(found, SPLITS, 24, "Naive")
+    scores = tabled(found, "Naive")
     assert scores.loc["MLP", ("val", "skill")] == pytest.approx(0.5)
-    words = score.verdict(scores, found, "MLP distilled", "MLP", 8, "Naive").words
+    words = verdict(found, "Naive").words
     assert "less than the naive forecast" in words
     assert "seasonal" not in words
 
