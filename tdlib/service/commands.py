@@ -137,8 +137,9 @@ def _elsewhere(store: Path) -> str:
 
 
 def folder(store: Path, csv: Path) -> Path:
-    """Where the forecaster of a CSV is kept."""
-    return store / "forecasters" / csv.stem
+    """Where the forecaster of a CSV is kept, which may be named without its ending: sales.2020 has none."""
+    whole = store / "forecasters" / csv.name
+    return whole if (whole / STATE).is_file() and not csv.exists() else whole.with_name(csv.stem)
 
 
 def _check_source(store: Path, csv: Path) -> None:

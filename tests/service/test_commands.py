@@ -329,3 +329,14 @@ def test_a_band_without_an_end_is_an_empty_cell(served, place, capsys):
     found = pd.read_csv("forecast.csv")
     assert found["load-hi-95"].isna().all()
     assert found["load-hi-80"].notna().all()
+
+
+def test_a_name_with_a_point_and_without_its_ending_is_that_of_its_own_forecaster(tmp_path):
+    for name in ("sales", "sales.2020"):
+        (tmp_path / "forecasters" / name).mkdir(parents=True)
+        (tmp_path / "forecasters" / name / commands.STATE).touch()
+    for given, name in (("sales", "sales"), ("sales.csv", "sales"), ("sales.2020", "sales.2020")):
+        assert commands.folder(tmp_path, Path(given)).name == name
+    csv = tmp_path / "sales.2020"
+    csv.touch()
+    assert commands.folder(tmp_path, csv).name == "sales"
