@@ -204,3 +204,17 @@ def test_what_is_said_of_how_honest_intervals_are_is_what_page_14_simulates():
     assert f"{said} {one.min():.0f} to {one.max():.0f}% where there is one and at least 7 blocks (page 14)" in text
     changes = pd.read_csv(ROOT / "results/tables/05_changes.csv").query("dataset != 'all'")
     assert changes["blocks"].min() >= 1.5 and changes.loc[changes["runs"] == 1, "blocks"].min() >= 6.8
+
+
+def test_what_is_said_of_the_cost_of_the_paper_is_in_its_table():
+    text = " ".join((ROOT / "docs/scaling.md").read_text().split())
+    table = pd.read_csv(ROOT / "results/benchmarks/paper_cost.csv", index_col="model")
+    whole, longest = table["gpu hours"].sum(), table["longest on gpu"]
+    assert f"the main part takes {whole:.0f} hours on 1 GPU" in text
+    assert f"(width 512) is {longest['timemixer']:.0f} hours, four times" in text
+    assert f"The rest is {whole - 4 * longest['timemixer']:.0f} hours" in text
+    assert f"(PatchTST on Traffic is {longest['patchtst']:.1f})" in text
+    cores = table["core hours"]
+    solar = 4 * longest["timemixer"] / table["gpu hours"]["timemixer"] * cores["timemixer"]  # the same share on both
+    assert f"On cores it is {round(cores.sum(), -3):,.0f} hours, seven tenths of them" in text
+    assert 0.65 < solar / cores.sum() < 0.75

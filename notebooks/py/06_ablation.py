@@ -118,6 +118,9 @@ print(words.looked_at(every))
 for (place, steps), group in ablation["test [%]"].groupby(level=["dataset", "horizon"], sort=False):
     others = group.droplevel([0, 1]).drop("full", errors="ignore")
     print(words.spread(others, f"{place} {steps}, variants against the full method"))
+for name in ("exact KL", "exact KL, summed"):
+    found = ablation["test [%]"].reindex([name], level="variant").droplevel("variant")
+    print(words.spread(found, f"{name} against the full method"))
 
 # %%
 change = tables.against(runs, "variant", "w/o feature level")["test [%]"].unstack("variant", sort=False)
