@@ -11,6 +11,7 @@ from tdlib import channels, data, models, rivals
 from tdlib.compute import Compute
 from tdlib.distill import TERMS, Distillation
 from tdlib.models import Forecast
+from tdlib.teachers import LiveTeacher
 from tdlib.train import Supervised, fit, train_epoch
 from tdlib.windows import split
 
@@ -88,7 +89,9 @@ def test_a_model_makes_no_tensor_on_another_device(name):
 def test_an_objective_makes_no_tensor_on_another_device():
     with torch.device("meta"):
         model = models.build("mlp", **SHAPE, width=32)
-        objective = Distillation(None, 16, 32, alpha=1.0, beta=1.0, terms=(*TERMS, *rivals.TERMS, *channels.TERMS))
+        terms = (*TERMS, *rivals.TERMS, *channels.TERMS)
+        teacher = LiveTeacher(models.build("nlinear", **SHAPE), [])
+        objective = Distillation(teacher, 16, 32, alpha=1.0, beta=1.0, terms=terms)
     y, teacher_f = torch.empty(5, 16, 3, device="meta"), torch.empty(5, 3, 16, device="meta")
     parts = objective._parts(*model(torch.empty(5, 48, 3, device="meta")), y, objective.projector(teacher_f), y)
     sum(parts.values()).backward()

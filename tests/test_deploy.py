@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tdlib import __main__ as cli
 from tdlib import data, models, study
+from tdlib.deploy import fused
 from tdlib.deploy import onnx as deploy
 from tdlib.models.pretrained import Pretrained
 from tdlib.run import train_run
@@ -51,7 +52,7 @@ def test_the_fused_mlp_forecasts_the_same(norm, lookback, channels, average):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     for scale in (1, -1, 0):  # of either sign, and a channel that is switched off
         model.scale[0] *= scale
-        torch.testing.assert_close(deploy.fuse(model)(x), model(x).prediction, atol=1e-5, rtol=0)
+        torch.testing.assert_close(fused.fuse(model)(x), model(x).prediction, atol=1e-5, rtol=0)
         model.load_state_dict(before)
 
 
@@ -61,7 +62,7 @@ def test_a_level_far_from_0_is_carried_through_the_relu():
         model, splits = trained_mlp()
     x, _ = splits.test.batch(torch.arange(3))
     for level in (-50, 50):
-        torch.testing.assert_close(deploy.fuse(model)(x + level), model(x + level).prediction, atol=1e-4, rtol=0)
+        torch.testing.assert_close(fused.fuse(model)(x + level), model(x + level).prediction, atol=1e-4, rtol=0)
 
 
 class Products(TorchDispatchMode):
@@ -78,7 +79,7 @@ class Products(TorchDispatchMode):
 
 def test_the_fused_mlp_is_two_matrix_products():
     model = models.build("mlp", lookback=40, horizon=8, channels=3).eval()
-    for form, count in ((model, 4), (deploy.fuse(model), 2)):
+    for form, count in ((model, 4), (fused.fuse(model), 2)):
         with Products() as products, torch.no_grad():
             form(torch.zeros(5, 40, 3))
         assert products.count == count
@@ -91,7 +92,7 @@ def test_the_fused_mlp_is_two_matrix_products():
 def test_what_is_more_or_less_than_two_products_is_not_fused(name, given, words):
     model = models.build(name, lookback=40, horizon=8, channels=3, **given)
     with pytest.raises(ValueError, match=words):
-        deploy.fuse(model)
+        fused.fuse(model)
 
 
 def shallow(name: str) -> dict:
@@ -137,9 +138,9 @@ def test_what_another_package_forecasts_is_refused(tmp_path):
 
 def test_a_file_that_fails_its_check_is_not_written(tmp_path, monkeypatch):
     model, other = (models.build("mlp", lookback=48, horizon=16, channels=3) for _ in range(2))
-    fused, path = deploy.fuse(other), tmp_path / "model.onnx"
+    wrong, path = fused.fuse(other), tmp_path / "model.onnx"
     path.write_text("earlier")
-    monkeypatch.setattr(deploy, "smallest", lambda model: fused)
+    monkeypatch.setattr(deploy, "smallest", lambda model: wrong)
     with pytest.raises(ValueError, match=r"differ from torch's by .* scaled units; nothing was written"):
         deploy.to_onnx(model, description("mlp", 48, 16, 3), path)
     assert [file.read_text() for file in tmp_path.iterdir()] == ["earlier"]

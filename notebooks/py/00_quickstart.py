@@ -128,6 +128,7 @@ print(f"the student is {speed['teacher'] / speed['student']:.1f} times as fast a
 # %%
 splits = windows.split(series, 96, 24)
 x, y = splits.train.batch(torch.arange(8))
+torch.manual_seed(0)
 student = models.build("mlp", lookback=96, horizon=24, channels=len(series.channels))
 forecast = student(x)
 loss = (forecast.prediction - y).square().mean()

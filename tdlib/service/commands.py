@@ -139,7 +139,7 @@ def _elsewhere(store: Path) -> str:
 def folder(store: Path, csv: Path) -> Path:
     """Where the forecaster of a CSV is kept, which may be named without its ending: sales.2020 has none."""
     whole = store / "forecasters" / csv.name
-    return whole if (whole / STATE).is_file() and not csv.exists() else whole.with_name(csv.stem)
+    return whole if os.path.isfile(whole / STATE) and not os.path.exists(csv) else whole.with_name(csv.stem)
 
 
 def _check_source(store: Path, csv: Path) -> None:
