@@ -218,3 +218,12 @@ def test_what_is_said_of_the_cost_of_the_paper_is_in_its_table():
     solar = 4 * longest["timemixer"] / table["gpu hours"]["timemixer"] * cores["timemixer"]  # the same share on both
     assert f"On cores it is {round(cores.sum(), -3):,.0f} hours, seven tenths of them" in text
     assert 0.65 < solar / cores.sum() < 0.75
+
+
+def test_what_is_said_of_the_floor_is_what_the_ablation_has():
+    table = pd.read_csv(ROOT / "results/tables/06_ablation.csv").set_index("variant")["test [%]"]
+    bare, summed = table["exact KL"], table["exact KL, summed"]
+    text = " ".join(DIFFERENCES.split())
+    assert len(bare) == 7 and len(summed) == 7
+    assert f"without it errors change by {bare.min():.1f} to {bare.max():+.1f}%" in text
+    assert f"as in a textbook, by {summed.min():+.0f} to {summed.max():+.0f}% (page 06)" in text
