@@ -246,7 +246,8 @@ def points(
     figure, axes, last = panel_grid(settings, **size, sharey=True)
     for setting, axis in axes.items():
         here = table[table[panels] == setting]
-        last_in_view = _last_in_view(here.groupby(y)[x].mean())
+        means = here.groupby(y)[x].mean().reindex(groups)
+        last_in_view = _last_in_view(means.dropna())
         for place, group in enumerate(reversed(groups)):
             chosen = here[here[y] == group]
             shade = (colours or {}).get(group, COLOURS["distilled"])
@@ -255,7 +256,7 @@ def points(
             known = axis.get_legend_handles_labels()[1]
             style = {"color": shade, "alpha": 0.6, "label": None if name in known else name}
             written = {"va": "center", "transform": axis.get_yaxis_transform(), "fontsize": "x-small"}
-            mean = chosen[x].mean()
+            mean = means[group]
             if absent and chosen.empty:
                 axis.text(0.5, place, absent, ha="center", color="#777777", **written)
             elif mean > last_in_view:
