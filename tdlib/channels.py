@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tdlib.checks import require
+from tdlib.compute import wide
 
 TERMS = ("channel_forecast",)
 STILL = 1e-3  # a thousandth of a channel's deviation over the training rows, which scaled series are in units of
@@ -26,10 +27,10 @@ def correlation(x: Float[Tensor, "*axes channels horizon"]) -> Float[Tensor, "*a
     away before its mean, which of equal values is not quite their value. `still` is at least 32 units in the last
     place of the largest value; it is no part of the gradient, which is at most 2 / (still sqrt(H)) an entry of R.
     """
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    height = wide.detach().abs().amax(-1, keepdim=True).clamp(min=1)
-    still = (STILL / height).clamp(min=32 * torch.finfo(wide.dtype).eps)
-    c = wide / height
+    x = wide(x)
+    height = x.detach().abs().amax(-1, keepdim=True).clamp(min=1)
+    still = (STILL / height).clamp(min=32 * torch.finfo(x.dtype).eps)
+    c = x / height
     c = c - c[..., :1]
     c = c - c.mean(-1, keepdim=True)
     s = (c.square().mean(-1, keepdim=True) + still**2).sqrt()

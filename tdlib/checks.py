@@ -1,8 +1,8 @@
-"""How a wrong value is refused: ValueError with one sentence, made in one place."""
+"""How a wrong value is refused: ValueError with one sentence, made in one place; and what sentences are made of."""
 
 import importlib.util
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def require(condition: bool, sentence: str) -> None:
@@ -39,3 +39,20 @@ def require_extra(extra: str, *packages: str) -> None:
             found = False
         command = f"pip install '.[{extra}]' in the repository"
         require(found, f"this needs {package}, which is not installed: {command}")
+
+
+def short(value: object) -> str:
+    """A cell or a name as Python writes it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}…{text[-10:]}"
+
+
+def counted(count: int, what: str) -> str:
+    """3 rows, 1 row."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def listed(names: Sequence) -> str:
+    """Names of columns in a sentence, the first ten of many."""
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return ", ".join(map(str, names[:10])) + more

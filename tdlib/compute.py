@@ -17,6 +17,16 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
+def wide(x: torch.Tensor) -> torch.Tensor:
+    """At least single precision: half the bits are too few for a sum of squares, a spectrum or an exponential."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def exact(x: torch.Tensor) -> contextlib.AbstractContextManager:
+    """A block whose products keep the precision of x, also under autocast."""
+    return contextlib.nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+
+
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,12 +11,12 @@ Shapes: B batch, H horizon, C channels, D student width, D_t teacher width.
 import functools
 import math
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tdlib import channels, rivals
 from tdlib.checks import one_of, require
+from tdlib.compute import exact
 from tdlib.losses import multi_period, multi_scale, step_weights
 from tdlib.models import Forecast
 from tdlib.models.layers import moving_average
@@ -95,8 +95,7 @@ class Distillation(Objective):
 
         Forecast and truth are of the windows as mixed by `mix`; it mixes the teacher's outputs likewise.
         """
-        exact = torch.autocast(y.device.type, enabled=False)  # for all but the student's and the projector's products
-        with exact:
+        with exact(y):  # all but the student's and the projector's products
             if self.teacher:
                 y_t, f_t = (mix(part.to(y.device)) for part in self.teacher.batch(index))
                 y_t = y_t.lerp(y, self.foresight) if self.foresight else y_t
@@ -105,7 +104,7 @@ class Distillation(Objective):
         if self.projector is not None:
             f_t = self.projector(f_t).float()
         y_s, f_s = (part.float() for part in forecast)
-        with exact:
+        with exact(y):
             return self._parts(y_s, f_s, y_t, f_t, y)
 
     def _parts(self, y_s: Tensor, f_s: Tensor, y_t: Tensor, f_t: Tensor | None, y: Tensor) -> dict[str, Tensor]:

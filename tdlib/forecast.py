@@ -15,8 +15,7 @@ from pandas.tseries import offsets
 from torch import Tensor, nn
 
 from tdlib import calendar, csvfile
-from tdlib.checks import require
-from tdlib.csvfile.cells import listed
+from tdlib.checks import listed, require
 from tdlib.run import trained
 from tdlib.store import Store
 

@@ -12,7 +12,6 @@ of their lines it replaces.
 
 import functools
 import math
-from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tdlib.checks import one_of
+from tdlib.compute import exact, wide
 
 DOWNSAMPLINGS = ("avg", "max", "min", "conv")
 REDUCTIONS = ("code", "kl", "mean")
@@ -96,11 +96,9 @@ def _scales_as_form(difference: Tensor, scales: int) -> Tensor:
 
         S = 1/n * sum over blocks of d' K d,      K = 1/(M+1) * sum_m 2^-m * (blocks of ones, 2^m wide)
     """
-    exact = nullcontext() if difference.is_meta else torch.autocast(difference.device.type, enabled=False)
-    # half the bits are too few for the sum of all squares
-    blocks = difference.reshape(-1, 2**scales).to(torch.promote_types(difference.dtype, torch.float32))
+    blocks = wide(difference.reshape(-1, 2**scales))
     form = _form(scales, blocks.dtype, blocks.device)
-    with exact:
+    with exact(blocks):
         return torch.dot((blocks @ form).flatten(), blocks.flatten()) / blocks.numel()
 
 
@@ -134,8 +132,7 @@ def multi_period(
     _check_shapes(student, teacher)
     check_period(student.shape[dim])
     both = torch.stack([student.movedim(dim, -1), teacher.movedim(dim, -1)])
-    wide = both.to(torch.promote_types(both.dtype, torch.float32))  # half the bits are too few for an exponential
-    divergence = _Divergence.apply(wide, temperature, FLOOR if reduction == "code" else 0.0).mean()
+    divergence = _Divergence.apply(wide(both), temperature, FLOOR if reduction == "code" else 0.0).mean()
     return divergence if reduction == "kl" else divergence / (student.shape[dim] // 2)
 
 

@@ -56,8 +56,8 @@ print("trained with matrix products in bfloat16:", "; ".join(half["system"] + ",
 # only the end of a range? Does validation prefer what the study has, and is test of another mind (`disagree`)?
 
 # %%
-defaults = [run for entry in studies for run in profiles.fair.defaults(entry)]
-defaults = study.ensure(defaults, store=store, train_missing=train_missing)
+instead = [run for entry in studies for run in profiles.fair.defaults(entry)]
+defaults = study.ensure(instead, store=store, train_missing=train_missing)
 defaults = defaults.reindex(columns=runs.columns)  # also where there is none
 beside = runs.merge(defaults, on=["dataset", "lookback", "horizon", "model", "seed"], suffixes=("", ", instead"))
 own = beside[["dataset", "system", "settings", "settings, instead"]].astype(str)
@@ -111,9 +111,7 @@ settings = changes.groupby(["system", "against"], sort=False)["dataset"].size() 
 columns = ["difference", "low", "high", "win rate", "improvement", "improvement low", "improvement high"]
 short = changes[changes["dataset"] == "all"].set_index(["system", "against"])[columns]
 tables.save(changes, "05_changes", f"{results}/tables", digits=1)
-single = students[students["part"] == "distilled"].groupby(["system", "setting"])["seed"].nunique().eq(1)
-for system, alone in single.groupby("system"):
-    print(f"{system}: one seed in {alone.sum()} of {len(alone)} settings")
+print(words.single_seeds(students[students["part"] == "distilled"]))
 tables.save(short.assign(settings=settings).reset_index(), "05_all", f"{results}/tables", digits=1)
 
 # %%
@@ -248,8 +246,7 @@ tables.save(tables.peers(runs, "../results/published.csv"), "05_peers", f"{resul
 
 # %%
 ablated = [each for entry in studies for name in entry.ablation_teachers() for each in entry.ablation(name).items()]
-other = [run for entry in studies for run in profiles.fair.defaults(entry)]
-wanted = {"main": configs, "settings of baselines": other, "trials": trials, "fair": fair}
+wanted = {"main": configs, "settings of baselines": instead, "trials": trials, "fair": fair}
 wanted |= {f"ablation, {name}": [run for run, other in ablated if other == name] for name in profiles.ABLATIONS}
 there = pd.DataFrame({"id": Store(store).ids()})
 lost = pd.concat([tables.absent(part, there).assign(part=name) for name, part in wanted.items()], ignore_index=True)

@@ -38,8 +38,7 @@ print("data set and horizon:", wanted[0].dataset, wanted[0].horizon)
 
 # %%
 for question in ("students", "sizes", "norms", "affine"):
-    names = dict.fromkeys(models.title(run.teacher) for _, run in entries[question] if run.teacher)
-    print(f"{question} learn from: {', '.join(names) or 'nobody'}")
+    print(f"{question} learn from:", words.teachers(run for _, run in entries[question]))
 print("teachers' seeds:", *sorted({each.seed for run in wanted for each in run.teacher_configs.values()}))
 
 # %% [markdown]

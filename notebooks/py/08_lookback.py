@@ -29,8 +29,7 @@ from tdlib.store import Store
 wanted = profiles.Profile(profile).lookback()
 runs = rows.read(wanted, profile, "lookback", store=store, train_missing=train_missing)
 print("data set:", wanted[0].dataset)
-taught = {(models.title(run.model), run.seed) for each in wanted for run in each.teacher_configs.values()}
-print("teacher:", ", ".join(f"{name} of seed {seed}" for name, seed in sorted(taught)))
+print("teacher:", words.teachers(wanted))
 
 # %% [markdown]
 # ## Error by look-back

@@ -23,15 +23,14 @@ train_missing = False
 import numpy as np
 import pandas as pd
 
-from tdlib import analysis, models, profiles, rows
+from tdlib import analysis, profiles, rows
 from tdlib.report import plots, tables, words
 
 entries = profiles.Profile(profile).sensitivity()
 wanted = [run for varied in entries.values() for run in varied]
 runs = rows.read(wanted, profile, "sensitivity", store=store, train_missing=train_missing)
 print("data set, look-back and horizon:", wanted[0].dataset, wanted[0].lookback, wanted[0].horizon)
-print("seeds:", *dict.fromkeys(run.seed for run in wanted), "from", models.title(wanted[0].teacher), end=" ")
-print("of seed", *dict.fromkeys(each.seed for run in wanted for each in run.teacher_configs.values()))
+print("seeds:", *dict.fromkeys(run.seed for run in wanted), "from", words.teachers(wanted))
 
 # %% [markdown]
 # ## What another seed does

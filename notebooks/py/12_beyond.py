@@ -96,9 +96,7 @@ plots.save(figure, "12_against", figures)
 sides = {"ahead of": whole["high"] < 0, "level with": whole["low"] * whole["high"] <= 0, "behind": whole["low"] > 0}
 for side, which in sides.items():
     print(f"In short, over all its settings the patient MLP is {side}: {', '.join(whole.index[which]) or 'none'}.")
-for system, own in students.items():
-    alone = own.groupby("setting")["seed"].nunique().eq(1)
-    print(f"{system}: one seed in {alone.sum()} of {len(alone)} settings")
+print(words.single_seeds(pd.concat(students.values())))
 
 # %% [markdown]
 # The three students side by side: means over the settings that all three and the opponent have. *Validation's choice*

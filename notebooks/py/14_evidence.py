@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from tdlib import chance, models, profiles, rows, study
-from tdlib.report import plots, tables
+from tdlib.report import plots, tables, words
 from tdlib.store import Store
 
 studies = profiles.load(profile)
@@ -167,8 +167,7 @@ print(
     "More settings narrow it, and do not make it honest: few seeds and blocks tell little of their own spread. With 10"
 )
 print(f"seeds and 40 blocks one setting's interval holds the truth in {coverage.loc[(40, 1)].iloc[-1]:.0f}%.")
-alone = runs[runs["system"] == ours].groupby("setting")["seed"].nunique().eq(1)
-print(f"{alone.sum()} of the {len(alone)} settings of {ours} that pages 00b and 05 pool have one seed.")
+print(f"{words.single_seeds(runs[runs['system'] == ours])} that pages 00b and 05 pool.")
 
 # %%
 few, many = wide.iloc[0].round(1), wide.iloc[-1].round(1)

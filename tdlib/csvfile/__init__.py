@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tdlib.checks import one_of, require
+from tdlib.checks import counted, listed, one_of, require, short
 from tdlib.csvfile import cells, gaps, panel, stamps
-from tdlib.csvfile.cells import content, counted, listed, short
+from tdlib.csvfile.cells import content
 from tdlib.files import write_atomically
 
 __all__ = ["Frame", "Reading", "add_options", "content", "given", "parse", "read_frame", "write_canonical"]

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tdlib.checks import require
+from tdlib.checks import counted, require, short
+from tdlib.csvfile import dates
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -64,23 +65,6 @@ def table(blob: bytes, path: str | Path) -> tuple[pd.DataFrame, list[str]]:
         require(name not in seen, f"{path}: the header has {short(name)} more than once")
         seen.add(name)
     return frame, remarks
-
-
-def short(value: object) -> str:
-    """A cell or a name as Python writes it, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}…{text[-10:]}"
-
-
-def counted(count: int, what: str) -> str:
-    """3 rows, 1 row."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def listed(names: pd.Index) -> str:
-    """Names of columns in a sentence, the first ten of many."""
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return ", ".join(map(str, names[:10])) + more
 
 
 # --- by what the bytes are
@@ -332,16 +316,12 @@ def _delimiter(text: str) -> str:
 
 def is_data(cell: str) -> bool:
     """Whether the first cell of a line is a number, a time stamp or a time of day, and so no name."""
-    from tdlib.csvfile import dates  # which imports this module
-
     clock = re.fullmatch(dates.CLOCK, cell.strip()) is not None
     return clock or is_number(cell.replace(",", ".", 1)) or dates.most(pd.Series([cell.strip()])) > 0
 
 
 def check_upright(names: pd.Index, path: object) -> None:
     """ValueError where most names of columns are dates: the table lies on its side."""
-    from tdlib.csvfile import dates
-
     words = pd.Series(
         [name for name in map(str, names) if re.search(r"\d{4}", name) and not is_number(name)], dtype="str"
     )

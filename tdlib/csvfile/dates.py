@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tdlib import calendar
-from tdlib.csvfile.cells import short
+from tdlib.checks import short
 
 LAYOUTS = {
     "Y": ("%Y",),

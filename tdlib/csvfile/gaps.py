@@ -8,8 +8,7 @@ import pandas as pd
 from pandas.tseries import offsets
 
 from tdlib import calendar
-from tdlib.checks import require
-from tdlib.csvfile.cells import counted, short
+from tdlib.checks import counted, require, short
 from tdlib.csvfile.stamps import ZONE
 
 HOLIDAYS = 0.06  # of all weekdays, and as many in a row as below: where an exchange is closed, nothing is missing

@@ -5,9 +5,9 @@ Shapes: T rows, C series.
 
 import pandas as pd
 
-from tdlib.checks import require
+from tdlib.checks import require, short
 from tdlib.csvfile import dates, stamps
-from tdlib.csvfile.cells import LONG, short
+from tdlib.csvfile.cells import LONG
 
 
 def is_long(frame: object) -> bool:

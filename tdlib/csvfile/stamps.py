@@ -8,9 +8,8 @@ import re
 import numpy as np
 import pandas as pd
 
-from tdlib.checks import require
+from tdlib.checks import listed, require, short
 from tdlib.csvfile import dates
-from tdlib.csvfile.cells import listed, short
 
 # names, in lower case, under which a first column of rising whole numbers is no measurement
 DATES = ("date", "datetime", "date_time", "timestamp", "time_stamp", "ds", "datum", "jahr")
@@ -89,14 +88,16 @@ def _rising(stamps: pd.Series, column: pd.Series, path: object) -> pd.DatetimeIn
 
 def _put_right(stamps: pd.Series, steps: pd.Series, row: int) -> str:
     """What to do about time stamps that do not rise, first at `row`."""
-    several = stamps.duplicated(keep=False).mean() >= MOST
-    if not several and (hint := _autumn(stamps, row)):
+    several = "; of several series below one another the columns are to be called unique_id, ds, y"
+    if stamps.duplicated(keep=False).mean() >= MOST:
+        return several
+    if hint := _autumn(stamps, row):
         return hint
     if stamps.is_unique:
         return "; in pandas, frame.sort_index() sorts the rows"
-    if not several and (steps == pd.Timedelta(0)).sum() == stamps.duplicated().sum():  # only beside one another
+    if (steps == pd.Timedelta(0)).sum() == stamps.duplicated().sum():  # only beside one another
         return "; in pandas, frame[~frame.index.duplicated()] keeps the first row of each"
-    return "; of several series below one another the columns are to be called unique_id, ds, y"
+    return several
 
 
 def _joined(frame: pd.DataFrame) -> pd.Series:

@@ -33,8 +33,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tdlib.checks import require
+from tdlib.compute import wide
 from tdlib.models.decomposition import DecompositionTransformer
-from tdlib.models.layers import Forecast, denormalize, normalize, wide
+from tdlib.models.layers import Forecast, denormalize, normalize
 from tdlib.models.ranges import Rate, Size
 
 

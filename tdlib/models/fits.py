@@ -21,7 +21,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Forecast, denormalize, normalize, wide
+from tdlib.compute import wide
+from tdlib.models.layers import Forecast, denormalize, normalize
 from tdlib.models.ranges import Size
 
 

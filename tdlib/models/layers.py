@@ -36,11 +36,6 @@ def denormalize(z: Tensor, stats: Statistics) -> Tensor:
     return z * stats.deviation + stats.mean
 
 
-def wide(x: Tensor) -> Tensor:
-    """At least single precision: for what autocast has left in half of it."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
 class Affine(nn.Module):
     """RevIN's own scale and shift of each channel (Kim et al., ICLR 2022), on [B, any, C], and their inverse."""
 

@@ -23,7 +23,6 @@ Shapes: B batch, L look-back, H horizon, C channels, D width, T = L + H, N piece
 """
 
 import math
-from contextlib import nullcontext
 from typing import Annotated
 
 import torch
@@ -31,7 +30,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Dropout, Forecast, decompose, denormalize, normalize, sinusoids, wide
+from tdlib.compute import exact, wide
+from tdlib.models.layers import Dropout, Forecast, decompose, denormalize, normalize, sinusoids
 from tdlib.models.ranges import Rate, Size
 
 
@@ -148,8 +148,7 @@ class Isometric(nn.Module):
             self.register_buffer(f"{name}_back", (wave * share).T, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        exact = nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)  # N sums that cancel
-        with exact:
+        with exact(x):  # N sums that cancel
             x = wide(x).transpose(0, 1)
             x_cos, x_sin = torch.tensordot(self.cos, x, 1), torch.tensordot(self.sin, x, 1)  # [F, B, D]
             w_cos, w_sin = torch.tensordot(self.cos, self.weight, 1), torch.tensordot(self.sin, self.weight, 1)

@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tdlib.models.layers import Dropout, Forecast, denormalize, normalize, sinusoids, wide
+from tdlib.compute import wide
+from tdlib.models.layers import Dropout, Forecast, denormalize, normalize, sinusoids
 from tdlib.models.ranges import Rate, Size
 
 

@@ -1,6 +1,11 @@
 """Sentences made from rows: what a page says about its tables, whatever the rows are."""
 
+from collections.abc import Iterable
+
 import pandas as pd
+
+from tdlib import models
+from tdlib.config import RunConfig
 
 
 def spread(changes: pd.Series, what: str) -> str:
@@ -30,3 +35,16 @@ def looked_at(runs: pd.DataFrame) -> str:
     counts = runs.groupby(["dataset", "horizon"], sort=False)["id"].nunique()
     found = ", ".join(f"{dataset} {horizon}: {count}" for (dataset, horizon), count in counts.items())
     return f"Runs whose test errors this page shows, by test segment (what so many looks are worth: page 14): {found}."
+
+
+def single_seeds(runs: pd.DataFrame) -> str:
+    """A line a system: in how many of its settings it has one seed, which adds no spread of seeds to an interval."""
+    alone = runs.groupby(["system", "setting"], sort=False)["seed"].nunique().eq(1).groupby("system", sort=False)
+    counts = alone.agg(["sum", "size"]).itertuples()
+    return "\n".join(f"{line.Index}: one seed in {line.sum} of {line.size} settings" for line in counts)
+
+
+def teachers(runs: Iterable[RunConfig]) -> str:
+    """Whom these runs learn from: iTransformer of seed 2021."""
+    taught = {(models.title(run.model), run.seed) for each in runs for run in each.teacher_configs.values()}
+    return ", ".join(f"{name} of seed {seed}" for name, seed in sorted(taught)) or "nobody"

@@ -19,9 +19,8 @@ import numpy as np
 import pandas as pd
 
 from tdlib import csvfile
-from tdlib.checks import require
+from tdlib.checks import counted, require
 from tdlib.compute import Compute
-from tdlib.csvfile.cells import counted
 from tdlib.deploy import onnx as deploy
 from tdlib.files import check_output, note_written, remove_unfinished, write_atomically
 from tdlib.forecast import forecast_csv
@@ -230,7 +229,8 @@ def _inputs(store: Path, csv: Path) -> list[Path]:
 def list_(options: argparse.Namespace) -> None:
     """The forecasters of a store, a line each."""
     lines, damaged = [], []
-    for place in _forecasters(options.store):
+    places = _forecasters(options.store)
+    for place in places:
         try:
             made = Forecaster.load(place)
         except ValueError as fault:
@@ -242,7 +242,7 @@ def list_(options: argparse.Namespace) -> None:
         line |= {"model": made.chosen_, "test MSE": made.scores_.loc[made.chosen_, ("test", "MSE")], "run": made.id_}
         line["MB"] = size / 1e6
         lines.append({"series": place.name} | line)
-    for name in sorted(_names(options.store) - {place.name for place in _forecasters(options.store)}):
+    for name in sorted(_names(options.store) - {place.name for place in places}):
         damaged.append(f"{name}: not finished; `tdlib distill` goes on, `tdlib clean {shlex.quote(name)}` removes it")
     if not lines and not damaged:
         print(f"{options.store} has no forecaster: `tdlib distill my.csv` makes one")
@@ -270,7 +270,8 @@ def clean(options: argparse.Namespace) -> None:
             shutil.rmtree(store.outputs(id), ignore_errors=True)
         for suffix in (".csv", ".plan.json"):
             (options.store / "series" / f"{place.name}{suffix}").unlink(missing_ok=True)
-        shutil.rmtree(place, ignore_errors=not place.exists())  # of one that was stopped there is none
+        if place.exists():  # not of one that was stopped
+            shutil.rmtree(place)
         print(f"{place.name}: removed, and {len(ids)} runs")
     remove_unfinished(*(options.store / part for part in ("runs", "cache", "series")))
 

@@ -18,11 +18,10 @@ import numpy as np
 import pandas as pd
 
 from tdlib import calendar, csvfile, data, forecast, models
-from tdlib.checks import one_of, require
+from tdlib.checks import listed, one_of, require
 from tdlib.compute import Compute
 from tdlib.config import RunConfig
 from tdlib.csvfile import dates, panel
-from tdlib.csvfile.cells import listed
 from tdlib.deploy.onnx import Export
 from tdlib.files import check_place, write_atomically
 from tdlib.run import train_once, trained
@@ -85,8 +84,8 @@ class Forecaster:
             for value in (lookback, horizon, period, epochs, seed)
         )
         for name, value in (("lookback", lookback), ("horizon", horizon), ("period", period), ("epochs", epochs)):
-            whole = value is None or (type(value) is int and value >= 1)
-            require(whole, f"{name} must be a whole number of at least 1, got {value!r}")
+            fits = value is None or (type(value) is int and value >= 1)
+            require(fits, f"{name} must be a whole number of at least 1, got {value!r}")
         if teacher not in models.names():  # any model may teach; what is named is what is made for it
             one_of("teacher", teacher, (COMMITTEE, *models.names("teacher")))
         one_of("student", student, models.names("student"))
@@ -201,10 +200,11 @@ class Forecaster:
         distilled = f"{plain}{plan.DISTILLED}"
         shown = {distilled, self.baseline_, models.title("ridge")}  # beside the chosen one, in the report
         lines, costs, self.errors_, self.residuals_ = {}, {}, {}, {}
+        scale = score.naive_scale(splits, self.period_)
         for title, id in self.runs_.items():
             model, _ = trained(id, self.store_)
             own = score.residuals(model, splits)
-            lines[title], self.errors_[title] = score.line(own, splits, self.period_), score.by_window(own.test)
+            lines[title], self.errors_[title] = score.line(own, splits, scale), score.by_window(own.test)
             costs[title] = score.cost(model, self.lookback_, len(self.channels_))
             best = min(lines, key=lambda name: lines[name]["val", "MSE"])
             known = self.residuals_ | {title: own}  # of many channels all models' would fill the memory

@@ -13,9 +13,9 @@ import pandas as pd
 from pandas.tseries import offsets
 
 from tdlib import calendar, data
-from tdlib.checks import require
+from tdlib.checks import require, short
 from tdlib.csvfile import Frame, gaps, panel, stamps
-from tdlib.csvfile.cells import check_upright, short
+from tdlib.csvfile.cells import check_upright
 
 FARTHEST = 1e5  # deviations in the middle half of the values: beyond, float32 keeps about two digits of these
 MODEL = "tdlib"  # what forecasts in long form are called, as in statsforecast's frames a model's name

@@ -18,9 +18,8 @@ import pandas as pd
 
 import tdlib
 from tdlib import calendar, forecast, models
-from tdlib.checks import require, require_extra
+from tdlib.checks import counted, require, require_extra
 from tdlib.csvfile import gaps
-from tdlib.csvfile.cells import counted
 from tdlib.files import check_place, write_atomically
 from tdlib.report.roles import COLOURS, DASHES
 from tdlib.service import figures, frames, plan, score

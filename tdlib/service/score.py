@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from tdlib import bootstrap, models
+from tdlib.checks import counted
 from tdlib.compute import Compute
-from tdlib.csvfile.cells import counted
 from tdlib.deploy.efficiency import in_torch, latency
 from tdlib.deploy.fused import smallest
 from tdlib.train import predict
@@ -61,12 +61,12 @@ def by_window(errors: np.ndarray) -> np.ndarray:
     return np.square(errors).mean((1, 2), dtype=np.float64)
 
 
-def line(both: Residuals, splits: Splits, period: int) -> dict[tuple[str, str], float]:
+def line(both: Residuals, splits: Splits, scale: np.ndarray) -> dict[tuple[str, str], float]:
     """By (segment, measure) a model's MSE and MAE in scaled units, MAE in own units, MASE.
 
-    Means over windows, steps and channels; MASE leaves out channels that are constant on the training rows.
+    Means over windows, steps and channels; MASE is over the `naive_scale` [C], without constant channels.
     """
-    scale, line = naive_scale(splits, period), {}
+    line = {}
     for segment, errors in both._asdict().items():
         by_channel = np.abs(errors).mean((0, 1), dtype=np.float64)
         line[segment, "MSE"] = float(np.square(errors).mean(dtype=np.float64))

@@ -20,7 +20,8 @@ def errors(val: float, test: float, noise: int = 0, count: int = 60) -> score.Re
 
 
 def tabled(found: dict[str, score.Residuals], against: str = score.SEASONAL):
-    return score.table({name: score.line(both, SPLITS, 24) for name, both in found.items()}, against)
+    scale = score.naive_scale(SPLITS, 24)
+    return score.table({name: score.line(both, SPLITS, scale) for name, both in found.items()}, against)
 
 
 def verdict(found: dict[str, score.Residuals], against: str = score.SEASONAL) -> score.Verdict:
