@@ -89,6 +89,9 @@ def test_an_error_that_would_take_half_of_a_panel_is_written_and_not_drawn():
         drawn = [at for line in axis.lines if line.get_marker() == "D" for at in line.get_xdata()]
         assert drawn == [value for value in reversed(errors.values()) if value < 0.42]
         assert axis.get_xlim()[1] < 0.42
+    shades = {"farthest": plots.COLOURS["teacher"]}
+    legend = plots.points(table, x="test_mse", y="variant", label="", colours=shades).axes[0].get_legend()
+    assert "teacher" in [text.get_text() for text in legend.get_texts()]
     own = pd.DataFrame({"setting": "here", "variant": "last", "test_mse": [0.64, 0.27, 0.04]})  # 0.3167, one bit aside
     rest = table[:4].assign(test_mse=[0.3, 0.305, 0.307, 0.31])
     assert not plots.points(pd.concat([rest, own]), x="test_mse", y="variant", label="").axes[0].texts

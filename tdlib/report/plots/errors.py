@@ -257,13 +257,14 @@ def points(
             style = {"color": shade, "alpha": 0.6, "label": None if name in known else name}
             written = {"va": "center", "transform": axis.get_yaxis_transform(), "fontsize": "x-small"}
             mean = means[group]
+            dots = chosen[x][: 0 if mean > last_in_view else None]
+            axis.plot(dots, [place] * len(dots), MARKERS[part], **style)  # the legend names it, also without a dot
             if absent and chosen.empty:
                 axis.text(0.5, place, absent, ha="center", color="#777777", **written)
             elif mean > last_in_view:
                 over = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # a line may pass there
                 axis.text(0.98, place, f"{mean:.3g} →", ha="right", color=shade, bbox=over, **written)
             else:
-                axis.plot(chosen[x], [place] * len(chosen), MARKERS[part], **style)
                 bar = {"color": "black", "markersize": 13, "label": None if "mean" in known else "mean"}
                 axis.plot(mean, place, "|", **bar)
         references = lines[setting].items() if lines is not None else ()
