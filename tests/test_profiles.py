@@ -515,7 +515,8 @@ def test_another_teachers_ablation_has_the_same_variants_from_that_teacher(name)
 def test_each_group_has_every_variant(ablation):
     for variants in ablation:
         assert list(variants) == list(profiles.ABLATIONS)
-        assert set(variants) == {"full", *LEFT_OUT, "exact KL", "exact KL, summed", "truth patterns"}
+        others = {"w/o coarser scales", "exact KL", "exact KL, summed", "truth patterns"}
+        assert set(variants) == {"full", *LEFT_OUT, *others}
 
 
 def test_variants_without_parts_of_the_loss_differ_in_just_these_parts(ablation):
@@ -524,6 +525,12 @@ def test_variants_without_parts_of_the_loss_differ_in_just_these_parts(ablation)
         for name, parts in LEFT_OUT.items():
             assert changed(variants["full"], variants[name]) == {"terms"}
             assert set(TERMS) - set(variants[name].terms) == parts
+
+
+def test_without_coarser_scales_the_number_of_scales_alone_differs(ablation):
+    for variants in ablation:
+        assert changed(variants["full"], variants["w/o coarser scales"]) == {"scales"}
+        assert variants["full"].scales > variants["w/o coarser scales"].scales == 0
 
 
 def test_the_exact_kl_differs_in_the_reduction_alone(ablation):

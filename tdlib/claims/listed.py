@@ -72,7 +72,7 @@ def _keeps_more(name: str, words: str, statistic: str, nulls: Callable) -> Claim
     )
 
 
-def _part(variant: str, part: str, published: float) -> Claim:
+def _part(variant: str, part: str, published: float | None = None) -> Claim:
     return Claim(
         f"part: {part}",
         f"With the {part} of the loss the student is better than without",
@@ -81,7 +81,7 @@ def _part(variant: str, part: str, published: float) -> Claim:
             statistics.variant(evidence, "full"), statistics.variant(evidence, variant)
         ),
         published=published,
-        source="Table 4, ECL",
+        source=Claim.source if published is None else "Table 4, ECL",
         over=BOTH,
     )
 
@@ -214,6 +214,7 @@ CLAIMS = [
     ),
     _part("w/o period", "period parts", 0.0),
     _part("w/o scale", "scale parts", -2.48),
+    _part("w/o coarser scales", "coarser scales"),
     _part("w/o feature level", "feature level", -3.09),
     _part("w/o prediction level", "prediction level", 0.0),
     _part("w/o supervised", "truth beside the teacher", -4.85),

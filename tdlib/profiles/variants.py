@@ -8,6 +8,7 @@ APART = ("foundation",)  # parts that nobody gets unasked
 ABLATIONS = {  # the variant's name -> what it changes in the full method
     "full": {},
     "w/o scale": {"terms": [term for term in TERMS if not term.startswith("scale")]},
+    "w/o coarser scales": {"scales": 0},  # forecasts and features are matched as they are: Hinton's and FitNets' terms
     "w/o period": {"terms": [term for term in TERMS if not term.startswith("period")]},
     "w/o prediction level": {"terms": [term for term in TERMS if not term.endswith("forecast")]},
     "w/o feature level": {"terms": [term for term in TERMS if not term.endswith("feature")]},
