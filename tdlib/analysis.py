@@ -107,7 +107,8 @@ def compare(
         errors = paired_errors(store, found[["ours", "theirs"]], quantity)
         quantities = np.stack([errors[:, 0], errors[:, 1], _wins_with_ties(errors[:, 0], errors[:, 1])], 1)
         block, segment = place["lookback"] + place["horizon"], mine.get("segment", mine["dataset"]).iloc[0]
-        estimate, draws = bootstrap.draws(quantities, list(found["group"]), _comparison, block=block, segment=segment)
+        names = {"segment": segment, "setting": str([*place.values()])}
+        estimate, draws = bootstrap.draws(quantities, list(found["group"]), _comparison, block=block, **names)
         held = bootstrap.blocks(quantities.shape[2], block)
         most[segment] = max(held, most.get(segment, 0))
         lines.append(place | _compared_line(estimate, draws, held) | {"runs": len(found), "blocks": held})

@@ -9,7 +9,6 @@ Two students of one teacher, and two neighbouring windows, are not independent: 
 Shapes: P runs or pairs of runs, K quantities of each window, N windows, D draws.
 """
 
-import functools
 import zlib
 from collections.abc import Callable, Hashable, Sequence
 
@@ -29,15 +28,17 @@ def draws(
     *,
     block: int,
     segment: str = "",
+    setting: str = "",
     count: int = DRAWS,
 ) -> tuple[float, np.ndarray]:
     """`statistic` of the means [P, K] of `quantities` [P, K, N], and of `count` draws of them, [D].
 
     It is given means [..., P', K] of a draw's P' runs, many draws at once, and returns one value, or an axis of
-    several, for each: [...]. `groups` names the teacher of each of the P runs: runs of one group are drawn within it.
+    several, for each: [...]. `groups` names the teacher of each of the P runs: runs of one group are drawn within it,
+    and a group as often as it has runs.
     Blocks of `block` windows start anywhere; one that reaches the end goes on at the beginning; a draw has a block less
-    than the N windows. Settings of one test `segment` use the same random numbers, so that what a draw does to one
-    horizon it does to the others.
+    than the N windows. Settings of one test `segment` draw the same blocks, so that what a draw does to the time of one
+    horizon it does to the others; runs are drawn anew for each `setting`: no training is part of two.
     ValueError where a quantity is not finite, groups and runs differ in number, or `statistic` is of one draw only.
     """
     quantities = np.asarray(quantities, dtype=float)
@@ -47,7 +48,7 @@ def draws(
     require(min(block, count) >= 1, f"block and count must be at least 1, got {block} and {count}")
     places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
     means = _block_means(quantities, block, _random(segment), count)  # [D, P, K]
-    runs = _runs(tuple(places[group] for group in groups), segment, count)
+    runs = _runs(tuple(places[group] for group in groups), f"{segment}; {setting}", count)
     estimate = statistic(quantities.mean(2))
     values = np.empty((count, *np.shape(estimate)))
     for some, chosen in runs:
@@ -74,30 +75,35 @@ def _block_means(quantities: np.ndarray, block: int, random: np.random.Generator
     return np.moveaxis(drawn / size, 2, 0)
 
 
-@functools.lru_cache(maxsize=256)
-def _runs(groups: tuple[int, ...], segment: str, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _runs(groups: tuple[int, ...], name: str, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """`count` times: groups with replacement, and from each some of its runs, with replacement.
 
     Groups may differ in size, and so draws in their number of runs P': pairs of those draws [d] that have as many, and
     their runs [d, P'].
-    Kept, as a study has hundreds of comparisons of few shapes. With other random numbers than the blocks: settings of a
-    segment may differ in their number of runs.
+    With other random numbers than the blocks, which settings share.
     """
-    random = _random(segment).spawn(1)[0]
-    members = [np.flatnonzero(np.equal(groups, group)) for group in range(max(groups) + 1)]
-    drawn = [_draw(members, random) for _ in range(count)]
-    sizes = np.array([len(runs) for runs in drawn])
-    alike = [np.flatnonzero(sizes == size) for size in np.unique(sizes)]
-    return [(draws, np.stack([drawn[draw] for draw in draws])) for draws in alike]
+    random = _random(name).spawn(1)[0]
+    sizes = np.bincount(groups)
+    chosen = random.choice(groups, (count, _fewer(len(sizes))))  # [d, groups]
+    places = (random.random((*chosen.shape, _fewer(sizes.max()))) * sizes[chosen][..., None]).astype(int)
+    members = np.argsort(groups, kind="stable")[(np.cumsum(sizes) - sizes)[chosen][..., None] + places]
+    drawn = np.arange(places.shape[2]) < _fewer(sizes)[chosen][..., None]  # of a small group fewer
+    lengths = drawn.sum((1, 2))
+    alike = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
+    return [(draws, members[draws][drawn[draws]].reshape(len(draws), -1)) for draws in alike]
 
 
-def _draw(members: list[np.ndarray], random: np.random.Generator) -> np.ndarray:
-    chosen = [members[place] for place in random.integers(0, len(members), _fewer(members))]
-    return np.concatenate([group[random.integers(0, len(group), _fewer(group))] for group in chosen])
+def of_groups(values: Sequence[ArrayLike]) -> tuple[float, float, float]:
+    """The mean over groups of the means of their values, and its interval: groups, then values of each, are drawn."""
+    random, shape = _random("groups"), (DRAWS, _fewer(len(values)))
+    drawn = [np.take(own, random.integers(0, len(own), (*shape, _fewer(len(own))))).mean(-1) for own in values]
+    chosen = random.integers(0, len(values), (1, *shape))
+    draws = np.take_along_axis(np.stack(drawn), chosen, 0).mean((0, 2))
+    return float(np.mean([np.mean(own) for own in values])), *interval(draws)
 
 
-def _fewer(units: Sequence) -> int:
-    return max(1, len(units) - 1)
+def _fewer(count):
+    return np.maximum(1, count - 1)
 
 
 def interval(values: ArrayLike, blocks: float = np.inf) -> tuple[float, float]:

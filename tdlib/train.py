@@ -104,10 +104,10 @@ def fit(
     each further one. Stops after `patience` epochs without a better validation MSE and restores the best weights, or
     leaves, without `restore`, those of the last epoch.
     With `weight_average` d what is validated and kept is the mean of the weights after every step, where the step
-    before the last has d times its share, the one before d^2, and so on. With `mixup` a the windows of a batch are
-    mixed in pairs, with shares of Beta(a, a) (see `Mixture`). Both as in Beyer et al., "a good teacher is patient and
-    consistent", CVPR 2022. Draws from torch's generator, so `torch.manual_seed` fixes the result. Model, objective and
-    windows must be at `compute.place`.
+    before the last has d times its share, the one before d^2, and so on (after Polyak and Juditsky, SIAM J. Control 30,
+    1992). With `mixup` a the windows of a batch are mixed in pairs, with shares of Beta(a, a) (see `Mixture`). Draws
+    from torch's generator, so `torch.manual_seed` fixes the result. Model, objective and windows must be at
+    `compute.place`.
     Raises Diverged, naming the part, on a loss that is not finite.
     """
     least = min(batch_size, epochs, patience)

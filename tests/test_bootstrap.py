@@ -116,6 +116,29 @@ def test_settings_of_a_segment_share_their_draws_whatever_else_differs():
     assert abs(np.corrcoef(one, apart)[0, 1]) < 0.2
 
 
+def test_settings_of_a_segment_draw_their_runs_apart():
+    """Errors that are level in time and differ between seeds: what is drawn of one setting says nothing of another."""
+    seeds = np.arange(3.0)[:, None, None] * np.ones((3, 1, 40))
+    one, other = (bootstrap.draws(seeds, [1, 2, 3], mean, block=4, segment="a", setting=name)[1] for name in "xy")
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.1
+    again = bootstrap.draws(seeds, [1, 2, 3], mean, block=4, segment="a", setting="x")[1]
+    np.testing.assert_array_equal(one, again)
+
+
+def test_draws_have_the_estimate_for_their_mean_also_where_groups_differ_in_size():
+    levels = np.array([0.0, 0, 3])[:, None, None] * np.ones((3, 1, 4))
+    estimate, drawn = bootstrap.draws(levels, [1, 1, 2], mean, block=4)
+    assert drawn.mean() == pytest.approx(estimate, abs=0.05)
+
+
+def test_a_mean_over_groups_counts_each_once_and_so_do_its_draws():
+    value, low, high = bootstrap.of_groups([[1.0, 1, 1, 1], [2.0], [3.0, 3]])
+    assert value == 2 and low == 1 and high == 3
+    even = bootstrap.of_groups([[0.0, 2.0]] * 30)
+    assert even[0] == 1 and 0.5 < even[1] < 1 < even[2] < 1.5
+    assert bootstrap.of_groups([[4.0]]) == (4, 4, 4)
+
+
 def test_blocks_widen_the_interval_of_errors_that_hang_together():
     slow = np.repeat(np.random.default_rng(0).random(20), 100)[None, None]
     widths = [np.ptp(bootstrap.interval(bootstrap.draws(slow, [1], mean, block=block)[1])) for block in (1, 100)]

@@ -199,11 +199,12 @@ def test_what_is_said_of_baselines_that_differ_by_data_set_is_what_the_rows_say(
 def test_what_is_said_of_how_honest_intervals_are_is_what_page_14_simulates():
     table, text = pd.read_csv(ROOT / "results/tables/14_coverage.csv"), " ".join(README.split())
     table = table[table["blocks"] <= 13]
+    assert f"of made-up errors with {table['blocks'].min()} to {table['blocks'].max():.0f} blocks of time" in text
     three, one = table["seeds: 3 [%]"], table.loc[table["blocks"] >= 7, "seeds: 1 [%]"]
     said = f"{three.min():.0f} to {three.max():.0f}% of them hold the truth where there are three seeds, and"
     assert f"{said} {one.min():.0f} to {one.max():.0f}% where there is one and at least 7 blocks (page 14)" in text
-    changes = pd.read_csv(ROOT / "results/tables/05_changes.csv").query("dataset != 'all'")
-    assert changes["blocks"].min() >= 1.5 and changes.loc[changes["runs"] == 1, "blocks"].min() >= 6.8
+    changes = pd.read_csv(ROOT / "results/tables/05_changes.csv").query("dataset != 'all' and low.notna()")
+    assert changes["blocks"].min() >= 2 and changes.loc[changes["runs"] == 1, "blocks"].min() >= 6.8
 
 
 def test_what_is_said_of_the_cost_of_the_paper_is_in_its_table():

@@ -28,7 +28,7 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown, display
 
-from tdlib import claims, rows
+from tdlib import analysis, claims, rows
 from tdlib.claims.listed import CLAIMS, HEADLINES
 from tdlib.report import plots, tables, words
 
@@ -64,8 +64,8 @@ shown.fillna("")
 # %% [markdown]
 # ## In short
 # README begins with these lines. *Ahead*: the claim that the first of the two is better holds; *behind*: it does not
-# hold; *level*: it is inconclusive. In brackets the difference in MSE, negative is better, and what is left without the
-# one setting that decides it.
+# hold; *level*: it is inconclusive. In brackets the difference in MSE, negative is better, the number of settings, and
+# what is left without the one setting that decides it. Two differences are to be compared on the same settings alone.
 
 # %%
 sides = {"holds": "ahead of", "does not hold here": "behind", "inconclusive": "level with"}
@@ -78,19 +78,35 @@ def beside(match: re.Match) -> str:
     if line["verdict"] not in sides:
         return f"not yet set beside {opponent}"
     rest = line["words"].partition("; without ")[2]
-    numbers = words.interval(*line[["ours", "low", "high"]]) + "%" + (f"; without {rest}" if rest else "")
-    return f"{sides[line['verdict']]} {opponent} ({numbers})"
+    numbers = words.interval(*line[["ours", "low", "high"]]) + f"%, {line['settings']} settings"
+    return f"{sides[line['verdict']]} {opponent} ({numbers}{f'; without {rest}' * bool(rest)})"
+
+
+def change(ours: pd.DataFrame, *others: pd.DataFrame) -> str:
+    """The difference to the plain MLP in the settings that others have, too."""
+    plain = evidence.plain()
+    for other in others:
+        plain = plain.merge(other[analysis.SETTING].drop_duplicates())
+    try:
+        found = evidence.difference(ours, plain)
+    except rows.Missing:
+        return "not there"
+    return f"{found.value:.1f}%, {found.settings} settings"
 
 
 # %%
+two, best = [evidence.distilled(name) for name in ("itransformer", "moderntcn")], evidence.distilled()
 bullets = [
     "* **As published** the MLP from iTransformer is {the plain one = plain, iTransformer} and "
     "{its teacher = teacher, iTransformer}; the MLP from ModernTCN is {the plain one = plain, ModernTCN} and "
-    "{its teacher = teacher, ModernTCN}.",
-    "* **One number changed**, the weight decay of the plain MLP: the distilled one, from the teacher that validation "
-    "prefers, is {it = plain, decayed}.",
-    "* **As many trials for both**, settings chosen on validation: the MLP from iTransformer is "
-    "{the plain one = plain, fair, iTransformer}, from ModernTCN {the plain one = plain, fair, ModernTCN}.",
+    "{its teacher = teacher, ModernTCN}. Where both teachers are there, the gain over the plain one is "
+    f"{change(two[0], two[1])} from iTransformer, and {change(two[1], two[0])} from ModernTCN.",
+    "* **A weight decay of 1** takes that gain from the plain MLP's opponent: the distilled one, from the teacher that "
+    f"validation prefers, is ahead of the plain one without decay ({change(best, evidence.decayed)}), and in these "
+    "settings {the one with it = plain, decayed}; with that decay on both it is {it = decay: on both}.",
+    "* **As many trials for both**, chosen on validation, of rates with weight decays for the plain MLP, of rates with "
+    "weights of the patterns for the distilled one: that from iTransformer is {the plain one = plain, fair, "
+    "iTransformer}, from ModernTCN {the plain one = plain, fair, ModernTCN}.",
     "* **A linear map**, fitted in closed form: the distilled MLP is {ridge regression = Ridge}.",
     "* **A student of a committee** is {that MLP = patient, published}, {ridge regression = patient, Ridge} and "
     "{its committee = patient, committee}.",

@@ -2,8 +2,8 @@
 # # Beyond the paper: which student is worth taking away?
 # The paper's student has strong linear opponents (page 05). Here the same MLP learns from a **committee**, an
 # iTransformer and four models that are linear or nearly so, with patience: mixup of windows, a rate that falls slowly,
-# and the moving average of its weights (`tdlib.patient`; after Beyer et al., CVPR 2022). The truth is no part of its
-# loss. How the committee is weighted is page 12b.
+# and the moving average of its weights (`tdlib.patient`; the first two after Beyer et al., CVPR 2022). The truth is no
+# part of its loss. How the committee is weighted is page 12b.
 #
 # There are three such students: the MLP; the same whose committee was weighed *on halves* of training, too; and one
 # linear layer from that committee. Who is in the committee was fixed beforehand (on Weather these four alone: no

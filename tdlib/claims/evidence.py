@@ -154,7 +154,8 @@ class Evidence:
     def worst(self, pairs: Iterable[tuple[pd.DataFrame, pd.DataFrame]], fewest: int) -> Estimate | None:
         """The largest of several differences; its ends are the largest ends: below 0 where each of them is.
 
-        `without` is here the data set that moves it most. None where fewer than `fewest` pairs can be compared.
+        `without` is here the data set that moves it most, of those without which every pair can still be compared. None
+        where fewer than `fewest` pairs can be.
         """
         pairs = list(pairs)
         found = self._largest(pairs, fewest)
@@ -165,7 +166,8 @@ class Evidence:
             name: self._largest([(ours[ours["dataset"] != name], theirs) for ours, theirs in pairs], fewest)
             for name in (names if len(names) > 1 else ())
         }
-        others = {name: rest for name, rest in others.items() if rest and not math.isnan(rest.low)}
+        whole = {name: rest for name, rest in others.items() if rest and rest.settings == found.settings}
+        others = {name: rest for name, rest in whole.items() if not math.isnan(rest.low)}
         if not others:
             return found
         name = max(others, key=lambda name: abs(others[name].value - found.value))
@@ -188,30 +190,37 @@ class Evidence:
 
         None for fewer than `FEWEST_SETTINGS`.
         """
-        weighted, groups = [], []  # each value and 1, over the number of pairs of its setting
+        values = {}
         for place, found in ours.groupby(analysis.SETTING, sort=False):
             there = theirs[(theirs[analysis.SETTING] == list(place)).all(axis=1)]
             pairs = analysis.pairs(found, there) if len(there) else there
             mine, other = (frame.set_index("id").loc for frame in (found, there))
-            values = [value(mine[pair.ours], other[pair.theirs]) for pair in pairs.itertuples()]
-            weighted += [[each / len(values), 1 / len(values)] for each in values]
-            groups += [place] * len(values)
-        if len(set(groups)) < FEWEST_SETTINGS:
+            found = [value(mine[pair.ours], other[pair.theirs]) for pair in pairs.itertuples()]
+            values |= {"{}, {}".format(*place): found} if found else {}
+        if len(values) < FEWEST_SETTINGS:
             return None
-        quantities = np.array(weighted)[:, :, None]
-        mean, draws = bootstrap.draws(quantities, groups, _weighted_mean, block=1, segment="claims")
-        return Estimate(float(mean), *bootstrap.interval(draws), settings=len(set(groups)), runs=len(groups))
+        whole = bootstrap.of_groups([*values.values()])
+        far = {name: abs(np.mean(found) - whole[0]) for name, found in values.items()}
+        without = max(far, key=far.get)
+        rest = bootstrap.of_groups([found for name, found in values.items() if name != without])
+        names = dict(zip(("rest", "rest_low", "rest_high"), rest, strict=True)) | {"without": without}
+        return Estimate(*whole, settings=len(values), runs=sum(map(len, values.values())), **names)
 
-    def wins_of_data_sets(self) -> Estimate | None:
+    def wins_of_data_sets(self, linear: bool) -> Estimate | None:
         """On how many of the paper's data sets the distilled MLP is best of all systems, mean over its four horizons.
 
-        `low` counts the data sets that are not there as lost, `high` as won. None where no data set is there.
+        These are teachers and the plain MLP, as in the paper, or with `linear` all baselines, too. Of several students
+        of a data set it is the one that is best on validation; where not all are there, nobody knows which one that is:
+        `low` counts these data sets as lost, `high` as won. None where no data set is whole.
         """
         runs = self.main[self.main["dataset"].isin(PAPER) & self.main["horizon"].isin(HORIZONS)]
+        runs = runs if linear else runs[(runs["part"] != "plain") | (runs["system"] == rows.system("mlp"))]
         means = runs.groupby(["dataset", "system", "horizon"])[["val_mse", "test_mse"]].mean()
         whole = means.groupby(["dataset", "system"]).agg(tables.over_horizons).dropna().reset_index()
         taught = whole["system"].isin(runs.loc[runs["part"] == "distilled", "system"])
         ours = whole[taught].sort_values("val_mse").drop_duplicates("dataset").set_index("dataset")["test_mse"]
+        students = whole[taught].groupby("dataset")["system"].nunique()
+        ours = ours[students.reindex(ours.index) == students.max()]
         theirs = whole[~taught].groupby("dataset")["test_mse"].min().reindex(ours.index)
         won, there = int((ours < theirs).sum()), int(theirs.notna().sum())
         return Estimate(won, won, won + len(PAPER) - there, settings=there, runs=len(runs)) if there else None
@@ -254,9 +263,3 @@ class Evidence:
         """Share of the triples on which `holds`, in percent: of the real or of the made ones, whichever is less."""
         share = min(100 * holds(*triples).double().mean().item() for triples in self.triples().values())
         return Estimate(share, share, share, settings=1, runs=2)
-
-
-def _weighted_mean(means: np.ndarray) -> np.ndarray:
-    """Of means [..., P, 2] of weighted values and weights: [...]."""
-    values, weights = np.moveaxis(means.sum(-2), -1, 0)
-    return values / weights

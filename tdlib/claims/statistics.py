@@ -49,8 +49,11 @@ def halves_unseen(evidence: Evidence) -> Estimate:
     return evidence.difference(halves[~halves["dataset"].isin(patient.HALVES_FROM)], evidence.patient)
 
 
-def kept(evidence: Evidence) -> Estimate:
-    return _keeps(evidence, lambda means: 100 * analysis.kept(means))
+def published_keep(evidence: Evidence) -> Estimate:
+    """What the published figure is a mean of: students of ModernTCN, horizon 96."""
+    here = evidence.main[evidence.main["horizon"] == 96]
+    here = here[(here["part"] != "distilled") | (here["teacher"] == "moderntcn")]
+    return _keeps(evidence, here, lambda means: 100 * analysis.kept(means))
 
 
 def other_seeds(plain: pd.DataFrame, here: pd.DataFrame) -> list[pd.DataFrame]:
@@ -64,20 +67,29 @@ def all_nulls(plain: pd.DataFrame, here: pd.DataFrame) -> list[pd.DataFrame]:
     return [group for _, group in untaught.groupby("system", sort=False)] + other_seeds(plain, here)
 
 
+def chosen_baseline(plain: pd.DataFrame, here: pd.DataFrame) -> list[pd.DataFrame]:
+    return [analysis.strongest(here)]
+
+
+def ridge(plain: pd.DataFrame, here: pd.DataFrame) -> list[pd.DataFrame]:
+    return [here[here["model"] == "ridge"]]
+
+
 def kept_beyond(evidence: Evidence, nulls: Callable) -> Estimate:
-    return _keeps(evidence, lambda means: 100 * (analysis.kept(means, 0) - analysis.kept(means, 1)), nulls)
+    here = pd.concat([evidence.main, evidence.decayed])
+    return _keeps(evidence, here, lambda means: 100 * (analysis.kept(means, 0) - analysis.kept(means, 1)), nulls)
 
 
 def _keeps(
-    evidence: Evidence, statistic: Callable[[np.ndarray], np.ndarray], nulls: Callable | None = None
+    evidence: Evidence, runs: pd.DataFrame, statistic: Callable[[np.ndarray], np.ndarray], nulls: Callable | None = None
 ) -> Estimate:
     """A statistic of what distilled student and null keep, and of what the plain MLP wins, windows and seeds paired.
 
     The null is, in each setting and against each teacher, that of `nulls` which keeps most. Mean over settings and
     teachers, drawn together. `rows.Missing` where there is none.
     """
-    values, drawn, runs, held = [], [], 0, 0.0
-    for place, here in pd.concat([evidence.main, evidence.decayed]).groupby(analysis.SETTING, sort=False):
+    values, drawn, count, held = [], [], 0, 0.0
+    for place, here in runs.groupby(analysis.SETTING, sort=False):
         plain = evidence.plain(here)
         others = nulls(plain, here) if nulls else []
         taught = here[(here["model"] == "mlp") & (here["part"] == "distilled")]
@@ -89,14 +101,15 @@ def _keeps(
             found = [_won(evidence, trios, plain, other) for other in (others if nulls else [students]) if len(other)]
             if kept := [each for each in found if each is not None]:
                 wins, groups = max(kept, key=lambda found: analysis.kept(found[0].mean(2), 1))
-                value, draws = bootstrap.draws(wins, groups, statistic, block=place[1] + place[2], segment=place[0])
+                names = {"segment": place[0], "setting": f"{place}, {model}"}
+                value, draws = bootstrap.draws(wins, groups, statistic, block=place[1] + place[2], **names)
                 held = max(held, bootstrap.blocks(wins.shape[2], place[1] + place[2]))
                 if math.isfinite(value):  # there was a win to keep
-                    values, drawn, runs = [*values, value], [*drawn, draws], runs + len(groups)
+                    values, drawn, count = [*values, value], [*drawn, draws], count + len(groups)
     if not values:
         raise rows.missing(evidence.runs, "no teacher with a plain and a distilled MLP of the same seed")
     ends = bootstrap.interval(np.mean(drawn, 0), held)
-    return Estimate(float(np.mean(values)), *ends, settings=len(values), runs=runs)
+    return Estimate(float(np.mean(values)), *ends, settings=len(values), runs=count)
 
 
 def _won(evidence: Evidence, trios, plain, other) -> tuple[np.ndarray, list] | None:

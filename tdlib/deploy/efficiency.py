@@ -40,6 +40,12 @@ def build(config: RunConfig, channels: int) -> nn.Module:
     return run.build(config, channels).eval()
 
 
+def weights(config: RunConfig, channels: int) -> int:
+    """How many weights the model of a run has; counted on shapes alone."""
+    with torch.device("meta"):
+        return sum(weight.numel() for weight in run.build(config, channels).parameters())
+
+
 def in_torch(model: nn.Module) -> Served:
     """A model as it is; its file is its weights as safetensors."""
 

@@ -15,9 +15,10 @@ R and the sum over delays are circular, products of spectra. The Fourier transfo
 taken once, before W_q, W_k and W_v. Their biases would change nothing (R by a constant; a softmax sums
 to 1) and are left out. Every window and head picks its own delays, in training and in evaluation. The
 public code takes the same for all heads and, in training, those of the batch's mean, so that a window
-is not treated by itself. m is cut to its last S steps or lengthened by zeros; norm is LayerNorm less its
-mean over time. The paper has no position but feeds time-of-day features, which are not part of the
-contract: a fixed sinusoid stands in, and the model sees no clock. Nor does it normalise its windows.
+is not treated by itself. m is cut to its last S steps (there to its first) or lengthened by zeros; norm
+is LayerNorm less its mean over time. The paper has no position but feeds time-of-day features, which
+are not part of the contract: a fixed sinusoid stands in, and the model sees no clock. Nor does it
+normalise its windows.
 The hidden state mixes the channels. Its feature is the decoder's hidden sequence mapped to the channels by
 its own output projections, y before de-normalisation with the known half in front, [B, C, S].
 Parameters at 720 -> 96 or 720, seven channels: 10,525,703. The public code counts 10,535,943: 4,096 for

@@ -10,9 +10,10 @@ Local and Global Context Modeling for Long-term Series Forecasting").
            h = LayerNorm(W_m [o_12, o_16]);   h = LayerNorm(h + W_2 gelu(W_1 h))
     y = V h + v + R trend,   de-normalised                     R: one linear layer        [B, H, C]
 
-With `trend="mean"` R is the mean over the look-back (the paper's MICN-mean; MICN-regre is the default, and
-starts as the mean). Convolutions whose stride is their kernel are linear layers on pieces of k steps, zeros
-completing the last piece; the isometric one runs through a Fourier transform: the same sums, several times faster.
+With `trend="mean"` R is the mean over the look-back (the paper's MICN-mean; MICN-regre is the default,
+and starts as the mean). The public code adds the last product to W_m [...] as it is, before its norm.
+Convolutions whose stride is their kernel are linear layers on pieces of k steps, zeros completing the
+last piece; the isometric one runs through a Fourier transform: the same sums, several times faster.
 The hidden state mixes the channels. Its feature is the hidden sequence mapped to the channels by its own
 output projection, with the trend: y before de-normalisation with the look-back in front, [B, C, T].
 Parameters at 720 -> 96 / 720, seven channels: 48,605,799 / 72,910,807. The public code counts 49,115,751 /

@@ -2,15 +2,15 @@
 (Luo and Wang, ICLR 2024, "ModernTCN: a modern pure convolution structure").
 
     z = normalise(x);   patches = BatchNorm(Conv(z))       patch 8, stride 4:   [B, C, D, N]
-    block: h = BatchNorm(DWConv_51(h) + DWConv_5(h))       each channel and feature by itself
+    block: h = BN(BN(DWConv_51(h)) + BN(DWConv_5(h)))      each channel and feature by itself; BN: BatchNorm
            h = FFN over the D features of each channel     (grouped by channel)
            h = FFN over the C channels of each feature     (grouped by feature)
            h = h + input
     y_c = V flatten(h_c) + v,   de-normalised              [B, H, C]
 
 Its feature is h flattened, [B, C, D N]: 64 x 180 = 11,520 at L = 720. Parameters at 720 -> 96 with
-seven channels: 1,199,136. The public code counts 1,249,668; the 4% are layers for further stages,
-for time-of-day features and for its normalisation that a single stage never uses.
+seven channels: 1,199,136. The public code counts 1,249,668; the 4% are layers for further stages, for
+fusing their scales and for time-of-day features, which a single stage never uses.
 Shapes: B batch, L look-back, H horizon, C channels, D dim, N patches.
 """
 

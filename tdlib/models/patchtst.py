@@ -7,7 +7,8 @@
 
 Attention runs between the patches of one channel; all channels share all weights. BatchNorm over the
 tokens stands where other Transformers have LayerNorm, and nothing is dropped inside the attention,
-both as in the paper's own experiments. Its feature is h flattened, [B, C, N D]: 90 x 512 = 46,080 at L = 720.
+both as in the paper's own experiments; attention scores do not go on from layer to layer, as they do there.
+Its feature is h flattened, [B, C, N D]: 90 x 512 = 46,080 at L = 720.
 Parameters at 720 -> 96 / 720: 7,630,944 / 36,385,488. The public code counts 7,585,376 / 36,339,920: its
 position is a fixed sinusoid, its patch embedding has no bias, and it has one more BatchNorm.
 Shapes: B batch, L look-back, H horizon, C channels, N patches, D width.

@@ -9,7 +9,8 @@
     y = sum over m of V_m (p h_m) + v_m,   de-normalised                 p maps D to 1  [B, H, C]
 
 All channels share all weights. The paper maps L_m to H before D to 1; both maps are linear, and this
-order is the same function at 1/D of the cost. The window is normalised once, before pooling.
+order is the same function at 1/D of the cost. The window is normalised once, before
+pooling, where the public code normalises each scale.
 The hidden state has D values a step and scale, so its feature is its output before de-normalisation,
 [B, C, H]. Parameters at 720 -> 96 / 720: 3,201,553 / 4,046,449. The public code counts 3,201,737 / 4,046,633:
 time-of-day features (64), which are not part of the contract, a scale and a shift per normalised channel

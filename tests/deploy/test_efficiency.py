@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tdlib import profiles, rows
+from tdlib.config import RunConfig
 from tdlib.deploy import efficiency
 
 CHANNELS = 3
@@ -99,3 +100,8 @@ def test_latency_is_set_beside_the_error_of_the_same_network():
     assert table.loc["MLP from iTransformer, fused", "test_mse"] == 0.4
     ratios = efficiency.against_mlp(times, pd.Series({"MLP": 10, "iTransformer": 30}))
     assert ratios.loc["iTransformer"].tolist() == [3, 3]
+
+
+def test_weights_are_counted_without_being_made():
+    config = RunConfig("ECL", 720, 96, "mlp", settings={"width": 512})
+    assert efficiency.weights(config, 321) == efficiency.in_torch(efficiency.build(config, 321)).parameters
