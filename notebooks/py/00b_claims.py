@@ -107,6 +107,9 @@ bullets = [
     "* **As many trials for both**, chosen on validation, of rates with weight decays for the plain MLP, of rates with "
     "weights of the patterns for the distilled one: that from iTransformer is {the plain one = plain, fair, "
     "iTransformer}, from ModernTCN {the plain one = plain, fair, ModernTCN}.",
+    "* **The two patterns**, each left out: the full method is {itself without the coarser scales = part: coarser "
+    "scales} and {without the period parts = part: period parts}; it is {itself without features = part: feature level} "
+    "and {without forecasts = part: prediction level}.",
     "* **A linear map**, fitted in closed form: the distilled MLP is {ridge regression = Ridge}.",
     "* **A student of a committee** is {that MLP = patient, published}, {ridge regression = patient, Ridge} and "
     "{its committee = patient, committee}.",

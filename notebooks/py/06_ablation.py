@@ -3,7 +3,9 @@
 # The loss is the truth and four terms: two patterns (scale, period) at two levels (prediction, feature). Here a
 # pattern, a level or the truth (the term `supervised`) is left out; each of the four terms stands alone beside the
 # truth; the period part takes its exact forms; and the **truth** takes the teacher's place: if that were as good, no
-# teacher would be needed.
+# teacher would be needed. The scale part holds two things: at scale 0 forecasts and features themselves are matched, as
+# in any distillation, at the others their averages. *w/o scale* drops both, *w/o coarser scales* the averages alone:
+# what is *multi-scale* about the method is the second.
 #
 # **After this page you can** read an ablation, tell "this part is not needed" from "this part can be replaced by the
 # others", and say which of its differences are larger than what another seed does.
@@ -99,15 +101,20 @@ published = (100 * (published / published["full"] - 1)).rename("published, ECL [
 tables.save(published.reset_index(), "06_published", f"{results}/tables", digits=1)
 
 # %% [markdown]
-# ## The period part, as in the code and exact
-# The full method has the divergence of the public code: a floor under the student's logarithm (`losses.FLOOR`)
-# bounds it where the student has no weight on a frequency, and it is averaged over the frequencies, of which there
-# are half as many as steps. The variant *exact KL* is without the floor, *exact KL, summed* also without the
-# average: it is the KL of the textbook. Below is the log of the full method: each part by epoch, before its weight.
+# ## How much of the loss is each part?
+# The period part of the full method is the divergence of the public code: a floor under the student's logarithm
+# (`losses.FLOOR`) bounds it, and it is averaged over the frequencies, of which there are half as many as steps. The
+# variant *exact KL* is without the floor alone; *exact KL, summed* also without the average, which makes the period
+# part heavier by the number of frequencies: it is the KL of the textbook. Below is the log of the full method, each
+# part by epoch before its weight (validation is another stretch of time: its level says nothing beside training's).
 
 # %%
 full = rows.select(runs, dataset=dataset, horizon=horizon, variant="full").iloc[0]
 history = pd.DataFrame(Store(store).read(full["id"])["epochs"])
+last = history.iloc[-1][full["terms"]]
+last *= [full["alpha" if term.endswith("forecast") else "beta"] if "_" in term else 1 for term in last.index]
+shares = ", ".join(f"{name} {share:.1%}" for name, share in (last / last.sum()).items())
+print(f"The loss of the last epoch, with its weights (alpha {full['alpha']:g}, beta {full['beta']:g}): {shares}")
 plots.save(plots.training(history, title=f"{dataset}, {horizon} steps: the full method"), "06_training", figures)
 
 # %% [markdown]
@@ -135,6 +142,13 @@ print("In short, mean over what is there, without a part:", "; ".join(f"{n[4:]} 
 # * The sentences above are made from the rows shown. All students of the ablation learn from the first teacher
 #   seed: deviations are those of students alone.
 # * Where a variant has one seed, another seed may change its place.
+#
+# A variant of your own is one line; what may be changed is `terms`, `alpha`, `beta`, `scales`, `downsample`,
+# `temperature`, `reduction` and `patterns` (see `RunConfig`). It trains the teacher, then the student, in a minute or
+# two:
+#
+#     run = profiles.Profile("demo").config("nyc_weather", 96, "mlp", "itransformer", seed=2021, temperature=2.0)
+#     study.ensure(run, store="../build/mine")    # from tdlib import study; its row has `test_mse`
 
 # %% [markdown]
 # ## Exercises

@@ -381,6 +381,8 @@ HEADLINES = (  # README's: the paper's main ones, each with its strongest oppone
     "win keep",
     f"win keep, {analysis.CHOSEN}",
     f"win keep, {models.title('ridge')}",
+    "part: coarser scales",
+    "part: period parts",
     "any teacher",
     "any teacher, decayed",
     "target: Ridge",
