@@ -95,7 +95,7 @@ plots.save(figure, "12_against", figures)
 # %%
 sides = {"ahead of": whole["high"] < 0, "level with": whole["low"] * whole["high"] <= 0, "behind": whole["low"] > 0}
 for side, which in sides.items():
-    print(f"In short, over all its settings the patient MLP is {side}: {', '.join(whole.index[which]) or 'none'}.")
+    print(f"In short, over the settings of both, the patient MLP is {side}: {', '.join(whole.index[which]) or 'none'}.")
 print(words.single_seeds(pd.concat(students.values())))
 
 # %% [markdown]
