@@ -1,7 +1,6 @@
 """Errors of runs side by side: by model, setting, look-back or seed. `colours` by system: see `style.colours`."""
 
 import itertools
-import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -242,13 +241,13 @@ def points(
     more than half of it for itself is written, with an arrow.
     """
     groups, settings = list(dict.fromkeys(table[y])), list(dict.fromkeys(table[panels]))
-    size = {"height": 0.8 + 0.17 * len(groups), "by_data_set": panels == "setting"}
+    size = {"height": 0.55 + 0.17 * len(groups), "by_data_set": panels == "setting"}
     figure, axes, last = panel_grid(settings, **size, sharey=True)
     for setting, axis in axes.items():
         here = table[table[panels] == setting]
         means = here.groupby(y)[x].mean().reindex(groups)
         last_in_view = _last_in_view(means.dropna())
-        for place, group in enumerate(reversed(groups)):
+        for place, group in zip(reversed(range(len(groups))), groups, strict=True):
             chosen = here[here[y] == group]
             shade = (colours or {}).get(group, COLOURS["distilled"])
             part = role(shade)
@@ -265,19 +264,21 @@ def points(
                 over = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # a line may pass there
                 axis.text(0.98, place, f"{mean:.3g} →", ha="right", color=shade, bbox=over, **written)
             else:
-                bar = {"color": "black", "markersize": 13, "label": None if "mean" in known else "mean"}
-                axis.plot(mean, place, "|", **bar)
+                axis.plot(mean, place, "|", color="black", markersize=13)
+        axis.plot(
+            [], [], "|", color="black", markersize=13, label="mean"
+        )  # in the legend after the rows, in their order
         references = lines[setting].items() if lines is not None else ()
         for (system, value), style in zip(references, ("--", ":", "-."), strict=False):
             axis.axvline(value, color=colours[system], linestyle=style, label=system)
         axis.set_title(setting.replace(" steps", ""), fontsize="small")
-        axis.set_xlabel(textwrap.fill(label, 16))  # the next one is near
         axis.margins(x=0.12)  # no dot is cut by the frame
         axis.locator_params(axis="x", nbins=2)
         axis.tick_params(axis="x", labelsize="small")  # side by side, two ticks of five figures just fit
         low, high = axis.get_xlim()  # two parts may have three ends in view
         ticks = [tick for tick in axis.get_xticks() if low <= tick <= high]
         axis.set_xticks(ticks if len(ticks) < 3 else [ticks[0], ticks[-1]])
+    figure.supxlabel(label, fontsize=9)
     last.set_yticks(range(len(groups)), list(reversed(groups)))  # and of all others
     last.set_ylim(-0.6, len(groups) - 0.4)
     legend_beside(last)
