@@ -43,13 +43,11 @@ def test_every_figure_of_systems_draws_them_in_their_colours():
     systems = [*chosen["system"]]
     series = dict.fromkeys(["truth", *systems], np.arange(8.0))
     arrays = dict.fromkeys(systems, dict.fromkeys(["sample_x", "sample_y", "sample_prediction"], np.ones((1, 4, 1))))
-    radar = pd.DataFrame({system: [1.0, 2.0, 3.0] for system in systems})
     long = pd.concat([chosen.assign(MSE=0.5, lookback=lookback) for lookback in (4, 8)])
     figures = [
         plots.forecasts(arrays, colours=shades, sample=0, channel=0, title=""),
         plots.differences({system: np.ones(3) for system in systems}, np.ones(3), colours=shades, smooth=2, title=""),
         plots.scales({0: series, 1: series}, colours=shades, title=""),
-        plots.radar(radar, colours=shades),
         plots.curves(long, x="lookback", label="", colours=shades),
         plots.points(chosen, x="test_mse", y="system", label="", colours=shades),
     ]
@@ -82,7 +80,7 @@ def test_a_row_without_a_run_says_so_where_it_is_asked_to():
 def test_an_error_that_would_take_half_of_a_panel_is_written_and_not_drawn():
     errors = {"a": 0.37, "b": 0.38, "c": 0.39, "d": 0.41, "far": 0.46, "farthest": 0.9}
     table = pd.DataFrame({"setting": "here", "variant": list(errors), "test_mse": list(errors.values())})
-    for last, words in (("d", []), ("far", ["0.46 →"]), ("farthest", ["0.9 →", "0.46 →"])):
+    for last, words in (("d", []), ("far", ["0.46 →"]), ("farthest", ["0.46 →", "0.9 →"])):
         figure = plots.points(table.loc[: list(errors).index(last)], x="test_mse", y="variant", label="")
         (axis,) = figure.axes
         assert [text.get_text() for text in axis.texts] == words
@@ -132,14 +130,6 @@ def test_labels_of_bubbles_cover_neither_each_other_nor_a_bubble():
     for place, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:place])
         assert not any(box.contains(*middle) for middle in figure.axes[0].transData.transform(table[["x", "y"]]))
-
-
-def test_systems_that_share_a_colour_differ_in_a_radar():
-    table = pd.DataFrame({"iTransformer": [1.0, 2.0], "ModernTCN": [1.5, 1.0]}, index=["here\n96", "there\n96"])
-    first, second = plots.radar(table, colours=plots.colours(RUNS)).axes[0].lines
-    assert first.get_color() == second.get_color()
-    assert (first.get_linestyle(), second.get_linestyle()) == ("-", "--")
-    assert first.get_marker() != second.get_marker()
 
 
 def test_intervals_have_the_colour_of_their_part():

@@ -196,33 +196,6 @@ def beside_seeds(runs: pd.DataFrame, seeds: pd.Series, *, label: str) -> Figure:
     return figure
 
 
-def radar(table: pd.DataFrame, *, colours: dict[str, str]) -> Figure:
-    """Systems on axes: a line a system (the columns), an axis a row; 1 is the best of the row, outside is better."""
-    share = table.rdiv(table.min(axis=1), axis=0)  # best / own
-    angles = np.linspace(0, 2 * np.pi, len(share), endpoint=False)
-    figure, axis = plt.subplots(figsize=(7.0, 3.6), subplot_kw={"projection": "polar"})
-    markers = dict(zip(share, itertools.cycle("osD^vP*X"), strict=False))
-    drawn: list[str] = []  # a second system of one colour is dashed and hollow
-    for system in share:
-        values = share[system].to_numpy()
-        again = colours[system] in drawn
-        drawn.append(colours[system])
-        style = {"linestyle": "--", "fillstyle": "none"} if again else {}
-        style |= {"color": colours[system], "marker": markers[system], "label": system}
-        axis.plot([*angles, angles[0]], [*values, values[0]], **style)
-    beside = abs(np.cos(angles)) > 0.3  # there a label has room for one line, and grows away from the rim
-    names = share.index.astype("str")
-    axis.set_xticks(angles, np.where(beside, names.str.replace("\n", " "), names))
-    for text, angle, one_line in zip(axis.get_xticklabels(), angles, beside, strict=True):
-        text.set_horizontalalignment(("left" if np.cos(angle) > 0 else "right") if one_line else "center")
-    axis.tick_params(axis="x", pad=3, labelsize="small")
-    axis.set_ylim(min(0.95, float(share.min().min()) - 0.02), 1.0)
-    axis.set_rlabel_position(180 / len(share))  # between two axes, where no line runs
-    axis.yaxis.set_major_locator(plt.MaxNLocator(4))
-    axis.legend(loc="center left", bbox_to_anchor=(1.5, 0.5))
-    return figure
-
-
 def points(
     table: pd.DataFrame,
     *,
