@@ -163,8 +163,8 @@ def dumbbells(table: pd.DataFrame, *, label: str) -> Figure:
     return figure
 
 
-def weight_grids(runs: pd.DataFrame) -> Figure:
-    """Validation and test MSE over `alpha` and `beta`, in percent above the best cell of each."""
+def weight_grids(runs: pd.DataFrame, *, own: tuple[float, float] | None = None) -> Figure:
+    """Validation and test MSE over `alpha` and `beta`, in percent above the best cell of each; `own` is framed."""
     import seaborn as sns
 
     figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.6), sharey=True)
@@ -177,6 +177,9 @@ def weight_grids(runs: pd.DataFrame) -> Figure:
         sns.heatmap(excess, annot=True, fmt=".1f", ax=axis, linewidths=1, cbar_kws=bar, **look)
         readable(axis)
         axis.set(title=title, xlabel="beta (features)", ylabel="alpha (forecasts)")
+        if own and own[0] in excess.index and own[1] in excess:
+            corner = excess.columns.get_loc(own[1]), excess.index.get_loc(own[0])
+            axis.add_patch(plt.Rectangle(corner, 1, 1, fill=False, edgecolor="black", linewidth=2, clip_on=False))
         axis.grid(False)
     return figure
 
@@ -188,7 +191,7 @@ def beside_seeds(runs: pd.DataFrame, seeds: pd.Series, *, label: str) -> Figure:
     mean, deviation = seeds.mean(), seeds.std()
     shade, places = COLOURS["distilled"], [settings.index(setting) for setting in runs["setting"]]
     axis.axvspan(mean - deviation, mean + deviation, color=shade, alpha=0.15, label="one deviation\nover seeds")
-    axis.axvline(mean, color=shade, linewidth=1)
+    axis.axvline(mean, color=shade, linewidth=1, label="mean over seeds")
     axis.plot(runs["test_mse"], places, "o", color=shade, label="one run")
     axis.set_yticks(range(len(settings)), settings)
     axis.set(xlabel=label, ylim=(-0.6, len(settings) - 0.4))
