@@ -257,3 +257,10 @@ def test_variants_stand_above_the_best_of_their_family():
     assert first.lines[0].get_xdata().tolist() == [0, 100]
     assert first.lines[0].get_ydata().tolist() == [100, 0]
     assert second.lines[0].get_xdata().tolist() == [0]
+
+
+def test_the_own_pair_of_weights_is_framed_where_the_grid_has_it():
+    runs = pd.DataFrame({"alpha": [0.1, 0.1, 1.0, 1.0], "beta": [0.1, 1.0] * 2, "val_mse": 1.0, "test_mse": 2.0})
+    for own, corners in (((1.0, 0.1), [(0, 1)]), ((2.0, 0.1), []), (None, [])):
+        for axis in plots.weight_grids(runs, own=own).axes[:2]:
+            assert [patch.get_xy() for patch in axis.patches] == corners
