@@ -349,10 +349,11 @@ def _share(quantities: np.ndarray, groups: pd.Series, statistic: Callable, runs:
     return {"estimate": 100 * float(estimate), "low": low, "high": high}
 
 
-def scale_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """MSE at each scale, one line a run and scale: `setting`, `system`, `scale`, `MSE`."""
-    lines = runs[["setting", "system", "seed", "test_scale_mse"]].explode("test_scale_mse", ignore_index=True)
-    lines["scale"] = lines.groupby(["setting", "system", "seed"]).cumcount()
+def scale_table(runs: pd.DataFrame, *also: str) -> pd.DataFrame:
+    """MSE at each scale, one line a run and scale: `setting`, `system`, `seed`, columns `also`, `scale`, `MSE`."""
+    keys = ["setting", "system", "seed", *also]
+    lines = runs[[*keys, "test_scale_mse"]].explode("test_scale_mse", ignore_index=True)
+    lines["scale"] = lines.groupby(keys).cumcount()
     lines["MSE"] = lines.pop("test_scale_mse").astype(float)
     return lines
 

@@ -379,6 +379,8 @@ def test_scale_table_has_a_line_a_run_and_scale(filled):
     assert here[["scale", "MSE"]].values.tolist() == [[0, 4.0], [1, 3.0]]
     assert set(table.columns) == {"setting", "system", "seed", "scale", "MSE"}
     assert table.index.is_unique
+    both = pd.concat([filled[0].assign(variant=name) for name in ("full", "without")])
+    assert (analysis.scale_table(both, "variant").groupby("variant")["scale"].max() == table["scale"].max()).all()
 
 
 def test_the_setting_is_chosen_on_the_mean_over_seeds():

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # At which scale does the student learn?
 # Averaging a forecast over pairs of steps, again and again, leaves its slow part: scale 0 is the forecast
-# itself, scale 3 its means over eight steps. The paper's claim: a plain MLP misses the coarse course of the
-# series that its teacher follows, and the multi-scale part of the loss hands it over.
+# itself, scale 3 its means over eight steps. The paper's claim: a plain MLP misses the coarse course of the series that
+# its teacher follows, and the multi-scale part of the loss hands it over. The page asks both: is the gain coarse, and
+# is it the loss at coarser scales that brings it?
 #
 # **After this page you can** take a forecast apart into a course and details, say how much of an error or of a gain is
-# in which of them, and see why a smaller error at a coarse scale proves nothing by itself.
+# in which of them, and judge a part of a loss against the same student without that part.
 
 # %% tags=["parameters"]
 profile = "demo+laptop"
@@ -64,35 +65,32 @@ colours = plots.colours(three.reset_index())
 
 # %% [markdown]
 # ## All test windows
-# The MSE at each scale; bands are one deviation over seeds. If the gap between the plain and the distilled
-# student stays as wide at scale 3 as at scale 0, what sets them apart is coarse.
+# The MSE at each scale, in percent of the plain student's at scale 0; bands are one deviation over seeds. If the gap
+# between the plain and the distilled student stays as wide at scale 3 as at scale 0, what sets them apart is coarse.
+# `results/tables/03_scale_errors.csv` has the MSE.
 #
 # **Predict first:** from scale 0 to scale 3, how much of the plain student's error goes away by averaging, a tenth or
-# a half? And does the gap to the distilled one close as fast?
+# a third? And does the gap to the distilled one close as fast?
 
 # %%
 errors = analysis.scale_table(runs[runs["system"].isin(three.index)])
-figure = plots.curves(errors, x="scale", label="scale m (means over 2^m steps)", colours=colours)
-plots.save(figure, "03_scale_errors", figures)
-
-# %% [markdown]
-# The two ends; `results/tables/03_scale_errors.csv` has every scale.
-
-# %%
 shown = errors.pivot_table(index=["setting", "system"], columns="scale", values="MSE", sort=False)
 _ = tables.save(shown.rename(columns="scale {}".format).reset_index(), "03_scale_errors", f"{results}/tables")
-ends = errors[errors["scale"].isin([0, shown.columns[-1]])].sort_values("scale", kind="stable")
-ends["column"] = "scale " + ends["scale"].astype(str) + ": " + ends["system"]
-tables.grid(ends, "MSE", "setting", "column")
+before = shown.xs(plain, level="system")
+relative = errors.assign(MSE=100 * errors["MSE"] / errors["setting"].map(before[0]))
+look = {"label": "scale m (means over 2^m steps)", "unit": f"MSE [% of {plain} at scale 0]", "colours": colours}
+figure = plots.curves(relative, x="scale", **look)
+for axis in figure.axes:
+    axis.set_ylim(0)
+plots.save(figure, "03_scale_errors", figures)
 
 # %% [markdown]
 # ## How much of the gain is coarse?
 # The share of the gain that is left at scale 3, in the means over eight steps, beside the share of the plain student's
-# error that is left there: a gain in proportion to the error would have the same. Empty where the distilled student
-# is no better.
+# error that is left there. If distillation lowered all scales alike, both columns would agree. Empty where the
+# distilled student is no better.
 
 # %%
-before = shown.xs(plain, level="system")
 gain, coarse = before - shown.xs(distilled, level="system"), shown.columns[-1]
 gain = gain.where(gain[0] > 0)
 share = pd.DataFrame(
@@ -101,18 +99,44 @@ share = pd.DataFrame(
 tables.save(share.reset_index(), "03_coarse_share", f"{results}/tables", digits=0)
 
 # %% [markdown]
+# ## The null: the same student without the coarser scales
+# A gain that is coarse need not come from the loss at coarser scales. Without them (`scales = 0`, page 06) forecasts
+# and features are matched as they are. Gain over the plain student of the same seeds at each scale, with them and
+# without, in percent, means over the seeds that all three have.
+
+# %%
+sides, null = ["full", "w/o coarser scales"], runs[:0].assign(variant="")
+ablated = [entry.ablation(name) for entry in profiles.load(profile) for name in entry.ablation_teachers()]
+named = {run: name for runs_of in ablated for run, name in runs_of.items() if name in sides}
+with contextlib.suppress(rows.Missing):
+    null = rows.read(named, profile, "ablation", store=store, train_missing=train_missing, named="variant")
+
+# %%
+places = ["setting", "teacher", "scale", "seed"]
+of_both = analysis.scale_table(null, "teacher", "variant").pivot_table("MSE", places, "variant", sort=False)
+of_plain = errors[errors["system"] == plain].set_index(["setting", "scale", "seed"])["MSE"].rename(plain)
+of_both = of_both.reindex(columns=sides).join(of_plain, on=of_plain.index.names).dropna()
+means = of_both.groupby(places[:-1], sort=False).mean()
+gains = 100 * (1 - means[sides].div(means[plain], axis=0)).rename_axis(columns="loss")
+by_scale = gains.stack().unstack("scale", sort=False).rename(columns="scale {} [%]".format).rename_axis(columns=None)
+tables.save(by_scale.reset_index(), "03_null", f"{results}/tables")
+
+# %% [markdown]
 # ## In sentences, from these rows
 
 # %%
-print(words.looked_at(runs))
+print(words.looked_at(pd.concat([runs, null])))
+beside = (100 * (means["full"] / means["w/o coarser scales"] - 1)).unstack("scale").reindex(columns=[0, coarse])
+for scale, change in beside.items():
+    print(words.spread(change, f"the loss with coarser scales against without, MSE at scale {scale}"))
 averaged = 100 * (before[coarse] / before[0] - 1)
 print(words.spread(averaged, f"the plain student's MSE at scale {coarse} against its own at scale 0"))
 change = 100 * (shown.xs(distilled, level="system") / before - 1)
-for scale in change:
+for scale in [0, coarse]:
     print(words.spread(change[scale], f"distilled against plain at scale {scale}, MSE"))
 known = share.dropna()
 more = known["of the gain [%]"] > known["of the error [%]"]
-print(f"Of {len(known)} settings with a gain it is more of a coarse matter than the error in {more.sum()}.")
+print(f"Of {len(known)} settings with a gain, its coarse share exceeds the error's in {more.sum()}.")
 
 # %%
 every = analysis.scale_table(runs[runs["model"].isin(["mlp", teacher])])
@@ -126,7 +150,7 @@ print("handed over.")
 # %% [markdown]
 # ## What we see
 # * The sentences above are made from the rows shown. The gain is a matter of coarse scales only where its share
-#   exceeds the error's.
+#   exceeds the error's, and the loss at coarser scales gets credit only for what the student without it lacks.
 # * Averages are easier to forecast: curves are to be compared at one scale, not along it.
 
 # %% [markdown]

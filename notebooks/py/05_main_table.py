@@ -28,20 +28,37 @@ configs = [config for entry in studies for config in entry.runs("main")]
 runs = rows.read(configs, profile, "main", store=store, train_missing=train_missing)
 
 # %% [markdown]
+# ## Every run as a dot
+# Without the last value and the last period, whose errors are far to the right. What would take more than half of a
+# panel for itself is written at its edge, with an arrow: a mean.
+#
+# **Predict first:** a linear map, fitted in closed form (Ridge), stands among these. Will it be nearer to the plain MLP
+# or to the distilled one? And is a teacher further from its student than one seed is from another?
+
+# %%
+students = rows.with_students(runs)
+shown = students[~students["model"].isin(["naive", "seasonal_naive"])]
+look = {"label": "test MSE [scaled units]", "colours": plots.colours(runs)}
+plots.save(plots.points(shown, x="test_mse", y="system", **look), "05_runs", figures)
+
+# %% [markdown]
 # ## The table
-# Errors in scaled units, means over seeds; of every line the least is bold, the next in italics.
-# `results/tables/05_main.csv` adds validation errors, deviations over seeds, weights and the distance of the period
-# distributions from the truth (page 04). Where products were in half precision, to save hours, it is said:
+# Errors in scaled units, means over seeds, first the MSE, then the MAE; of every line the least is bold, the next in
+# italics. `results/tables/05_main.csv` adds validation errors, deviations over seeds, weights and the distance of the
+# period distributions from the truth (page 04). Where products were in half precision, to save hours, it is said:
 # `benchmarks/precision.py` measures what that does to an error.
 
 # %%
 tables.save(tables.by_system(runs).reset_index(), "05_main", f"{results}/tables", digits=4)
-for name, column in {"MSE": "test_mse", "MAE": "test_mae"}.items():
-    errors = tables.by_setting(runs, column)
-    tables.save(errors.reset_index(), f"05_{name.lower()}", f"{results}/tables")
-    display(Markdown(f"**{name}**\n\n{tables.marked(errors)}"))
+errors = {name: tables.by_setting(runs, f"test_{name}") for name in ("mse", "mae")}
+for name, table in errors.items():
+    tables.save(table.reset_index(), f"05_{name}", f"{results}/tables")
 half = runs[runs["precision"] == "bfloat16"].drop_duplicates(["setting", "system"])
 print("trained with matrix products in bfloat16:", "; ".join(half["system"] + ", " + half["setting"]) or "none")
+Markdown(tables.marked(errors["mse"]))
+
+# %% tags=["hide-output"]
+Markdown(tables.marked(errors["mae"]))
 
 # %% [markdown]
 # ## The settings of the baselines
@@ -50,12 +67,11 @@ print("trained with matrix products in bfloat16:", "; ".join(half["system"] + ",
 # *FITS* one on the low frequencies, *DLinear* one for trend and one for season, *NLinear* one on windows less their
 # last value.
 #
-# Ridge has one map for all channels, Phase ridge and SparseTSF the period of the calendar, and FITS six frequencies for
-# each cycle of it, but for some data sets. What was chosen there stands beside what the model has elsewhere, at the
-# first horizon; and Ridge beside itself with penalties that begin lower (`relative`): was the least that it may choose
-# only the end of a range? Does validation prefer what the study has, and is test of another mind (`disagree`)?
+# Where a data set has settings of its own, validation chose them at the first horizon. Each line sets them beside what
+# the model has elsewhere; an x: test prefers the other one. Ridge stands there with penalties that begin lower, too
+# (`relative`), which were tried later and choose nothing.
 
-# %%
+# %% tags=["hide-output"]
 instead = [run for entry in studies for run in profiles.fair.defaults(entry)]
 defaults = study.ensure(instead, store=store, train_missing=train_missing)
 defaults = defaults.reindex(columns=runs.columns)  # also where there is none
@@ -67,32 +83,10 @@ gains = [beside[error] - beside[f"{error}, instead"] for error in ("val_mse", "t
 own["disagree"] = tables.disagree(*gains)
 tables.save(own, "05_defaults", f"{results}/tables", digits=4)
 
-# %% [markdown]
-# ## Every run as a dot
-# Without the last value and the last period, whose errors are far to the right.
-#
-# **Predict first:** a linear map, fitted in closed form, stands among these. Will it be nearer to the
-# plain MLP or to the distilled one? And is a teacher further from its student than one seed is from another?
-
 # %%
-students = rows.with_students(runs)
-shown = students[~students["model"].isin(["naive", "seasonal_naive"])]
-figure = plots.points(shown, x="test_mse", y="system", label="test MSE", colours=plots.colours(runs))
-plots.save(figure, "05_runs", figures)
-
-# %% [markdown]
-# ## All settings at once
-# An axis per data set and horizon; the rim is the smallest MSE of those drawn, and further in is worse: at 0.95 an
-# error is 1 / 0.95 of the best one's. The centre is not 0: areas mean nothing. The teachers, the MLPs, Ridge (a linear
-# map in closed form), and of each setting the baseline that has the smallest validation error.
-
-# %%
-strongest = analysis.strongest(students).assign(system=analysis.CHOSEN)
-few = students[students["model"].isin(["mlp", "ridge"]) | (students["part"] == "teacher")]
-long = tables.by_system(pd.concat([few, strongest]))["MSE"].unstack("system", sort=False)
-long.index = [f"{data}\n{steps}" for data, steps in long.index]
-colours = plots.colours(runs) | {analysis.CHOSEN: "black"}
-plots.save(plots.radar(long, colours=colours), "05_radar", figures)
+lower = own[gains[0] > 0].assign(by=100 * (beside["val_mse, instead"] / beside["val_mse"] - 1))
+named = (f"{line.system} on {line.dataset} ({line.by:+.2g}%)" for line in lower.itertuples())
+print(f"Validation prefers what stands beside in {len(lower)} of {len(own)}:", ", ".join(named) or "nowhere")
 
 # %% [markdown]
 # ## What distillation changes
@@ -102,7 +96,8 @@ plots.save(plots.radar(long, colours=colours), "05_radar", figures)
 # those that are drawn together here. Settings with one seed add no spread of seeds to an interval; how many they are
 # is said. *Win rate*: the share of test windows, ties half; *improvement*, or probability of improvement: the share of
 # runs that are better than their partners, ties half. `results/tables/05_changes.csv` has every setting with its
-# blocks, the difference on validation, and a mark where the two disagree on who is better.
+# blocks, the difference on validation, and a mark where the two disagree on who is better. The second figure shows each
+# setting, for the student of the first teacher.
 
 # %%
 changes = analysis.comparisons(runs, Store(store))
@@ -119,9 +114,6 @@ label = "MSE against the opponent, mean over settings [%]"
 pooled = short.rename(columns={"difference": "estimate"}).swaplevel()
 shades = dict.fromkeys(pooled.index.unique("system"), plots.COLOURS["distilled"])
 plots.save(plots.several_intervals(pooled, label=label, reference=0, colours=shades), "05_all", figures)
-
-# %% [markdown]
-# The same setting by setting, for the student of the first teacher.
 
 # %%
 lines = changes[changes["system"] == changes["system"].iloc[0]].rename(columns={"difference": "estimate"})
@@ -149,9 +141,9 @@ tables.save(skill.reset_index(), "05_skill", f"{results}/tables", digits=1)
 # %% [markdown]
 # ## The fair protocol: as many trials for each
 # The published weights alpha and beta differ by data set; the plain student has nothing of its own. Here both get
-# the same number of trials, rates times weight decays against rates times pattern weights, at the first horizon and
-# seed; what is best on validation is kept for all horizons and seeds. Where that is the end of a range, as is printed,
-# the best may lie beyond it.
+# the same number of trials at the first horizon and seed: the plain student tries rates x decays, the distilled one
+# rates x (alpha = beta). What is best on validation is kept for all horizons and seeds. Where that is the end of a
+# range, as is printed, the best may lie beyond it.
 
 # %%
 trials = [config for entry in studies for config in profiles.fair.trials(entry)]
@@ -184,7 +176,7 @@ if fair:
 # decays of 1 and 3: a change in favour of the opponent, made after test errors had been read. The distilled one's
 # larger weights are no part of its trials, whatever they gain.)
 
-# %%
+# %% tags=["hide-output"]
 if fair and len(further):
     kind = ["dataset", "teacher"]
     mine, beyond = (frame.fillna({"teacher": ""}) for frame in (again, further))
@@ -214,28 +206,29 @@ if fair:
 
 # %% [markdown]
 # ## Ours beside published
-# Where a figure is published for the same data set, look-back and horizon. The paper's own tables give
-# means over four horizons only, so its distilled student appears once all four are in the store.
+# Where a figure is published for the same data set, look-back and horizon: by how many percent ours is above it. The
+# paper's own tables give means over four horizons only, so its distilled student appears once all four are in the
+# store. `results/tables/05_published.csv` has every figure.
 
 # %%
 beside = tables.beside_published(runs, "../results/published.csv")
 tables.save(beside, "05_published", f"{results}/tables")
-sides = beside.melt([*beside.columns[:4], "source"], ["ours", "published"])
-sides["column"] = sides["metric"] + ", " + sides["variable"]
-tables.grid(sides, "value", ["dataset", "horizon", "system", "source"], "column")
+above = beside.assign(above=100 * (beside["ours"] / beside["published"] - 1)).groupby(["source", "metric"], sort=False)
+names = {"count": "figures", "min": "least [%]", "median": "median [%]", "max": "most [%]"}
+above["above"].agg(list(names)).rename(columns=names).round(1)
 
 # %% [markdown]
 # ## The field
 # Means over the four horizons, ours where all four are in the store, the least of a data set in bold, in the order of
 # their mean distance from that; last the best published at this look-back (sizes are our reading of their papers).
-# Then all of the published ones, also those that are better than ours, with the look-back, the seeds, the source and
-# how sure we are of having read it rightly.
+# `results/tables/05_peers.csv` has all of the published ones, also those that are better than ours, with the look-back,
+# the seeds, the source and how sure we are of having read it rightly.
 
 # %%
 means = tables.means(everyone, "../results/published.csv").reset_index()
 tables.save(means, "05_means", f"{results}/tables")
-display(Markdown(means.to_markdown(index=False)))
 tables.save(tables.peers(runs, "../results/published.csv"), "05_peers", f"{results}/tables")
+Markdown(means.to_markdown(index=False))
 
 # %% [markdown]
 # ## What is missing
@@ -256,22 +249,25 @@ tables.save(lost[["part", "dataset", "system", "horizons", "runs"]], "05_missing
 
 # %% [markdown]
 # ## What we see, from the rows above
-# The sentences are made by these cells; they change with the rows.
+# The MSE against each opponent in percent, negative is better: *level* says that the interval over all settings does
+# not tell the two apart. In brackets: in how many settings the interval of that one lies without 0. Last, the
+# difference without the setting that moves it most.
 
 # %%
-protocols = {"as published": changes} | ({"as many trials for each": fairly} if fair else {})
+protocols = {"as published": changes} | ({"as many trials": fairly} if fair else {})
+lines = []
 for protocol, compared in protocols.items():
-    for (system, against), lines in compared.groupby(["system", "against"], sort=False):
-        each, whole = lines[lines["dataset"] != "all"], lines[lines["dataset"] == "all"].iloc[0]
-        doubt = "beyond chance" if whole["low"] * whole["high"] > 0 else "which may be chance"
-        change = f"{words.interval(*whole[['difference', 'low', 'high']])}%, {doubt}"
+    for (system, against), found in compared.groupby(["system", "against"], sort=False):
+        each, whole = found[found["dataset"] != "all"], found[found["dataset"] == "all"].iloc[0]
         sides = [(each["difference"] < 0, each["high"] < 0), (each["difference"] > 0, each["low"] > 0)]
-        count = [f"{side.sum()} settings ({sure.sum()} beyond chance)" for side, sure in sides]
-        differ = each["disagree"].eq("x").sum()
+        line = {"student": system, "protocol": protocol, "against": against}
+        line["difference [%]"] = words.interval(*whole[["difference", "low", "high"]])
+        line["is"] = "ahead" if whole["high"] < 0 else "behind" if whole["low"] > 0 else "level"
+        line |= {at: f"{n.sum()} ({k.sum()})" for at, (n, k) in zip(("better in", "worse in"), sides, strict=True)}
+        line["validation disagrees in"] = each["disagree"].eq("x").sum()
         rest = words.interval(*whole[["rest", "rest low", "rest high"]])
-        rest = f" Without {whole['without']}, which moves it most: {rest}%." if whole["without"] else ""
-        said = f"{change}; better in {count[0]}, worse in {count[1]}; validation disagrees in {differ}.{rest}"
-        display(Markdown(f"* **{system}** ({protocol}) against {against}: {said}"))
+        lines.append(line | {"without": f"{whole['without']}: {rest}" if whole["without"] else ""})
+Markdown(pd.DataFrame(lines).to_markdown(index=False))
 
 # %%
 picks = [analysis.strongest(runs, by).groupby("setting", sort=False) for by in ("val_mse", "test_mse")]

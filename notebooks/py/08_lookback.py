@@ -1,14 +1,14 @@
 # %% [markdown]
 # # How far back must the student look?
-# The paper looks back 720 steps. A longer look-back shows more periods and asks for more weights. Does
-# distillation help at short ones, too? (Teacher and student always have the same.) And what
-# is left of that help where the plain student trains with weight decay?
+# The paper looks back 720 steps. A longer look-back shows more periods and asks for more weights. Does distillation
+# help at short ones, too? (Teacher and student always have the same.) And what is left of that help where the plain
+# student trains with weight decay?
 #
 # **After this page you can** say what a longer look-back buys and costs, and why "longer is better" may hold for one
 # model and not for another.
 #
-# All of it is one data set, which the first cell names. A line without a band is one seed; a student's seeds all learn
-# from one teacher, whose own spread is not in the band. The `demo` profile has fewer look-backs, horizons and seeds;
+# All of it is one data set, which is printed below. A line without a band is one seed; a student's seeds all learn from
+# one teacher, whose own spread is not in the band. The `demo` profile has fewer look-backs, horizons and seeds;
 # `make runs PROFILE=laptop` trains those of this page.
 
 # %% tags=["parameters"]
@@ -35,9 +35,9 @@ print("teacher:", words.teachers(wanted))
 # ## Error by look-back
 # Bands are one deviation over seeds.
 #
-# **Predict first:** whose error will fall most when the look-back grows, and whose may rise: the linear layer's, the
-# plain MLP's, the distilled one's or the teacher's? And will weight decay, which keeps a plain MLP's weights small, do
-# more at short look-backs or at long ones?
+# **Predict first:** whose error will fall most when the look-back grows, and whose may rise: that of NLinear (a linear
+# layer), the plain MLP, the distilled one or the teacher? And will weight decay, which keeps a plain MLP's weights
+# small, do more at short look-backs or at long ones?
 
 # %%
 curves = runs.rename(columns=tables.METRICS)
@@ -71,7 +71,8 @@ both = {
 }
 if both:
     both = pd.concat(both, names=["distilled against", "look-back"]).reset_index().sort_values("horizon", kind="stable")
-    display(tables.save(both.reset_index(drop=True), "08_validation", f"{results}/tables"))
+    shown = tables.save(both.reset_index(drop=True), "08_validation", f"{results}/tables")
+    display(shown.drop(columns=["MSE", "deviation", "seeds"]))
 
 # %%
 print(words.looked_at(runs))
@@ -124,8 +125,8 @@ print("Each of the two branches, trend and season, has a first layer with a row 
 #
 # The targets of validation and test are the same: both segments begin a look-back early. Training windows are fewer by
 # the difference. More inputs give the model more to see and more to learn by heart: with the same
-# number of windows the plain model may overfit. Weight decay is meant to work against that, and a teacher may: whether
-# because its forecast is smoother than the truth is what page 17 tests.
+# number of windows the plain model may overfit. Weight decay is meant to work against that, and a teacher may, too.
+# Page 17 tests whether a teacher does so because its forecast is smoother than the truth.
 #
 # </details>
 

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # How much depends on the settings?
-# Two weights (alpha for forecasts, beta for features), the number of scales, the temperature and the way of
+# Two weights (alpha for forecasts, beta for features), the number of coarser scales M, the temperature and the way of
 # halving: what do they change, and is the change larger than what another seed does?
 #
 # A setting can be chosen on the **validation** error, as a user must, or on the **test** error, as nobody should.
-# Here are both. All of it is one data set, look-back and horizon. The first cell names them, and a setting's seeds.
+# Here are both. All of it is one data set, look-back and horizon; they are printed below, with a setting's seeds.
 #
 # **After this page you can** judge a setting against what another seed does, choose by validation and say what that
 # costs, and estimate what the best of many cells looks like when all are alike.
@@ -34,24 +34,30 @@ print("seeds:", *dict.fromkeys(run.seed for run in wanted), "from", words.teache
 
 # %% [markdown]
 # ## What another seed does
-# The yardstick for everything below: the same setting, other seeds of the student. All of them, and all that follows,
-# learn from one run of one teacher: the teacher's share of the spread is not in it.
+# The yardstick for everything below: the method's own setting with other seeds of the student. All of them, and all
+# that follows, learn from one run of one teacher: the teacher's share of the spread is not in it.
 
 # %%
 base = profiles.Profile(profile).seeds_of_the_method()
 seeds = rows.read(base, profile, "main", store=store, train_missing=train_missing)
+method = base[0]
+pair = f"alpha {method.alpha:g}, beta {method.beta:g}"
+print(
+    f"own setting: {pair}, scales {method.scales}, temperature {method.temperature:g}, downsample {method.downsample}"
+)
 print("test MSE over seeds:", seeds["test_mse"].round(4).tolist(), "deviation", round(seeds["test_mse"].std(), 4))
 
 # %% [markdown]
 # ## The two weights
-# Left the validation error, right the test error, of each pair of weights, in percent of the best cell.
+# Left the validation error, right the test error, of each pair of weights, in percent above the best cell. The method's
+# own pair is framed, where it is in the grid.
 #
 # **Predict first:** how many percent lie between the best and the worst cell? And will the best cell on the left be the
 # best on the right?
 
 # %%
 weights = runs[runs["id"].isin([run.id for run in entries["weights"]])]
-plots.save(plots.weight_grids(weights), "09_weights", figures)
+plots.save(plots.weight_grids(weights, own=(method.alpha, method.beta)), "09_weights", figures)
 
 # %%
 chosen = analysis.chosen_on(weights)
@@ -71,14 +77,14 @@ tables.save(chosen, "09_chosen", f"{results}/tables", digits=4)
 # ## Scales, temperature, downsampling
 # Each dot is a run; the band is one deviation over seeds around the mean of the method's own setting. What lies inside
 # it cannot be told from another seed, and what lies outside need not differ: so narrow is a band from three seeds that
-# a fourth lies outside about every other time. *own* marks that setting, one run under several names: it is in the
-# band's mean, and is not counted below.
+# a fourth lies outside about every other time. *own* marks that setting: one run, drawn once for each of its values. It
+# is in the band's mean, and is not counted below. *scales 0* matches forecasts and features as they are (page 03).
 
 # %%
 single = tables.varied({name: found for name, found in entries.items() if name != "weights"}, runs)
 own = single["id"].isin(seeds["id"])
 single["setting"] += own.map({True: ", own", False: ""})
-figure = plots.beside_seeds(single, seeds["test_mse"], label="test MSE")
+figure = plots.beside_seeds(single, seeds["test_mse"], label="test MSE [scaled units]")
 plots.save(figure, "09_settings", figures)
 
 # %%
@@ -90,10 +96,13 @@ tables.save(single[["setting", "val_mse", "test_mse", "disagree"]], "09_settings
 # %%
 print(words.looked_at(pd.concat([runs, seeds])))
 cells = weights[~weights["id"].isin(seeds["id"])].set_index(["alpha", "beta"])["test_mse"]
-print(
-    words.spread(100 * (cells / seeds["test_mse"].mean() - 1), "weights (alpha, beta) against the page's own setting")
-)
 middle, width = seeds["test_mse"].mean(), seeds["test_mse"].std()
+print(words.spread(100 * (cells / middle - 1), f"weights (alpha, beta) against the method's own ({pair})"))
+bare = single.loc[single["setting"] == "scales 0", "test_mse"]
+if len(bare):
+    spread = f"; one deviation over seeds is {100 * width / middle:.1f}%" if len(seeds) > 1 else ""
+    change = f"{100 * (bare.mean() / middle - 1):+.1f}% from the mean of the method's own setting{spread}"
+    print(f"Without any coarser scale (scales 0) the test MSE is {change}.")
 others = single[~own]
 outside = others[(others["test_mse"] - middle).abs() > width]["setting"]
 said = f"{len(outside)} of {len(others)}: {', '.join(outside)}" if len(seeds) > 1 else "one seed has no band"
@@ -138,12 +147,12 @@ print(f"rank correlation of validation and test over {len(weights)} cells: {orde
 # ### Exercise 3 (code): the best of equals
 # Draw as many normal numbers as the grid has cells, with the deviation over seeds from above, many times. By how many
 # percent of the mean is the best of them better? Set the grid's own best beside it, in percent of the grid's mean and
-# of the page's own setting: which of the two is the fair one?
+# of the method's own setting: which of the two is the fair one?
 
 # %% tags=["hide-cell"]
 draws = np.random.default_rng(0).normal(size=(10_000, len(weights))).min(axis=1).mean()
 deviation, middle = seeds["test_mse"].std(), seeds["test_mse"].mean()
-best = {"the grid's mean": weights["test_mse"].mean(), "the page's own setting": middle}
+best = {"the grid's mean": weights["test_mse"].mean(), "the method's own setting": middle}
 best = {against: 100 * (weights["test_mse"].min() / level - 1) for against, level in best.items()}
 if len(seeds) > 1:
     equals = 100 * draws * deviation / middle

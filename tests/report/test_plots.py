@@ -43,13 +43,11 @@ def test_every_figure_of_systems_draws_them_in_their_colours():
     systems = [*chosen["system"]]
     series = dict.fromkeys(["truth", *systems], np.arange(8.0))
     arrays = dict.fromkeys(systems, dict.fromkeys(["sample_x", "sample_y", "sample_prediction"], np.ones((1, 4, 1))))
-    radar = pd.DataFrame({system: [1.0, 2.0, 3.0] for system in systems})
     long = pd.concat([chosen.assign(MSE=0.5, lookback=lookback) for lookback in (4, 8)])
     figures = [
         plots.forecasts(arrays, colours=shades, sample=0, channel=0, title=""),
         plots.differences({system: np.ones(3) for system in systems}, np.ones(3), colours=shades, smooth=2, title=""),
         plots.scales({0: series, 1: series}, colours=shades, title=""),
-        plots.radar(radar, colours=shades),
         plots.curves(long, x="lookback", label="", colours=shades),
         plots.points(chosen, x="test_mse", y="system", label="", colours=shades),
     ]
@@ -58,8 +56,8 @@ def test_every_figure_of_systems_draws_them_in_their_colours():
         assert {system: lines.get(system) for system in systems} == {system: shades[system] for system in systems}
     dots = [to_hex(line.get_color()).upper() for line in figures[-1].axes[0].lines if line.get_marker() != "|"]
     legend = [text.get_text() for text in figures[-1].axes[0].get_legend().get_texts()]
-    assert set(legend) == {"mean", "teacher", "plain", "distilled"}
-    assert dots == [shades[system] for system in reversed(systems)]
+    assert legend == ["plain", "teacher", "distilled", "mean"]  # as the rows are
+    assert dots == [shades[system] for system in systems]
 
 
 def test_a_variant_is_drawn_as_a_distilled_student_beside_lines_in_their_own_colours():
@@ -82,12 +80,12 @@ def test_a_row_without_a_run_says_so_where_it_is_asked_to():
 def test_an_error_that_would_take_half_of_a_panel_is_written_and_not_drawn():
     errors = {"a": 0.37, "b": 0.38, "c": 0.39, "d": 0.41, "far": 0.46, "farthest": 0.9}
     table = pd.DataFrame({"setting": "here", "variant": list(errors), "test_mse": list(errors.values())})
-    for last, words in (("d", []), ("far", ["0.46 →"]), ("farthest", ["0.9 →", "0.46 →"])):
+    for last, words in (("d", []), ("far", ["0.46 →"]), ("farthest", ["0.46 →", "0.9 →"])):
         figure = plots.points(table.loc[: list(errors).index(last)], x="test_mse", y="variant", label="")
         (axis,) = figure.axes
         assert [text.get_text() for text in axis.texts] == words
         drawn = [at for line in axis.lines if line.get_marker() == "D" for at in line.get_xdata()]
-        assert drawn == [value for value in reversed(errors.values()) if value < 0.42]
+        assert drawn == [value for value in errors.values() if value < 0.42]
         assert axis.get_xlim()[1] < 0.42
     shades = {"farthest": plots.COLOURS["teacher"]}
     legend = plots.points(table, x="test_mse", y="variant", label="", colours=shades).axes[0].get_legend()
@@ -132,14 +130,6 @@ def test_labels_of_bubbles_cover_neither_each_other_nor_a_bubble():
     for place, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:place])
         assert not any(box.contains(*middle) for middle in figure.axes[0].transData.transform(table[["x", "y"]]))
-
-
-def test_systems_that_share_a_colour_differ_in_a_radar():
-    table = pd.DataFrame({"iTransformer": [1.0, 2.0], "ModernTCN": [1.5, 1.0]}, index=["here\n96", "there\n96"])
-    first, second = plots.radar(table, colours=plots.colours(RUNS)).axes[0].lines
-    assert first.get_color() == second.get_color()
-    assert (first.get_linestyle(), second.get_linestyle()) == ("-", "--")
-    assert first.get_marker() != second.get_marker()
 
 
 def test_intervals_have_the_colour_of_their_part():
@@ -267,3 +257,10 @@ def test_variants_stand_above_the_best_of_their_family():
     assert first.lines[0].get_xdata().tolist() == [0, 100]
     assert first.lines[0].get_ydata().tolist() == [100, 0]
     assert second.lines[0].get_xdata().tolist() == [0]
+
+
+def test_the_own_pair_of_weights_is_framed_where_the_grid_has_it():
+    runs = pd.DataFrame({"alpha": [0.1, 0.1, 1.0, 1.0], "beta": [0.1, 1.0] * 2, "val_mse": 1.0, "test_mse": 2.0})
+    for own, corners in (((1.0, 0.1), [(0, 1)]), ((2.0, 0.1), []), (None, [])):
+        for axis in plots.weight_grids(runs, own=own).axes[:2]:
+            assert [patch.get_xy() for patch in axis.patches] == corners

@@ -8,7 +8,6 @@ from tdlib.report.plots.errors import (
     heat_map,
     intervals,
     points,
-    radar,
     several_intervals,
     weight_grids,
 )

@@ -1,7 +1,6 @@
 """Errors of runs side by side: by model, setting, look-back or seed. `colours` by system: see `style.colours`."""
 
 import itertools
-import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -164,8 +163,8 @@ def dumbbells(table: pd.DataFrame, *, label: str) -> Figure:
     return figure
 
 
-def weight_grids(runs: pd.DataFrame) -> Figure:
-    """Validation and test MSE over `alpha` and `beta`, in percent above the best cell of each."""
+def weight_grids(runs: pd.DataFrame, *, own: tuple[float, float] | None = None) -> Figure:
+    """Validation and test MSE over `alpha` and `beta`, in percent above the best cell of each; `own` is framed."""
     import seaborn as sns
 
     figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.6), sharey=True)
@@ -178,6 +177,9 @@ def weight_grids(runs: pd.DataFrame) -> Figure:
         sns.heatmap(excess, annot=True, fmt=".1f", ax=axis, linewidths=1, cbar_kws=bar, **look)
         readable(axis)
         axis.set(title=title, xlabel="beta (features)", ylabel="alpha (forecasts)")
+        if own and own[0] in excess.index and own[1] in excess:
+            corner = excess.columns.get_loc(own[1]), excess.index.get_loc(own[0])
+            axis.add_patch(plt.Rectangle(corner, 1, 1, fill=False, edgecolor="black", linewidth=2, clip_on=False))
         axis.grid(False)
     return figure
 
@@ -189,38 +191,11 @@ def beside_seeds(runs: pd.DataFrame, seeds: pd.Series, *, label: str) -> Figure:
     mean, deviation = seeds.mean(), seeds.std()
     shade, places = COLOURS["distilled"], [settings.index(setting) for setting in runs["setting"]]
     axis.axvspan(mean - deviation, mean + deviation, color=shade, alpha=0.15, label="one deviation\nover seeds")
-    axis.axvline(mean, color=shade, linewidth=1)
+    axis.axvline(mean, color=shade, linewidth=1, label="mean over seeds")
     axis.plot(runs["test_mse"], places, "o", color=shade, label="one run")
     axis.set_yticks(range(len(settings)), settings)
     axis.set(xlabel=label, ylim=(-0.6, len(settings) - 0.4))
     legend_beside(axis)
-    return figure
-
-
-def radar(table: pd.DataFrame, *, colours: dict[str, str]) -> Figure:
-    """Systems on axes: a line a system (the columns), an axis a row; 1 is the best of the row, outside is better."""
-    share = table.rdiv(table.min(axis=1), axis=0)  # best / own
-    angles = np.linspace(0, 2 * np.pi, len(share), endpoint=False)
-    figure, axis = plt.subplots(figsize=(7.0, 3.6), subplot_kw={"projection": "polar"})
-    markers = dict(zip(share, itertools.cycle("osD^vP*X"), strict=False))
-    drawn: list[str] = []  # a second system of one colour is dashed and hollow
-    for system in share:
-        values = share[system].to_numpy()
-        again = colours[system] in drawn
-        drawn.append(colours[system])
-        style = {"linestyle": "--", "fillstyle": "none"} if again else {}
-        style |= {"color": colours[system], "marker": markers[system], "label": system}
-        axis.plot([*angles, angles[0]], [*values, values[0]], **style)
-    beside = abs(np.cos(angles)) > 0.3  # there a label has room for one line, and grows away from the rim
-    names = share.index.astype("str")
-    axis.set_xticks(angles, np.where(beside, names.str.replace("\n", " "), names))
-    for text, angle, one_line in zip(axis.get_xticklabels(), angles, beside, strict=True):
-        text.set_horizontalalignment(("left" if np.cos(angle) > 0 else "right") if one_line else "center")
-    axis.tick_params(axis="x", pad=3, labelsize="small")
-    axis.set_ylim(min(0.95, float(share.min().min()) - 0.02), 1.0)
-    axis.set_rlabel_position(180 / len(share))  # between two axes, where no line runs
-    axis.yaxis.set_major_locator(plt.MaxNLocator(4))
-    axis.legend(loc="center left", bbox_to_anchor=(1.5, 0.5))
     return figure
 
 
@@ -242,13 +217,13 @@ def points(
     more than half of it for itself is written, with an arrow.
     """
     groups, settings = list(dict.fromkeys(table[y])), list(dict.fromkeys(table[panels]))
-    size = {"height": 0.8 + 0.17 * len(groups), "by_data_set": panels == "setting"}
+    size = {"height": 0.55 + 0.17 * len(groups), "by_data_set": panels == "setting"}
     figure, axes, last = panel_grid(settings, **size, sharey=True)
     for setting, axis in axes.items():
         here = table[table[panels] == setting]
         means = here.groupby(y)[x].mean().reindex(groups)
         last_in_view = _last_in_view(means.dropna())
-        for place, group in enumerate(reversed(groups)):
+        for place, group in zip(reversed(range(len(groups))), groups, strict=True):
             chosen = here[here[y] == group]
             shade = (colours or {}).get(group, COLOURS["distilled"])
             part = role(shade)
@@ -265,19 +240,21 @@ def points(
                 over = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # a line may pass there
                 axis.text(0.98, place, f"{mean:.3g} →", ha="right", color=shade, bbox=over, **written)
             else:
-                bar = {"color": "black", "markersize": 13, "label": None if "mean" in known else "mean"}
-                axis.plot(mean, place, "|", **bar)
+                axis.plot(mean, place, "|", color="black", markersize=13)
+        axis.plot(
+            [], [], "|", color="black", markersize=13, label="mean"
+        )  # in the legend after the rows, in their order
         references = lines[setting].items() if lines is not None else ()
         for (system, value), style in zip(references, ("--", ":", "-."), strict=False):
             axis.axvline(value, color=colours[system], linestyle=style, label=system)
         axis.set_title(setting.replace(" steps", ""), fontsize="small")
-        axis.set_xlabel(textwrap.fill(label, 16))  # the next one is near
         axis.margins(x=0.12)  # no dot is cut by the frame
         axis.locator_params(axis="x", nbins=2)
         axis.tick_params(axis="x", labelsize="small")  # side by side, two ticks of five figures just fit
         low, high = axis.get_xlim()  # two parts may have three ends in view
         ticks = [tick for tick in axis.get_xticks() if low <= tick <= high]
         axis.set_xticks(ticks if len(ticks) < 3 else [ticks[0], ticks[-1]])
+    figure.supxlabel(label, fontsize=9)
     last.set_yticks(range(len(groups)), list(reversed(groups)))  # and of all others
     last.set_ylim(-0.6, len(groups) - 0.4)
     legend_beside(last)
