@@ -220,15 +220,17 @@ above["above"].agg(list(names)).rename(columns=names).round(1)
 # %% [markdown]
 # ## The field
 # Means over the four horizons, ours where all four are in the store, the least of a data set in bold, in the order of
-# their mean distance from that; last the best published at this look-back (sizes are our reading of their papers).
-# `results/tables/05_peers.csv` has all of the published ones, also those that are better than ours, with the look-back,
-# the seeds, the source and how sure we are of having read it rightly.
+# their mean distance from that, over those that they have; last the best published at this look-back (sizes are our
+# reading of their papers). Folded below: all of the published ones, also those that are better than ours, with the
+# look-back, the seeds, the source and how sure we are of having read it rightly.
 
 # %%
 means = tables.means(everyone, "../results/published.csv").reset_index()
 tables.save(means, "05_means", f"{results}/tables")
-tables.save(tables.peers(runs, "../results/published.csv"), "05_peers", f"{results}/tables")
 Markdown(means.to_markdown(index=False))
+
+# %% tags=["hide-output"]
+tables.save(tables.peers(runs, "../results/published.csv"), "05_peers", f"{results}/tables")
 
 # %% [markdown]
 # ## What is missing
