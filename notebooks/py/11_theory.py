@@ -90,8 +90,8 @@ tables.save(shown.reset_index(), "11_scale", f"{results}/tables", digits=1)
 # %% [markdown]
 # ## Theorem 4.2: periods
 # $Q_y$, $Q_t$ and $Q_s$ are page 01's $Q$ of truth, teacher and student. The published mixture $Q_y + \eta\,Q_t$ has
-# mass $1 + \eta$ and is no distribution. With $\mathrm{mix} = (Q_y + \eta Q_t)/(1+\eta)$ the sound form follows from the
-# convexity of the divergence in its first argument:
+# mass $1 + \eta$ and is no distribution. With $\mathrm{mix} = (Q_y + \eta Q_t)/(1+\eta)$ the sound form follows from
+# the convexity of the divergence in its first argument:
 #
 # $$\mathrm{KL}(Q_y\|Q_s) + \eta\,\mathrm{KL}(Q_t\|Q_s) \;\ge\; (1+\eta)\,\mathrm{KL}(\mathrm{mix}\|Q_s)$$
 #
