@@ -14,6 +14,7 @@ from tdlib.report.plots.style import legend_beside, readable, role
 from tdlib.report.roles import COLOURS, OTHERS
 
 MARKERS = {"truth": "P", "teacher": "s", "plain": "o", "decayed": "v", "distilled": "D", "linear": "^"}
+MARKERS |= {"holds": "o", "inconclusive": "D", "does not hold here": "^"}  # verdicts
 NAMES = {"linear": "baseline", "decayed": "plain, with decay"}  # what a legend calls a role, where it is not its name
 ACROSS = 4  # panels side by side, so that their titles do not touch
 
