@@ -6,11 +6,11 @@
 #
 # The data are a year of hourly weather at New York's three airports, 15 channels. The question: **what does the student
 # gain from its teacher, and what does the teacher cost?** The page reads three runs from the store of this study; with
-# another `store` below, such as `"../build/mine"`, it trains them first, in two minutes. Words are in the
+# another `store` below, such as `"../build/mine"`, it trains them first. Words are in the
 # [glossary](../docs/book/glossary.md).
 #
 # **After this page you can** say what teacher, student and distillation are; train the three models of this study by
-# one call or read their rows; and tell apart what one forecast, an average error and a time of forecast each show.
+# one call or read their rows; and tell apart what one forecast, an average error and the two times each show.
 
 # %% tags=["parameters"]
 profile = "demo"
@@ -35,8 +35,10 @@ from tdlib.store import Store
 
 # %% [markdown]
 # ## The method in one picture
-# Orange is the teacher, green the student; the grey, round boxes are what is compared. Only green and dashed boxes
-# have weights that learn. Page 01 builds each of these boxes in bare torch.
+# Orange is the teacher, green the student; the grey, round boxes are what is compared. Only green and dashed boxes have
+# weights that learn. A look-back has $L$ steps, a forecast $H$, both $C$ channels. $\alpha$ and $\beta$ are weights,
+# $M$ is the number of coarser scales, $n$ half the length of $x$, $\tau$ a temperature and $\varepsilon$ a small floor.
+# Page 01 builds each of these boxes in bare torch.
 
 # %%
 words = (
@@ -68,12 +70,13 @@ configs = [
 runs = rows.read(configs, profile, "main", store=store, train_missing=train_missing)
 
 # %% [markdown]
-# ## Error and size
+# ## Error, size and time of training
 # Errors are of scaled series: each channel less its mean and over its standard deviation, both of the training part (a
-# *deviation* is a standard deviation on all pages). `parameters` counts what a forecast needs.
+# *deviation* is a standard deviation on all pages). `parameters` counts what a forecast needs, `seconds` is the time of
+# training on the machine of the row: a student's is its own, its teacher's comes on top.
 
 # %%
-result = runs[["system", "test_mse", "test_mae", "parameters"]]
+result = runs[["system", "test_mse", "test_mae", "parameters", "seconds"]]
 tables.save(result, "00_quickstart", f"{results}/tables")
 
 # %% [markdown]
@@ -81,8 +84,8 @@ tables.save(result, "00_quickstart", f"{results}/tables")
 # The second of the windows that a row keeps, and the first channel: a rule that looks at no result, the same on every
 # page. Of the look-back only the end is drawn. One window shows *what* changes; page 02 shows how often.
 #
-# **Predict first:** plain and distilled student are the same network with the same seed. Where will their forecasts
-# differ more, in the first steps or far out? And whose line will swing more widely?
+# **Predict first:** plain and distilled student are the same network with the same seed. Which of them will forecast
+# more like the teacher in this window, and will that one be nearer to the truth, too?
 
 # %%
 three = rows.taught(runs, dataset=dataset, horizon=horizon, teacher=teacher)
@@ -152,6 +155,7 @@ for system, change in changes.iloc[:2].iterrows():
 # * How a student's weights and time compare with its teacher's depends on the teacher: page 10 has others.
 # * One data set and one seed prove little: page 05 has more of both, and linear baselines, and page 02 asks on how many
 #   windows the student wins.
+# * To learn the method go on with page 01 and read page 00b, the list of claims, last; to check the study start there.
 
 # %% [markdown]
 # ## Exercises

@@ -4,11 +4,12 @@
 # of the store, by a statistic with a 95% interval, and by one rule; the pages that follow show the same rows at
 # length.
 #
-# Words that later pages explain: the *plain* MLP has no teacher; *with decay* it has a weight decay of 1, nothing else
-# changed. *Win keep*: of the windows that the plain MLP wins against a teacher, the share that another model wins, too
-# (page 02). *Period distribution*: the spectrum of a series as shares of one (04). *Ridge* and *Phase ridge*: linear
-# maps in closed form (05). A *committee* is several models whose weighted mean teaches a *patient* student; weighed
-# *on halves*, its members were also judged on training rows that each had not seen (12).
+# Who learns the method reads this page last. Words that other pages explain: the *plain* MLP has no teacher; *with
+# decay* it has a weight decay of 1, nothing else changed. The *published rate* is a learning rate of 0.01. *Win keep*:
+# of the windows that the plain MLP wins against a teacher, the share that another model wins, too (page 02). *Period
+# distribution*: the spectrum of a series as shares of one (04). *Ridge* and *Phase ridge*: linear maps in closed form
+# (05). A *committee* is several models whose weighted mean teaches a *patient* student; weighed *on halves*, its
+# members were also judged on training rows that each had not seen (12).
 #
 # **After this page you can** read a verdict together with its interval, say what *inconclusive* and *not tested here*
 # leave open, and decide a claim by the rule yourself.
@@ -59,7 +60,33 @@ found["main"] = found["claim"].isin(HEADLINES)  # those that README shows
 first = found[found["main"]].drop(columns="main")
 tables.save(claims.short(first.reset_index(drop=True)), "claims_headlines", f"{results}/tables")
 found.round(4).to_csv(f"{results}/claims.csv", index=False)
-shown.fillna("")
+
+# %% [markdown]
+# ## How far from the bound?
+# Those claims that are differences in MSE, ours with its interval and, where there is one, the published figure.
+# Left of the line the first system of the claim has the smaller error, which all of these claim. The names are those of
+# the next table: *part* is of the ablation (page 06), *target* and *decay* are of page 17.
+#
+# **Predict first:** how many of these claims will hold: most, about half, or fewer? And where will the widest intervals
+# be, at large differences or at small ones?
+
+# %%
+errors = found[(found["unit"] == "% MSE") & found["low"].notna()]
+if errors.empty:
+    raise rows.missing(evidence.runs, "no pair of runs that a claim compares")
+errors = errors.rename(columns={"ours": "estimate"}).set_index("claim")
+colours = {"holds": "black", "inconclusive": "silver", "does not hold here": "#CC79A7"}
+look = {"by": "verdict", "colours": colours, "reference": 0}
+figure = plots.intervals(errors, label="difference in test MSE [%]", **look)
+plots.save(figure, "00_claims", figures)
+
+# %% [markdown]
+# ## All claims
+# *claimed* is the side and the bound. `results/claims.csv` also has the statistic of each, what it is a mean (or the
+# worst) over, `settings`, and how many runs or pairs of them stand behind it, `rows`.
+
+# %%
+shown.fillna("").set_index(found["claim"].rename("name")).assign(claimed=found["claimed"].to_numpy())
 
 # %% [markdown]
 # ## In short
@@ -121,34 +148,6 @@ Path(f"{results}/tables/headlines.md").write_text("\n".join(bullets) + "\n")
 display(Markdown("\n".join(bullets)))
 
 # %% [markdown]
-# ## How far from the bound?
-# Those claims that are differences in MSE, ours with its interval and, where there is one, the published figure.
-# Left of the line the first system of the claim has the smaller error, which all of these claim. The names are those of
-# the next table: *part* is of the ablation (page 06), *target* and *decay* are of page 17.
-#
-# **Predict first:** an interval may be wide or narrow. Where will the widest be: at large differences or at small ones,
-# at claims over many settings or over few?
-
-# %%
-errors = found[(found["unit"] == "% MSE") & found["low"].notna()]
-if errors.empty:
-    raise rows.missing(evidence.runs, "no pair of runs that a claim compares")
-errors = errors.rename(columns={"ours": "estimate"}).set_index("claim")
-colours = {"holds": "black", "inconclusive": "silver", "does not hold here": "#CC79A7"}
-look = {"by": "verdict", "colours": colours, "reference": 0}
-figure = plots.intervals(errors, label="difference in test MSE [%]", **look)
-plots.save(figure, "00_claims", figures)
-
-# %% [markdown]
-# ## By what each is decided
-# `claimed` is the side and the bound; `settings` is what the statistic is a mean (or the worst) over, `rows` how many
-# runs, or pairs of them.
-
-# %%
-columns = ["claim", "source", "statistic", "unit", "claimed", "ours", "low", "high", "settings", "rows"]
-found[columns].round(2)
-
-# %% [markdown]
 # ## How often has each test segment been looked at?
 # A test segment is a data set with a horizon; each variant is a model whose test error was read there. The more there
 # are, the likelier it is that one looks good by luck; no interval above takes that into account. (Segments of one data
@@ -165,21 +164,11 @@ segments.agg(variants=("id", "size"), systems=("system", "nunique"))
 tables.save(claims.counts(found), "claims_counts", f"{results}/tables")
 
 # %% [markdown]
-# By name:
-
-# %%
-for verdict in claims.VERDICTS:
-    names = found.loc[found["verdict"] == verdict, "claim"]
-    print(f"{verdict} ({len(names)} of {len(found)}): {'; '.join(names) or 'none'}\n")
-hanging = found.loc[found["words"].str.contains("; without ", na=False), "claim"]
-print(f"another verdict without the setting that moves it most: {'; '.join(hanging) or 'none'}")
-
-# %% [markdown]
 # ## What we see
 # * The lines above are made from the rows, and so are README's first lines and table: other rows, other verdicts.
 # * *Inconclusive* is no *no*: a test segment holds few blocks, most settings have one to three seeds, and an interval
-#   over a single setting or two says nothing about other data sets. `settings` and `rows` tell how much a verdict
-#   rests on.
+#   over a single setting or two says nothing about other data sets. `settings` and `rows` of the file tell how
+#   much a verdict rests on.
 # * *Not tested here* is no *no* either: the rows are being trained, or no profile lists them. What is missing is
 #   said above the table, with the command that trains it.
 # * A published figure is a mean over other data sets, other horizons and mostly one seed. It stands beside ours for its

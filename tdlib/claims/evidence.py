@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from tdlib import analysis, bootstrap, models, patient, profiles, rows
+from tdlib.claims import theorems
 from tdlib.profiles import fair
 from tdlib.report import tables
 from tdlib.store import Store
@@ -245,19 +246,11 @@ class Evidence:
         return pd.read_csv(path).set_index("teacher")[f"ECL, ours: times the {what}"] if path.exists() else None
 
     def triples(self) -> dict[str, list[torch.Tensor]]:
-        """Truth, teacher and student [n, H]: `real`, windows that the first distilled row and its teacher keep.
-
-        And `made`: as many that agree up to noise of 0.1 and 0.3 around the student.
-        """
+        """`theorems.triples` of the first distilled row and its teacher."""
         student = rows.select(self.main, part="distilled").iloc[0]
         names = {"model": student["teacher"], **{name: student[name] for name in analysis.SETTING}}
         teacher = rows.select(self.main, part="teacher", **names).iloc[0]
-        mine, other = (self.store.arrays(id) for id in (student["id"], teacher["id"]))
-        parts = [mine["sample_y"], other["sample_prediction"], mine["sample_prediction"]]
-        real = [torch.from_numpy(part.astype(np.float64)).transpose(1, 2).flatten(0, 1) for part in parts]
-        generator = torch.Generator().manual_seed(0)
-        noise = [torch.randn(real[0].shape, generator=generator, dtype=torch.float64) for _ in range(3)]
-        return {"real": real, "made": [noise[0] + 0.1 * noise[1], noise[0] + 0.3 * noise[2], noise[0]]}
+        return theorems.triples(self.store.arrays(teacher["id"]), self.store.arrays(student["id"]))
 
     def theorem(self, holds) -> Estimate:
         """Share of the triples on which `holds`, in percent: of the real or of the made ones, whichever is less."""

@@ -6,13 +6,31 @@ the ratio is at least 1 + eta.
 """
 
 import math
+from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tdlib import losses
 
 SLACK = 1e-9  # of the rounding
+
+
+def triples(
+    teacher: Mapping[str, np.ndarray], student: Mapping[str, np.ndarray], count: int = 500
+) -> dict[str, list[Tensor]]:
+    """Truth, teacher and student [n, H] of three kinds, from the arrays of two rows.
+
+    `real`: the windows and channels that the rows keep; `random`: independent noise; `near`: series that agree up to
+    noise of 0.1 and 0.3 around the student.
+    """
+    parts = [student["sample_y"], teacher["sample_prediction"], student["sample_prediction"]]
+    real = [torch.from_numpy(part.astype(np.float64)).transpose(1, 2).flatten(0, 1) for part in parts]
+    generator = torch.Generator().manual_seed(0)
+    base, *others = (torch.randn(count, real[0].shape[1], generator=generator, dtype=torch.float64) for _ in range(6))
+    near = [base + 0.1 * others[3], base + 0.3 * others[4], base]
+    return {"real": real, "random": others[:3], "near": near}
 
 
 def scales(y: Tensor, t: Tensor, s: Tensor, *, eta: float = 1.0, coarser: int = 3, pooled: bool = False) -> Tensor:

@@ -13,12 +13,13 @@ from tdlib.report.plots.style import legend_beside, readable, role
 from tdlib.report.roles import COLOURS, OTHERS
 
 MARKERS = {"truth": "P", "teacher": "s", "plain": "o", "decayed": "v", "distilled": "D", "linear": "^"}
+MARKERS |= {"holds": "o", "inconclusive": "D", "does not hold here": "^"}  # verdicts
 NAMES = {"linear": "baseline", "decayed": "plain, with decay"}  # what a legend calls a role, where it is not its name
 ACROSS = 4  # panels side by side, so that their titles do not touch
 
 
 def heat_map(table: pd.DataFrame, *, label: str, limits: tuple[int, int] = (0, 100), colours: str = "PuOr") -> Figure:
-    """A table of percentages as `colours` between two limits, with the numbers written in; no number, no colour."""
+    """Percentages as `colours` between two limits, with the numbers written in; hatched where there is none."""
     import seaborn as sns
 
     height = 1.5 + 0.3 * len(table)
@@ -29,6 +30,7 @@ def heat_map(table: pd.DataFrame, *, label: str, limits: tuple[int, int] = (0, 1
     sns.heatmap(table, annot=True, fmt=".1f", vmin=low, vmax=high, cmap=colours, ax=axis, cbar_kws=bar, linewidths=1)
     readable(axis)
     axis.set(xlabel="", ylabel="")
+    axis.patch.set(hatch="////", edgecolor="#BBBBBB")
     axis.tick_params(axis="y", rotation=0)
     axis.grid(False)
     return figure

@@ -29,12 +29,12 @@ def ratios(table: pd.DataFrame, *, x: str, label: str, bounds: dict[str, float])
     return figure
 
 
-def shares(table: pd.DataFrame, *, x: str, label: str) -> Figure:
-    """In how many percent of the triples a claim holds, by `x` on a log scale, a line a kind of triple."""
+def shares(table: pd.DataFrame, *, x: str, label: str, claim: str) -> Figure:
+    """In how many percent of the triples `claim` holds, by `x` on a log scale, a line a kind of triple."""
     import seaborn as sns
 
     figure, axis = plt.subplots()
     sns.lineplot(table, x=x, y="holds in %", ax=axis, **KINDS)
-    axis.set(xscale="log", xlabel=label, ylabel="holds in % of the triples", ylim=(-4, 104))
+    axis.set(xscale="log", xlabel=label, ylabel=f"{claim} holds [%]", ylim=(-4, 104))
     legend_beside(axis)
     return figure
