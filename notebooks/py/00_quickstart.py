@@ -6,11 +6,11 @@
 #
 # The data are a year of hourly weather at New York's three airports, 15 channels. The question: **what does the student
 # gain from its teacher, and what does the teacher cost?** The page reads three runs from the store of this study; with
-# another `store` below, such as `"../build/mine"`, it trains them first. Words are in the
+# another `store` below, such as `"../build/mine"`, it trains them first, in minutes. Words are in the
 # [glossary](../docs/book/glossary.md).
 #
 # **After this page you can** say what teacher, student and distillation are; train the three models of this study by
-# one call or read their rows; and tell apart what one forecast, an average error and the two times each show.
+# one call or read their rows; and tell apart what one forecast, an average error and a time of forecast each show.
 
 # %% tags=["parameters"]
 profile = "demo"
@@ -70,13 +70,12 @@ configs = [
 runs = rows.read(configs, profile, "main", store=store, train_missing=train_missing)
 
 # %% [markdown]
-# ## Error, size and time of training
+# ## Error and size
 # Errors are of scaled series: each channel less its mean and over its standard deviation, both of the training part (a
-# *deviation* is a standard deviation on all pages). `parameters` counts what a forecast needs, `seconds` is the time of
-# training on the machine of the row: a student's is its own, its teacher's comes on top.
+# *deviation* is a standard deviation on all pages). `parameters` counts what a forecast needs.
 
 # %%
-result = runs[["system", "test_mse", "test_mae", "parameters", "seconds"]]
+result = runs[["system", "test_mse", "test_mae", "parameters"]]
 tables.save(result, "00_quickstart", f"{results}/tables")
 
 # %% [markdown]
