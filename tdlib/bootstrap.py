@@ -102,7 +102,7 @@ def of_groups(values: Sequence[ArrayLike]) -> tuple[float, float, float]:
     return float(np.mean([np.mean(own) for own in values])), *interval(draws)
 
 
-def _fewer(count):
+def _fewer(count: ArrayLike) -> np.ndarray:
     return np.maximum(1, count - 1)
 
 

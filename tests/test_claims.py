@@ -318,6 +318,19 @@ def test_settings_count_alike_however_many_seeds_they_have(evidence):
     assert -40 <= found["low"] < -35 < found["high"] <= -30
 
 
+def test_horizons_of_a_data_set_are_settings_of_their_own(evidence):
+    kl = {24: 0.7, 48: 0.7, 96: 0.7, 192: 0.7, 336: 0.7, 720: 1.3}  # of the distilled student, of that of the plain one
+    parts = []
+    for horizon, level in kl.items():
+        taught = evidence.main["part"] == "distilled"
+        told = evidence.main["test_period_kl"].where(~taught, level)
+        parts.append(evidence.main.assign(horizon=horizon, test_period_kl=told.where(taught, 1.0)))
+    found = line(changed(evidence, pd.concat(parts)), "periods")
+    assert (found["settings"], found["without"]) == (6, "synthetic, 720")
+    assert found["ours"] == pytest.approx(-20) and found["rest"] == pytest.approx(-30)
+    assert found["words"].endswith("; without synthetic, 720: -30.0")
+
+
 def test_a_difference_says_in_how_many_settings_it_has_that_sign(evidence):
     assert "; lower for 1 of 1 setting, " in line(evidence, "plain, iTransformer")["words"]
     assert "; lower for 8 of 8 teachers, " in line(evidence, "any teacher")["words"]

@@ -197,15 +197,15 @@ class Evidence:
             pairs = analysis.pairs(found, there) if len(there) else there
             mine, other = (frame.set_index("id").loc for frame in (found, there))
             found = [value(mine[pair.ours], other[pair.theirs]) for pair in pairs.itertuples()]
-            values |= {"{}, {}".format(*place): found} if found else {}
+            values |= {place: found} if found else {}
         if len(values) < FEWEST_SETTINGS:
             return None
         whole = bootstrap.of_groups([*values.values()])
-        far = {name: abs(np.mean(found) - whole[0]) for name, found in values.items()}
-        without = max(far, key=far.get)
-        rest = bootstrap.of_groups([found for name, found in values.items() if name != without])
-        names = dict(zip(("rest", "rest_low", "rest_high"), rest, strict=True)) | {"without": without}
-        return Estimate(*whole, settings=len(values), runs=sum(map(len, values.values())), **names)
+        far = {place: abs(np.mean(found) - whole[0]) for place, found in values.items()}
+        dataset, _, horizon = left = max(far, key=far.get)
+        rest = bootstrap.of_groups([found for place, found in values.items() if place != left])
+        rest = dict(zip(("rest", "rest_low", "rest_high"), rest, strict=True)) | {"without": f"{dataset}, {horizon}"}
+        return Estimate(*whole, settings=len(values), runs=sum(map(len, values.values())), **rest)
 
     def wins_of_data_sets(self, linear: bool) -> Estimate | None:
         """On how many of the paper's data sets the distilled MLP is best of all systems, mean over its four horizons.

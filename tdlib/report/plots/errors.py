@@ -243,9 +243,7 @@ def points(
                 axis.text(0.98, place, f"{mean:.3g} →", ha="right", color=shade, bbox=over, **written)
             else:
                 axis.plot(mean, place, "|", color="black", markersize=13)
-        axis.plot(
-            [], [], "|", color="black", markersize=13, label="mean"
-        )  # in the legend after the rows, in their order
+        axis.plot([], [], "|", color="black", markersize=13, label="mean")  # in the legend after the rows
         references = lines[setting].items() if lines is not None else ()
         for (system, value), style in zip(references, ("--", ":", "-."), strict=False):
             axis.axvline(value, color=colours[system], linestyle=style, label=system)
