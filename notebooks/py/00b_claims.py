@@ -109,6 +109,7 @@ def beside(match: re.Match) -> str:
     return f"{sides[line['verdict']]} {opponent} ({numbers}{f'; without {rest}' * bool(rest)})"
 
 
+# %%
 def change(ours: pd.DataFrame, *others: pd.DataFrame) -> str:
     """The difference to the plain MLP in the settings that others have, too."""
     plain = evidence.plain()
@@ -131,6 +132,10 @@ bullets = [
     "* **A weight decay of 1** for the plain MLP: the distilled one, from the teacher that validation prefers, differs "
     f"from the plain one without decay by {change(best, evidence.decayed)}, and in the same settings is "
     "{the one with it = plain, decayed}; with that decay on both it is {it = decay: on both}.",
+]
+
+# %%
+bullets += [
     "* **As many trials for both**, chosen on validation, of rates with weight decays for the plain MLP, of rates with "
     "weights of the patterns for the distilled one: that from iTransformer is {the plain one = plain, fair, "
     "iTransformer}, from ModernTCN {the plain one = plain, fair, ModernTCN}.",

@@ -68,7 +68,7 @@ lines = lines.reindex(columns=runs["setting"].unique())
 # the one that was told nothing but to keep its weights small (the light blue line)?
 
 # %%
-look = {"label": "test MSE", "colours": plots.colours(beside), "absent": "not in the store"}
+look = {"label": "test MSE [scaled units]", "colours": plots.colours(beside), "absent": "not in the store"}
 for steps, found in runs.groupby("horizon", sort=False):
     figure = plots.points(found, x="test_mse", y="variant", lines=lines[found["setting"].unique()], **look)
     display(plots.save(figure, f"06_ablation_{steps}", figures))
