@@ -154,7 +154,7 @@ for run in chosen[chosen["system"] == plain].drop_duplicates("setting").itertupl
     for by, factor in {"as above": 1, "by H / 96": 96 / run.horizon}.items():
         forecast, truth = (values * factor for values in pair)  # and with them their amplitudes
         share = losses.log_period_distribution(truth, dim=-1).exp().amax(-1).mean().item()
-        far = losses.period_divergence(forecast, truth, floor=0).mean().item()
+        far = losses.period_divergence(forecast, truth, floor=0.0).mean().item()
         lines.append({"amplitudes": by, "horizon": run.horizon, "largest share": share, "KL": far})
 means = pd.DataFrame(lines).groupby(["amplitudes", "horizon"]).mean()
 print(means.round(2).to_string())
