@@ -48,7 +48,7 @@ def draws(
     require(min(block, count) >= 1, f"block and count must be at least 1, got {block} and {count}")
     places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
     means = _block_means(quantities, block, _random(segment), count)  # [D, P, K]
-    runs = _runs(tuple(places[group] for group in groups), f"{segment}; {setting}", count)
+    runs = _runs([places[group] for group in groups], f"{segment}; {setting}", count)
     estimate = statistic(quantities.mean(2))
     values = np.empty((count, *np.shape(estimate)))
     for some, chosen in runs:
@@ -75,7 +75,7 @@ def _block_means(quantities: np.ndarray, block: int, random: np.random.Generator
     return np.moveaxis(drawn / size, 2, 0)
 
 
-def _runs(groups: tuple[int, ...], name: str, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def _runs(groups: list[int], name: str, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """`count` times: groups with replacement, and from each some of its runs, with replacement.
 
     Groups may differ in size, and so draws in their number of runs P': pairs of those draws [d] that have as many, and

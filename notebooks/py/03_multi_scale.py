@@ -106,7 +106,7 @@ tables.save(share.reset_index(), "03_coarse_share", f"{results}/tables", digits=
 
 # %%
 sides, null = ["full", "w/o coarser scales"], runs[:0].assign(variant="")
-ablated = [entry.ablation(name) for entry in profiles.load(profile) for name in entry.ablation_teachers()]
+ablated = [entry.ablations() for entry in profiles.load(profile)]
 named = {run: name for runs_of in ablated for run, name in runs_of.items() if name in sides}
 with contextlib.suppress(rows.Missing):
     null = rows.read(named, profile, "ablation", store=store, train_missing=train_missing, named="variant")

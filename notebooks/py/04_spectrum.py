@@ -110,7 +110,7 @@ plots.save(figure, "04_period_kl", figures)
 
 # %%
 sides = ["full", "w/o period"]
-ablated = [entry.ablation(name) for entry in profiles.load(profile) for name in entry.ablation_teachers()]
+ablated = [entry.ablations() for entry in profiles.load(profile)]
 named = {run: name for runs_of in ablated for run, name in runs_of.items() if name in sides}
 null = study.ensure(named, store=store, train_missing=train_missing)
 variants = {run.id: name for run, name in named.items()}

@@ -240,7 +240,7 @@ tables.save(tables.peers(runs, "../results/published.csv"), "05_peers", f"{resul
 # those of this page are counted below, those of all pages on page 00b.
 
 # %%
-ablated = [each for entry in studies for name in entry.ablation_teachers() for each in entry.ablation(name).items()]
+ablated = [each for entry in studies for each in entry.ablations().items()]
 wanted = {"main": configs, "settings of baselines": instead, "trials": trials, "fair": fair}
 wanted |= {f"ablation, {name}": [run for run, other in ablated if other == name] for name in profiles.ABLATIONS}
 there = pd.DataFrame({"id": Store(store).ids()})

@@ -167,8 +167,11 @@ class Evidence:
             name: self._largest([(ours[ours["dataset"] != name], theirs) for ours, theirs in pairs], fewest)
             for name in (names if len(names) > 1 else ())
         }
-        whole = {name: rest for name, rest in others.items() if rest and rest.settings == found.settings}
-        others = {name: rest for name, rest in whole.items() if not math.isnan(rest.low)}
+        others = {
+            name: rest
+            for name, rest in others.items()
+            if rest and rest.settings == found.settings and not math.isnan(rest.low)
+        }
         if not others:
             return found
         name = max(others, key=lambda name: abs(others[name].value - found.value))

@@ -77,6 +77,10 @@ class Profile(Settings):
             for seed in self.table["ablation"]["seeds"]
         }
 
+    def ablations(self) -> dict[RunConfig, str]:
+        """`ablation` of all teachers."""
+        return {run: name for teacher in self.ablation_teachers() for run, name in self.ablation(teacher).items()}
+
     def ablation_references(self, teacher: str | None = None) -> list[RunConfig]:
         """What an ablation is read against: the plain student, without and with decay, and the teacher."""
         teacher = teacher or self.ablation_teachers()[0]
@@ -300,7 +304,7 @@ class Profile(Settings):
         found = {
             "main": lambda: [each for run in self.main() for each in ([run, _decayed(run)] if _plain(run) else [run])],
             "trials": lambda: fair.trials(self) + fair.aside(self) + fair.defaults(self),
-            "ablation": lambda: [run for teacher in self.ablation_teachers() for run in self.ablation(teacher)],
+            "ablation": lambda: list(self.ablations()),
             "versatility": lambda: [run for entries in self.versatility().values() for _, run in entries],
             "lookback": self.lookback,
             "sensitivity": lambda: [run for entries in self.sensitivity().values() for run in entries],
