@@ -136,6 +136,7 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
-        draws = torch.randint(-(2**63), 2**63 - 1, (x.numel() // 4 + 1,), device=x.device).view(torch.int16)
-        kept = draws[: x.numel()].view(x.shape) >= min(round(self.rate * 2**16), 2**16 - 1) - 2**15
-        return x * (kept / (1 - self.rate)).to(x.dtype)
+        draws = torch.empty(x.numel() // 4 + 1, dtype=torch.int64, device=x.device)
+        draws.random_(-(2**63), None).bitwise_xor_(-(2**63))  # `randint`'s numbers, without its remainders
+        kept = draws.view(torch.int16)[: x.numel()].view(x.shape) >= min(round(self.rate * 2**16), 2**16 - 1) - 2**15
+        return x * kept.to(x.dtype).mul_(1 / (1 - self.rate))

@@ -74,6 +74,15 @@ def test_dropout_keeps_its_rate_and_the_expectation(rate):
     torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - rate)))
 
 
+@pytest.mark.parametrize("rate", [0.1, 0.3, 0.5])
+def test_dropout_draws_the_numbers_that_randint_draws_so_that_rows_trained_with_those_come_again(rate):
+    torch.manual_seed(3)
+    y = layers.Dropout(rate).train()(torch.ones(10_001))
+    torch.manual_seed(3)
+    draws = torch.randint(-(2**63), 2**63 - 1, (10_001 // 4 + 1,)).view(torch.int16)[:10_001]
+    assert torch.equal(y, (draws >= round(rate * 2**16) - 2**15) / (1 - rate))
+
+
 def test_the_draws_of_dropout_do_not_hang_together():
     torch.manual_seed(0)
     y = layers.Dropout(0.5).train()(torch.ones(100_000)) - 1  # -1 or 1
