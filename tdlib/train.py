@@ -118,7 +118,7 @@ def fit(
     weights = [*model.parameters(), *objective.parameters()]
     require(len(weights) > 0, f"{type(model).__name__} has no weight to train, and no `solve`")
     optimizer = torch.optim.AdamW(weights, lr=learning_rate, weight_decay=weight_decay, fused=True)
-    averaged = AveragedModel(model, avg_fn=_moving(weight_average)) if weight_average else None
+    averaged = AveragedModel(model, multi_avg_fn=_moving(weight_average)) if weight_average else None
     kept = model if averaged is None else averaged.module
     history, best, best_state = [], float("inf"), None
     for epoch in range(1, epochs + 1):
@@ -137,11 +137,12 @@ def fit(
     return history
 
 
-def _moving(decay: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+def _moving(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
     """d average + (1 - d) weights, divided by 1 - d^n as Adam's averages are: a short training is no less averaged."""
 
-    def update(average: Tensor, weight: Tensor, count: Tensor) -> Tensor:
-        return average.lerp(weight, (1 - decay) / (1 - decay ** (count + 1)))
+    def update(averages: list[Tensor], weights: list[Tensor], count: Tensor) -> None:
+        share = (1 - decay) / (1 - decay ** (count + 1))
+        torch._foreach_lerp_(averages, weights, share.item())  # in place: a tenth of a step less than one by one
 
     return update
 
