@@ -116,6 +116,8 @@ def test_a_step_that_does_not_lead_to_the_stamps_is_not_taken():
 def test_zones_keep_their_clock():
     index = pd.date_range("2020-03-28", periods=3, freq="h", tz="UTC")
     assert list(calendar.following(index, 1)) == [pd.Timestamp("2020-03-28 03:00", tz="UTC")]
+    days = pd.date_range("2020-03-27", periods=4, freq="D", tz="Europe/Berlin")  # the third has 23 hours
+    assert list(calendar.following(days[:2], 2)) == list(days[2:])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import small
 import torch
 
-from tdlib import analysis, bootstrap, claims, profiles, rows
+from tdlib import analysis, bootstrap, claims, losses, profiles, rows
 from tdlib.claims import Claim, Estimate, exact, statistics, theorems
 from tdlib.claims.evidence import FEWEST_SETTINGS, HORIZONS
 from tdlib.claims.listed import CLAIMS, HEADLINES
@@ -427,9 +427,14 @@ def test_the_inequalities_by_hand():
     # pooling cancels the details, and the mixture of them and nothing is 1/2 away: 0 / ((0 + 1/4) / 2)
     assert theorems.scales(fine, fine, fine, coarser=1, pooled=True).item() == 0
     assert theorems.scales(fine, fine, fine, coarser=1).item() == 4
-    assert theorems.periods(y, y, fine).item() == pytest.approx(0, abs=1e-12)
     noise = torch.randn(3, 50, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert (theorems.periods(*noise) > 0).all() and (theorems.scales(*noise) >= 2).all()
+    q_y, q_t, q_s = (losses.log_period_distribution(x, dim=1).exp() for x in noise)
+    for eta in (1.0, 3.0):
+        mixture = (q_y + eta * q_t) / (1 + eta)
+        apart = [(q * (q / q_s).log()).sum(1) for q in (q_y, q_t, mixture)]
+        expected = apart[0] + eta * apart[1] - (1 + eta) * apart[2]
+        torch.testing.assert_close(theorems.periods(*noise, eta=eta), expected)
     waves = (torch.sin(torch.arange(16) * torch.pi / 4) * torch.tensor([[0.1], [0.0]])).double()
     near = waves + 0.05 * torch.cos(torch.arange(16) * torch.pi / 2)
     assert theorems.error_over_divergence(near[:1], near[:1]).item() == 0

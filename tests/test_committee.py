@@ -124,6 +124,12 @@ def test_a_block_is_scored_with_the_weights_of_the_others():
     assert weigh("held out", moments).tolist() == [0.5, 0.5]
 
 
+def test_blocks_are_stretches_of_time_and_four_by_default():
+    moments = np.repeat([[[1.0, 0], [0, 4]], [[4.0, 0], [0, 1]]], 4, 0)  # who is better changes in the middle
+    assert held_out("least squares", moments, blocks=2) == pytest.approx(0.2**2 * 1 + 0.8**2 * 4)
+    assert held_out("least squares", moments) == pytest.approx(0.4**2 * 1 + 0.6**2 * 4)  # of three blocks two differ
+
+
 def test_where_one_member_stays_the_better_least_squares_is_chosen():
     moments = np.repeat(once([[1, 0], [0, 4]]), 8, 0)
     assert held_out("least squares", moments) == pytest.approx(0.8)

@@ -7,9 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tdlib import channels, data, losses, models
+from tdlib import channels, data, losses, models, rivals
 from tdlib.distill import TERMS, Distillation, Projector
 from tdlib.models import Forecast
+from tdlib.models.itransformer import ITransformer
+from tdlib.run import prepare_teacher, train_run
 from tdlib.store import Store
 from tdlib.study import RunConfig, ensure
 from tdlib.teachers import LiveTeacher, SeveralTeachers, StoredTeacher, store_outputs
@@ -177,16 +179,26 @@ def test_the_teacher_has_no_part_in_the_training(teacher, splits, student):
     assert not any(torch.equal(a, b) for a, b in zip(projector, live.projector.parameters(), strict=True))
 
 
-def test_an_epoch_of_distillation_never_runs_the_teacher(teacher, stored, splits, student, monkeypatch):
-    def refuse(x):
+def test_a_run_of_distillation_never_runs_the_teacher(tmp_path, monkeypatch):
+    def refuse(self, x):
         raise AssertionError("the teacher was run")
 
-    monkeypatch.setattr(teacher, "forward", refuse)
-    with pytest.raises(AssertionError, match="the teacher was run"):
-        teacher(torch.zeros(1, 48, 3))
-    history = fit(student, objective(stored), splits, **TRAINING)
-    assert len(history) == 2
-    assert set(TERMS) <= set(history[-1])
+    small = {"epochs": 1, "settings": {"width": 16, "hidden": 16, "heads": 2}}
+    given = {"teacher_options": small, "epochs": 2, "settings": {"width": 8}}
+    config, store = RunConfig("synthetic", 48, 16, "mlp", "itransformer", **given), Store(tmp_path)
+    prepare_teacher(config.teacher_config, store)
+    monkeypatch.setattr(ITransformer, "forward", refuse)
+    train_run(config, store)
+    assert set(TERMS) <= set(store.read(config.id)["epochs"][-1])
+
+
+def test_the_parts_of_another_method_are_of_the_student_first_and_then_of_the_projected_teacher(stored, batch):
+    whole = objective(stored, terms=rivals.TERMS)
+    parts, projected = whole(*batch), whole.projector(stored.batch(batch[2]).features)
+    direct = {"adversarial_feature": whole.discriminator, "contrastive_feature": rivals.contrastive}
+    assert set(parts) == set(direct)
+    for term, loss in direct.items():
+        torch.testing.assert_close(parts[term], loss(batch[0].features, projected), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("weighting", ["mean", "adaptive"])
@@ -214,6 +226,16 @@ def test_the_mixed_outputs_of_a_linear_teacher_are_its_outputs_for_the_mixed_win
     parts = silent(teacher(x), y, index, mix)
     assert parts["scale_forecast"].item() < 1e-6  # half precision is all that is between them
     assert silent(teacher(x), y, index)["scale_forecast"].item() > 1e-3
+
+
+def test_the_teachers_features_are_mixed_as_its_forecasts_are(stored, batch):
+    forecast, y, index = batch
+    mix = Mixture(torch.tensor([0.25, 0.5, 0.75, 0.1, 0.9]).view(5, 1, 1), torch.tensor([1, 2, 3, 4, 0]))
+    whole = objective(stored)
+    parts = whole(forecast, y, index, mix)
+    direct = expected(forecast, y, Forecast(*map(mix, stored.batch(index))), whole.projector)
+    for term in TERMS:
+        torch.testing.assert_close(parts[term], direct[term], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("weighting", ["mean", "adaptive"])

@@ -5,10 +5,11 @@ import outside
 import pandas as pd
 import pytest
 import small
+import torch
 
 from tdlib import committee, data, patient, rows, study
 from tdlib.distill import TERMS
-from tdlib.run import load_model
+from tdlib.run import build, load_model
 from tdlib.store import Store
 from tdlib.windows import halved, split
 
@@ -85,7 +86,10 @@ def test_members_are_weighed_on_the_half_of_training_that_they_did_not_see(tmp_p
     for half in ("second", "first"):
         runs = config.half_configs[half]
         assert [place.read(run.id)["config"]["half"] for run in runs] == [half] * 4
-        _, unseen = halved(splits, half)
+        seen, unseen = halved(splits, half)
+        ridge = build(runs[0], 4)
+        ridge.solve(seen)
+        torch.testing.assert_close(load_model(runs[0].id, place)[0].weight, ridge.weight)
         moments.append(committee.error_moments([load_model(run.id, place)[0] for run in runs], unseen))
     kept = place.read(config.id)["committee"]
     assert kept["halves_mse"] == pytest.approx(np.diag(np.concatenate(moments).mean(0)))

@@ -1,5 +1,6 @@
 """A model in closed form is a run like any other: its row, its weights, its forecasts, and it can teach."""
 
+import inspect
 import subprocess
 
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 
 from tdlib import data, models, run, study
 from tdlib.config import RunConfig
+from tdlib.distill import Distillation
 from tdlib.run import load_model
 from tdlib.store import Store
 from tdlib.teachers import StoredTeacher
-from tdlib.train import window_errors
+from tdlib.train import fit, window_errors
 from tdlib.windows import split
 
 CLOSED = [name for name in small.TRAINED if models.closed_form(name)]
@@ -30,6 +32,21 @@ def store(tmp_path_factory) -> Store:
         [*(RunConfig(**SHAPE, model=name) for name in CLOSED), student], store=store, executor=outside.Inline()
     )
     return store
+
+
+def test_every_field_of_a_training_and_of_a_loss_reaches_them(monkeypatch):
+    def options(of) -> set[str]:
+        return {name for name, each in inspect.signature(of).parameters.items() if each.kind is each.KEYWORD_ONLY}
+
+    patience = {"weight_decay": 0.5, "mixup": 0.4, "weight_average": 0.9, "rate_hold": 1, "rate_decay": 0.8}
+    config = RunConfig(**SHAPE, model="mlp", teacher="ridge", settings={"width": 16}, **patience)
+    assert run.training(config) == {name: getattr(config, name) for name in options(fit) - {"restore", "compute"}}
+    fields, model = options(Distillation) - {"smooth"}, run.build(config, 4)
+    monkeypatch.setattr(run, "Distillation", lambda *_, **given: given)
+    found = run.distillation(config, None, 0, model)
+    assert found == {name: getattr(config, name) for name in fields} | {"smooth": 1}
+    for patterns, steps in (("truth", 1), ("truth over 5 steps", 5), ("smooth truth", 25)):
+        assert run.distillation(RunConfig(**SHAPE, model="mlp", patterns=patterns), None, 0, model)["smooth"] == steps
 
 
 @pytest.mark.parametrize("name", CLOSED)

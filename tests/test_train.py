@@ -124,6 +124,26 @@ def test_the_loss_is_the_weighted_sum_of_the_parts(splits):
     assert not torch.allclose(states[2][:8], linear().state_dict()["linear.weight"][:8])
 
 
+def test_a_step_follows_the_weighted_sum_of_the_parts(splits):
+    """By plain gradient descent: Adam would hide how large a weight is."""
+
+    class Parts(Objective):
+        weights = {"early": 0.25, "late": 3.0}  # noqa: RUF012
+
+        def forward(self, forecast, y, index, mix):
+            squares = (forecast.prediction - y).square()
+            return {"early": squares[:, :8].mean(), "late": squares[:, 8:].mean()}
+
+    model = linear()
+    before = model.linear.weight.detach().clone()
+    x, y = splits.train.batch(torch.arange(len(splits.train)))
+    squares = (model(x).prediction - y).square()
+    loss = 0.25 * squares[:, :8].mean() + 3 * squares[:, 8:].mean()
+    (slope,) = torch.autograd.grad(loss, model.linear.weight)
+    train_epoch(model, Parts(), splits.train, torch.optim.SGD(model.parameters(), 0.1), len(x))
+    torch.testing.assert_close(model.linear.weight, before - 0.1 * slope)
+
+
 def test_the_plain_objective_is_the_mse_at_weight_one():
     forecast, y = torch.tensor([[[1.0, 2.0], [3.0, 5.0]]]), torch.zeros(1, 2, 2)
     parts = Supervised()(Forecast(forecast, forecast), y, torch.tensor([0]))

@@ -27,7 +27,7 @@ import torch
 from IPython.display import display
 from scipy.special import rel_entr
 
-from tdlib import analysis, losses, profiles, rows, study
+from tdlib import analysis, losses, profiles, rows
 from tdlib.report import plots, tables, words
 from tdlib.store import Store
 
@@ -109,12 +109,11 @@ plots.save(figure, "04_period_kl", figures)
 # have. Page 00b pools the settings, once there are five, for an interval and a verdict.
 
 # %%
-sides = ["full", "w/o period"]
+sides, null = ["full", "w/o period"], runs[:0].assign(variant="")
 ablated = [entry.ablations() for entry in profiles.load(profile)]
 named = {run: name for runs_of in ablated for run, name in runs_of.items() if name in sides}
-null = study.ensure(named, store=store, train_missing=train_missing)
-variants = {run.id: name for run, name in named.items()}
-null = null.assign(variant=null["id"].map(variants)) if len(null) else runs[:0].assign(variant="")
+with contextlib.suppress(rows.Missing):
+    null = rows.read(named, profile, "ablation", store=store, train_missing=train_missing, named="variant")
 places = ["dataset", "horizon", "teacher", "seed"]
 of_both = null.pivot_table(index=places, columns="variant", values="test_period_kl", sort=False)
 of_both = of_both.reindex(columns=sides).dropna().groupby(places[:-1], sort=False)

@@ -50,6 +50,12 @@ def test_missing_rows_are_interpolated_in_time_and_counted():
     assert remarks == ("4 missing rows interpolated, which makes 40 rows",)
 
 
+def test_months_are_interpolated_by_their_days():
+    months = pd.date_range("2015-01-01", periods=20, freq="MS", name="date")
+    frame, _ = parse(blob(months.delete([3, 10])), "own.csv", FILL)
+    assert frame["a"].tolist() == pytest.approx(((months - months[0]) / pd.Timedelta(hours=1)).tolist())
+
+
 def test_missing_values_are_interpolated_and_counted_apart_from_rows():
     values = np.arange(40.0)
     values[[5, 6, 20]] = np.nan
@@ -186,6 +192,7 @@ def test_holidays_are_no_gaps_and_are_counted():
     assert remarks == ("2 weekdays, such as 2019-12-25, have no row and count as holidays",)
     assert len(parse(blob(open_), "own.csv", FILL).values) == 300
     assert "10 rows are missing after row 10" in refused(blob(days.delete(range(10, 20))))
+    assert "30 rows are missing in 30 gaps" in refused(blob(days.delete(range(4, 300, 10))))  # too many to be holidays
 
 
 def test_a_wrong_way_of_reading_is_refused():

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 import torch
-from small import build, parameters, silence
+from by_hand import assert_same, linear, weights
+from small import build, parameters, series, silence
 
 from tdlib.models.lightts import samples
 
@@ -44,3 +46,29 @@ def test_lightts_without_its_samplings_is_one_linear_layer():
     silence(model.exchange)
     mean = x.mean(1, keepdim=True)
     torch.testing.assert_close(model(x).prediction, model.highway((x - mean).transpose(1, 2)).transpose(1, 2) + mean)
+
+
+def exchanged(w: dict, name: str, p: np.ndarray) -> np.ndarray:
+    """V q + v over nodes [..., N, size], q = e + E e, e = W2 leaky_relu(W1 p)."""
+    e = linear(w, f"{name}.narrow.0", p)
+    e = linear(w, f"{name}.narrow.2", np.where(e > 0, e, 0.01 * e))
+    return linear(w, f"{name}.out", e + linear(w, f"{name}.exchange", e.swapaxes(-1, -2)).swapaxes(-1, -2))
+
+
+def forward(model: torch.nn.Module, x: np.ndarray, chunk: int) -> tuple[np.ndarray, np.ndarray]:
+    w, mean = weights(model), x.mean(1)[..., None]
+    z = x.transpose(0, 2, 1) - mean  # [B, C, L]
+    long = np.concatenate([np.repeat(z[..., :1], -z.shape[2] % chunk, axis=2), z], axis=2)
+    count = long.shape[2] // chunk
+    pieces = {
+        "continuous": [long[..., j * chunk : (j + 1) * chunk] for j in range(count)],
+        "interval": [long[..., j::count] for j in range(count)],
+    }
+    parts = [exchanged(w, f"{name}.exchange", np.stack(found, 2)).swapaxes(2, 3) for name, found in pieces.items()]
+    h = np.concatenate([linear(w, f"{name}.merge", p)[..., 0] for name, p in zip(pieces, parts, strict=True)], 2)
+    y = exchanged(w, "exchange", h) + linear(w, "highway", z)
+    return (y + mean).transpose(0, 2, 1), h
+
+
+def test_its_forward_pass_by_hand():
+    assert_same(forward, build("lightts", 7, 4, 3, chunk=3), series(4, 7, 3), chunk=3)

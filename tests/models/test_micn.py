@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from small import build, parameters, series
 
-from tdlib.models.layers import decompose
+from tdlib.models.layers import decompose, sinusoids
 from tdlib.models.micn import Branch, Isometric, Mean
 
 
@@ -68,3 +68,20 @@ def test_micns_trend_starts_as_the_mean():
     expected = trend.mean(2, keepdim=True).expand(-1, -1, 11)
     torch.testing.assert_close(build("micn", 37, 11).future(trend), expected)
     torch.testing.assert_close(Mean(11)(trend), expected)
+
+
+def test_its_forward_pass_by_hand():
+    model, x = build("micn", 20, 7, 3, small_kernel=4, large_kernel=6).eval(), series(2, 20, 3)
+    mean, deviation = x.mean(1, keepdim=True), (x.var(1, keepdim=True, unbiased=False) + 1e-5).sqrt()
+    z = (x - mean) / deviation
+    trend = (decompose(z, 5)[1] + decompose(z, 7)[1]) / 2
+    season = F.pad(z - trend, (0, 0, 0, 7))
+    around = torch.cat([season[:, -1:], season, season[:, :1]], 1)
+    h = sum(around[:, k : k + 27] @ model.embed.weight[:, :, k].T for k in range(3)) + sinusoids(27, 16)
+    for layer in model.layers:
+        h = layer.merge_norm(layer.merge(torch.cat([branch(h) for branch in layer.branches], 2)))
+        first, _, second = layer.feed_forward
+        h = layer.norm(h + second(F.gelu(first(h))))
+    y, forecast = model.head(h) + torch.cat([trend, model.future(trend.mT).mT], 1), model(x)
+    torch.testing.assert_close(forecast.features, y.mT, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(forecast.prediction, y[:, -7:] * deviation + mean, rtol=1e-4, atol=1e-4)

@@ -74,6 +74,19 @@ def test_a_deeper_mlp_keeps_the_feature_of_its_first_layer(layers):
     assert sum(isinstance(part, torch.nn.Linear) for part in deep.trend_deep) == layers - 1
 
 
+def test_a_further_layer_is_a_matrix_then_batchnorm_then_relu():
+    model, x = worn("mlp", 30, 5, 3, width=8, layers=3), series(4, 30, 3)
+    mean = x.mean(1, keepdim=True)
+    trend, y = moving_average((x - mean).mT, 25), 0
+    for name, part in (("seasonal", (x - mean).mT - trend), ("trend", trend)):
+        first, norm, deep, last = (model.get_submodule(f"{name}_{step}") for step in ("in", "norm", "deep", "out"))
+        h = norm(first(part)).relu()
+        for matrix, again in (deep[:2], deep[3:5]):
+            h = again(matrix(h)).relu()
+        y = y + last(h)
+    torch.testing.assert_close(model(x).prediction, y.mT + mean)
+
+
 def test_revin_makes_the_mlp_follow_the_scale_of_the_window():
     x = torch.randn(3, 48, 2)
     model = worn("mlp", 48, 16, 2, norm="revin")

@@ -65,15 +65,25 @@ def test_timemixers_mixing_keeps_shapes_and_its_parts_sum_back():
 def test_timemixers_seasons_go_up_and_its_trends_down():
     lengths = [13, 6, 3]
     h = [torch.randn(4, 2, length) for length in lengths]
-    changed = [h[0], h[1] + torch.randn(4, 2, 6), h[2]]
 
-    def reached(quiet: str) -> list[bool]:
+    def reached(quiet: str, at: int = 1) -> list[bool]:
         layer = mixing_layer(lengths)
         silence(getattr(layer, quiet))
+        changed = [h_m + torch.randn_like(h_m) if m == at else h_m for m, h_m in enumerate(h)]
         return [not torch.equal(a, b) for a, b in zip(layer(h), layer(changed), strict=True)]
 
     assert reached(quiet="trend") == [False, True, True]  # a season reaches the coarser scales only
     assert reached(quiet="season") == [True, True, False]  # a trend the finer ones
+    assert reached(quiet="trend", at=0) == [True, True, True]  # through the one between
+    assert reached(quiet="season", at=2) == [True, True, True]
+
+
+def test_timemixers_last_network_is_two_matrices_along_the_width():
+    torch.manual_seed(0)
+    layer, h = timemixer._Layer([8, 4], 2, 3, 3), [torch.randn(1, 2, 8), torch.randn(1, 2, 4)]
+    silence(layer.season, layer.trend)
+    for mixed, h_m in zip(layer(h), h, strict=True):
+        torch.testing.assert_close(mixed, h_m + layer.narrow(F.gelu(layer.widen(h_m.mT))).mT)
 
 
 def test_timemixers_season_by_hand():

@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from small import build, parameters, silence
+from by_hand import assert_same, linear, normalised, weights
+from small import build, parameters, series, silence, worn
 
 
 @pytest.mark.parametrize(("horizon", "count"), [(96, 257_052), (720, 706_956)])
@@ -32,3 +34,21 @@ def test_a_tsmixer_block_is_two_mlps_with_residuals():
     time = h + block.time[2](F.relu(block.time[0](h)))
     channel = block.channel_out(F.relu(block.channel_in(time.permute(1, 2, 0)))).permute(2, 0, 1)
     torch.testing.assert_close(block(h), time + channel)
+
+
+def forward(model: torch.nn.Module, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    w = weights(model)
+    h, mean, deviation = normalised(x)  # [B, C, L]
+    scale, shift = (w[f"affine.{name}"][:, None] for name in ("scale", "shift"))
+    h = h * scale + shift
+    for i in range(len(model.blocks)):
+        block = f"blocks.{i}"
+        h = h + linear(w, f"{block}.time.2", np.maximum(linear(w, f"{block}.time.0", h), 0))
+        across = np.maximum(linear(w, f"{block}.channel_in", h.swapaxes(1, 2)), 0)
+        h = h + linear(w, f"{block}.channel_out", across).swapaxes(1, 2)
+    y = (linear(w, "head", h) - shift) / scale
+    return (y * deviation + mean).transpose(0, 2, 1), h
+
+
+def test_its_forward_pass_by_hand():
+    assert_same(forward, worn("tsmixer", 10, 4, 3), series(4, 10, 3))

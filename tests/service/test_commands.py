@@ -208,6 +208,9 @@ def test_every_model_can_be_had_by_its_run(served, capsys):
     assert table["run"].to_dict() == {
         f"* {name}" if name == served.chosen_ else name: id for name, id in served.runs_.items()
     }
+    bare = table.rename(index=lambda name: name.removeprefix("* "))
+    for column, segment in (("validation MSE", "val"), ("MSE", "test")):
+        assert bare[column].to_dict() == served.scores_[segment, "MSE"].to_dict()
     assert served.id_ in call(capsys, "list")
     call(capsys, "forecast", table.loc["MLP distilled", "run"], "own.csv")
 

@@ -1,5 +1,6 @@
 """Forecaster: it chooses on validation, learns from all rows, forecasts in its form, is kept and read again."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -10,9 +11,12 @@ import torch
 
 import tdlib
 from tdlib import csvfile, data, forecast, train
+from tdlib.compute import Compute
 from tdlib.config import RunConfig
+from tdlib.distill import Distillation
 from tdlib.run import trained
-from tdlib.service import Forecaster, final, report
+from tdlib.service import Forecaster, backtest, final, intervals, report
+from tdlib.service.forecaster import ASKED
 from tdlib.store import Store
 from tdlib.windows import split, whole
 
@@ -51,22 +55,44 @@ def test_training_on_all_rows_gives_the_same_bits_again_and_follows_the_series(n
     assert not first or any(not torch.equal(value, other[key]) for key, value in first.items())
 
 
-def test_a_training_on_all_rows_keeps_its_last_epoch(fitted, frame, monkeypatch):
+def test_a_training_on_all_rows_keeps_the_last_of_as_many_epochs_as_were_best(fitted, frame, monkeypatch):
     """Whatever the errors on the last fifth of these rows are: it has learned from them."""
 
     class Rows(Store):
         def read(self, id, config=None):
-            return super().read(id) | {"epochs": [{"epoch": epoch, "val_mse": 1 / epoch} for epoch in (1, 2, 3)]}
+            errors = enumerate((3.0, 1.0, 2.0), start=1)
+            return super().read(id) | {"epochs": [{"epoch": epoch, "val_mse": error} for epoch, error in errors]}
 
     series = data.Series(frame.to_numpy(), frame.index, ("load", "wind"), "own.csv", "")
     config, found = fitted.configs_["MLP"], []
     for rising in (False, True):
         if rising:
-            errors = iter((1.0, 2.0, 3.0))
+            errors = iter((1.0, 2.0))
             monkeypatch.setattr(train, "window_errors", lambda *_: torch.full((2,), next(errors)))  # noqa: B023
         found.append(final.train(config, Rows(fitted.folder), series)[0].state_dict())
+    assert next(errors, None) is None
     for name, value in found[0].items():
         assert torch.equal(value, found[1][name])
+
+
+def test_a_training_on_all_rows_keeps_the_weights_of_its_committee(fitted, frame, monkeypatch):
+    class Rows(Store):
+        def read(self, id, config=None):
+            row = super().read(id)
+            if "committee" in row:
+                row["committee"]["weightings"]["held out"]["weights"] = [0.6, 0.4, 0.0, 0.0, 0.0]
+            return row
+
+    def seen(model, objective, *rest, **given):
+        if isinstance(objective, Distillation):
+            weights.append(objective.teacher.weights.tolist())
+        return train.fit(model, objective, *rest, **given)
+
+    weights = []
+    monkeypatch.setattr(final, "fit", seen)
+    series = data.Series(frame.to_numpy(), frame.index, ("load", "wind"), "own.csv", "")
+    final.train(fitted.configs_["MLP distilled"], Rows(fitted.folder), series)
+    assert weights == [pytest.approx([0.6, 0.4, 0, 0, 0])]
 
 
 def test_ridge_on_all_rows_is_the_ridge_of_its_lambda(fitted, frame):
@@ -103,6 +129,14 @@ def test_only_who_asks_gets_whole_numbers_and_none_below_zero(fitted):
     found = fitted.predict(nonnegative=True, integer=True)
     assert (found >= 0).all(axis=None)
     assert (found == found.round()).all(axis=None)
+
+
+def test_bands_are_of_the_errors_on_validation_in_own_units(fitted):
+    deviation = split(data.read_csv(fitted.folder / "series/own.csv"), 48, 8).deviation
+    for level, width in fitted.widths_.items():
+        expected = intervals.half_widths(fitted.residuals_[fitted.chosen_].val, (level,))[level] * deviation
+        np.testing.assert_allclose(width, expected)
+        np.testing.assert_allclose(fitted.half_widths(level), expected)
 
 
 def test_coverage_is_that_of_the_bands_on_test(fitted):
@@ -151,8 +185,18 @@ def test_a_backtest_is_scored_by_what_came(fitted, frame):
     assert len(lines) == 3 * len(fitted.configs_)
     last = lines[(lines["model"] == "Naive") & (lines["origin"] == frame.index[-8])].iloc[0]
     assert last["MAE, own units"] == pytest.approx(np.abs(frame.iloc[-8:] - frame.iloc[-9]).mean(axis=None))
+    own = lines[lines["chosen"]].iloc[-1]  # of the last test window, with the weights of the training rows
+    error = np.square(fitted.residuals_[fitted.chosen_].test[-1]).mean()
+    assert (own["model"], own["MSE"]) == (fitted.chosen_, pytest.approx(error, rel=1e-3))
     with pytest.raises(ValueError, match="cutoffs must be at most that, got 11"):
         fitted.backtest(cutoffs=11)
+
+
+def test_a_summary_counts_the_origins_at_which_a_model_was_the_best():
+    lines = pd.DataFrame({"origin": [1, 1, 2, 2], "model": ["a", "b"] * 2, "MSE": [1.0, 2, 3, 9]})
+    found = backtest.summary(lines.assign(**{"MAE, own units": 1.0, "MASE": 1.0}))
+    assert found["best"].to_dict() == {"a": 2, "b": 0}
+    assert found["MSE"].to_dict() == {"a": 2, "b": 5.5}
 
 
 def test_a_backtest_that_trains_again_knows_only_the_rows_before_its_origin(fitted, frame):
@@ -248,7 +292,7 @@ def test_weekdays_with_holidays_go_on_as_weekdays_however_few_are_read(lookback,
     again = Forecaster.load(tmp_path)
     for found in (made.predict(), again.predict(), again.predict(frame), made.predict(frame.tail(max(lookback, 3)))):
         assert found.index.equals(expected)
-    assert not again.history_.index.equals(expected[:0])
+    assert list(again.history_.index) == list(made.history_.index)
     report.html(made, ["tdlib distill x.csv"])
 
 
@@ -320,7 +364,19 @@ def test_bad_arguments_are_refused(given, words):
         Forecaster(**given)
 
 
-def test_numbers_of_numpy_are_numbers():
+def test_what_is_given_reaches_the_plan(frame, monkeypatch):
+    from tdlib.service import plan
+
+    def make(*_, **given):
+        seen.update(given)
+        raise ValueError("seen")
+
+    seen = {}
+    assert {*ASKED} == {*inspect.signature(Forecaster).parameters} - {"level", "compute", "folder"}
+    monkeypatch.setattr(plan, "make", make)
+    with pytest.raises(ValueError, match=r"^seen$"):
+        Forecaster(24, 4, minutes=2, compute=Compute()).fit(frame)
+    assert seen["seconds"] == pytest.approx(plan.PART * 120)
     made = Forecaster(np.int64(48), np.int32(8), period=np.int64(24), epochs=np.int8(1), seed=np.int64(7))
     assert json.loads(json.dumps(made._asked()))["lookback"] == 48
     assert made.horizon == 8

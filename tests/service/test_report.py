@@ -227,3 +227,9 @@ def test_one_step_many_channels_and_a_time_zone(tmp_path):
     rows = {row[0]: row[1] for row in page.rows if len(row) == 2}
     assert (rows["constant channels"], rows["time stamps missing"]) == ("meter 3", "0")
     assert "2020-03-20 00:00+09:00 to " in page.found[""]
+
+
+def test_a_drawn_window_shows_a_models_forecast_in_own_units(made):
+    panel, start = report._Seen(made).panel(5, 1, [score.SEASONAL], ""), 240 + 5
+    ((_, drawn),) = panel.forecasts
+    np.testing.assert_allclose(drawn, made.table_.iloc[start - 12 : start - 4, 1], atol=1e-4)  # a period before

@@ -30,6 +30,12 @@ def verdict(found: dict[str, score.Residuals], against: str = score.SEASONAL) ->
     return score.verdict(tabled(found, against), errors, windows, "MLP distilled", "MLP", 8, against)
 
 
+def test_a_cost_is_in_weights_and_microseconds(monkeypatch):
+    monkeypatch.setattr(score, "latency", lambda *_, **__: np.array([0.25, 0.5, 9.0]))  # milliseconds
+    model = models.build("nlinear", lookback=24, horizon=8, channels=2)
+    assert score.cost(model, 24, 2) == (24 * 8 + 8, 500.0)
+
+
 def test_scores_are_those_of_the_residuals():
     model = models.build("seasonal_naive", lookback=24, horizon=8, channels=2, period=24)
     found = {"Seasonal naive": score.residuals(model, SPLITS), "half": errors(0.25, 1.0)}
