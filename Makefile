@@ -5,7 +5,7 @@ BIN     := .venv/bin
 export MPLBACKEND := agg
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test test-coverage test-cluster test-foundation test-kill book test-book lint figures pages compare runs bench bench-traffic clean
+.PHONY: help env reproduce test test-coverage test-cluster test-extras test-kill book test-book lint figures pages compare runs bench bench-traffic clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -51,11 +51,12 @@ test-cluster: env ## sweeps over a real Dask cluster and a real Slurm on this ma
 	$(BIN)/pytest -rs tests/cluster
 
 # An environment of its own, on top of .venv: what these packages need is no part of the study.
-test-foundation: env ## the adapters of Fracast and Chronos with their packages, in build/foundation, minutes
-	$(BIN)/python -m venv build/foundation
-	$(BIN)/python -c 'import site; print(*site.getsitepackages())' > $$(echo build/foundation/lib/python*/site-packages)/study.pth
-	build/foundation/bin/pip install --quiet --disable-pip-version-check -r requirements-foundation.lock
-	NO_SKIP=1 build/foundation/bin/python -m pytest -q tests/models/test_fracast.py tests/models/test_chronos.py
+test-extras: env ## Excel, Parquet, sktime, Fracast and Chronos with their packages, in build/extras, minutes
+	$(BIN)/python -m venv build/extras
+	$(BIN)/python -c 'import site; print(*site.getsitepackages())' > $$(echo build/extras/lib/python*/site-packages)/study.pth
+	build/extras/bin/pip install --quiet --disable-pip-version-check -r requirements-extras.lock
+	NO_SKIP=1 build/extras/bin/python -m pytest -q tests/models/test_fracast.py tests/models/test_chronos.py \
+		tests/service/test_sktime.py tests/csvfile/test_cells.py
 
 test-kill: env ## runs killed 100 times at random moments end with the same rows, 10 minutes
 	$(BIN)/pytest -q tests/kill

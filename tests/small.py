@@ -1,6 +1,7 @@
 """Sizes for speed: every model of the registry small enough for a test, and rows that no run wrote."""
 
 import functools
+import importlib
 import os
 import tempfile
 from pathlib import Path
@@ -25,11 +26,16 @@ TRAINED = [name for name in models.names() if name not in FOUNDATION]
 
 
 def needs(name: str) -> None:
-    """Skip a test of a foundation model whose package is not installed; where `make test-foundation` runs it, fail."""
+    """Skip a test of a foundation model whose package is not installed; where `make test-extras` runs it, fail."""
     try:
         require_extra(name, *FOUNDATION.get(name, ()))
     except ValueError as missing:
         (pytest.fail if "NO_SKIP" in os.environ else pytest.skip)(str(missing))
+
+
+def package(name: str) -> None:
+    """Skip tests where a package is not installed; where `make test-extras` runs them, fail."""
+    importlib.import_module(name) if "NO_SKIP" in os.environ else pytest.importorskip(name)
 
 
 def settings(name: str) -> dict:

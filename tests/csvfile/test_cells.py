@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import small
 from test_csvfile import sentence
 
 from tdlib import data
@@ -267,7 +268,7 @@ def test_points_between_thousands_and_a_decimal_comma_in_every_cell_are_read():
     ("start", "kind", "package"),
     [(b"PK\x03\x04", "an Excel workbook", "openpyxl"), (b"PAR1", "a Parquet file", "pyarrow")],
 )
-def test_what_needs_a_package_names_it_and_what_is_damaged_is_said(start, kind, package, monkeypatch):
+def test_what_needs_a_package_names_it(start, kind, package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     assert (
         refused(start + b"xl/workbook.xml") == f"own.csv is {kind}; reading it needs {package}: pip install {package}"
@@ -275,14 +276,14 @@ def test_what_needs_a_package_names_it_and_what_is_damaged_is_said(start, kind, 
 
 
 def packed(write: str, package: str, frame: pd.DataFrame, **how) -> bytes:
-    pytest.importorskip(package)
+    small.package(package)
     buffer = io.BytesIO()
     getattr(frame, write)(buffer, **how)
     return buffer.getvalue()
 
 
 def test_parquet_is_read_with_its_index_or_a_column_of_dates():
-    pytest.importorskip("pyarrow")
+    small.package("pyarrow")
     same(packed("to_parquet", "pyarrow", FRAME))
     same(packed("to_parquet", "pyarrow", FRAME.reset_index()))
     numbered = packed("to_parquet", "pyarrow", FRAME.reset_index(drop=True))
@@ -293,7 +294,7 @@ def test_parquet_is_read_with_its_index_or_a_column_of_dates():
 
 
 def test_excel_is_read_as_its_first_sheet():
-    pytest.importorskip("openpyxl")
+    small.package("openpyxl")
     same(packed("to_excel", "openpyxl", FRAME))
     same(packed("to_excel", "openpyxl", FRAME.reset_index(), index=False))
     blob = packed("to_excel", "openpyxl", pd.DataFrame([["a", "a"], [1, 2]]), index=False, header=False)

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import small
 
-pytest.importorskip("sktime")
+small.package("sktime")
 
-from tdlib.service.sktime import TimeDistill
+from tdlib.service.sktime import TimeDistill  # noqa: E402
 
 
 @pytest.mark.filterwarnings("ignore:The default of config ``remember_data``:FutureWarning")  # of 1.3; both will do
