@@ -108,6 +108,8 @@ def period(index: pd.DatetimeIndex | None) -> int:
         return 5
     if isinstance(step, offsets.BusinessHour):
         return int(index.normalize().value_counts().max())
+    if length(step) == "28 days":  # and not a month's last Friday
+        return 13
     days = index.to_series().diff().median() / DAY
     if days < 1:
         return round(1 / days)

@@ -87,13 +87,16 @@ class Compute:
     def limit_threads(self) -> Iterator[None]:
         """Sums depend on the number of threads in their last bits, and parallel runs must not fight for cores.
 
+        Nor does a GPU round the convolutions of float32 to TF32 meanwhile, as it would by default.
         ValueError for more threads than this machine has cores: thousands end the process.
         """
         here = os.cpu_count() or 1
         require(self.threads <= here, f"threads must be at most {here}, this machine's cores; got {self.threads}")
-        before = torch.get_num_threads()
+        before, rounded = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
         torch.set_num_threads(self.threads)
+        torch.backends.cudnn.allow_tf32 = False
         try:
             yield
         finally:
             torch.set_num_threads(before)
+            torch.backends.cudnn.allow_tf32 = rounded

@@ -146,7 +146,11 @@ def training(config: RunConfig) -> dict:
 def distillation(
     config: RunConfig, teacher: StoredTeacher | LiveTeacher | SeveralTeachers | None, width: int, model: nn.Module
 ) -> Distillation:
-    """The objective of a distilled run; `width` is that of the teacher's features."""
+    """The objective of a distilled run; `width` is that of the teacher's features, which it forgets if none asks."""
+    if not any(term.endswith("feature") for term in config.weights):
+        for source in getattr(teacher, "teachers", {"": teacher}).values():  # the members of a committee
+            if isinstance(source, StoredTeacher):
+                source.forget_features()
     names = ("alpha", "beta", "terms", "scales", "downsample", "temperature", "reduction", "foresight", "tilt")
     given = {name: getattr(config, name) for name in names} | {"smooth": SMOOTH[config.patterns]}
     return Distillation(teacher, width, model.feature_width, **given)

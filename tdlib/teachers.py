@@ -49,6 +49,10 @@ class StoredTeacher:
         self.predictions, self.features = map(torch.from_numpy, parts)
         self.count = len(self.predictions)
 
+    def forget_features(self) -> None:
+        """Keep the forecasts alone: for a loss without feature parts, which would copy features in every step."""
+        self.features = self.features.new_empty(*self.features.shape[:2], 0)
+
     def batch(self, index: Tensor) -> Forecast:
         """The outputs of the windows `index` [B], single precision."""
         return Forecast(*(part.index_select(0, index).float() for part in (self.predictions, self.features)))

@@ -162,12 +162,13 @@ def train_epoch(
     `averaged` takes part in every step; for `mixup` see `fit`.
     """
     model.train()
-    weights = torch.tensor(list(objective.weights.values()), dtype=torch.float32, device=compute.place)
+    place, autocast = compute.place, compute.autocast()  # asked once: torch looks for a GPU every time
+    weights = torch.tensor(list(objective.weights.values()), dtype=torch.float32, device=place)
     sums = dict.fromkeys(objective.weights, 0.0)
     for index in torch.randperm(len(windows)).split(batch_size):
-        mix = Mixture.draw(len(index), mixup, compute.place) if mixup else unmixed
+        mix = Mixture.draw(len(index), mixup, place) if mixup else unmixed
         x, y = (mix(part) for part in windows.batch(index))
-        with compute.autocast():
+        with autocast:
             forecast = model(x)
             _check(model, forecast, y)
             parts = objective(forecast, y, index, mix)

@@ -63,7 +63,10 @@ def test_the_calendar_has_an_end(last):
 
 @pytest.mark.parametrize(
     ("step", "steps"),
-    [("10min", 144), ("h", 24), ("D", 7), ("B", 5), ("W-MON", 52), ("MS", 12), ("BME", 12), ("QE-JAN", 4), ("YS", 1)],
+    [
+        *[("10min", 144), ("h", 24), ("D", 7), ("B", 5), ("W-MON", 52), ("MS", 12), ("BME", 12), ("QE-JAN", 4)],
+        *[("YS", 1), ("4W-MON", 13), ("28D", 13), ("WOM-4FRI", 12)],
+    ],
 )
 def test_a_period_is_a_day_a_week_or_a_year(step, steps):
     assert calendar.period(stamps(step)) == steps

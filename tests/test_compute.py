@@ -73,6 +73,13 @@ def test_the_threads_are_set_for_a_while_and_given_back(monkeypatch):
     assert torch.get_num_threads() == before
 
 
+def test_no_run_rounds_its_convolutions_to_tf32():
+    assert torch.backends.cudnn.allow_tf32  # torch's default
+    with Compute().limit_threads():
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.allow_tf32
+
+
 # A tensor that a model or a loss makes on the CPU would not meet those on a GPU. Device "meta" knows the
 # difference without a GPU: it computes shapes only, and refuses to mix.
 

@@ -146,6 +146,12 @@ def test_a_file_that_fails_its_check_is_not_written(tmp_path, monkeypatch):
     assert [file.read_text() for file in tmp_path.iterdir()] == ["earlier"]
 
 
+def test_a_file_whose_forecasts_are_large_is_as_exact_in_proportion(tmp_path):
+    model = models.build("mlp", lookback=48, horizon=16, channels=3)
+    model.seasonal_norm.running_var.fill_(1e-6)  # of a series whose detail is next to nothing beside its trend
+    assert 1e-5 < deploy.to_onnx(model, description("mlp", 48, 16, 3), tmp_path / "model.onnx") < 1e-2
+
+
 def test_int8_is_a_fourth_of_the_size_and_nearly_as_exact(tmp_path):
     model, splits = trained_mlp(lookback=96, width=256)
     about = {**description("mlp", 96, 8, 3), "mean": splits.mean.tolist(), "deviation": splits.deviation.tolist()}

@@ -1,13 +1,14 @@
 """The objective is its five formulas, each part can be left out, and nothing but student and projector learns."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
-from tdlib import channels, data, losses, models, rivals
+from tdlib import channels, data, losses, models, rivals, run
 from tdlib.distill import TERMS, Distillation, Projector
 from tdlib.models import Forecast
 from tdlib.models.itransformer import ITransformer
@@ -269,6 +270,19 @@ def test_the_distilled_student_differs_from_the_plain_one(stored, splits):
         fit(student, chosen, splits, **TRAINING)
         states.append(student.state_dict())
     assert not torch.equal(states[0]["seasonal_in.weight"], states[1]["seasonal_in.weight"])
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+def test_features_that_no_part_of_the_loss_asks_for_are_not_read(beta, stored, student, tmp_path):
+    config = RunConfig("synthetic", 48, 16, "mlp", "itransformer", beta=beta)
+    before = stored.batch(torch.arange(3))
+    run.distillation(config, stored, 16, student)
+    prediction, features = stored.batch(torch.arange(3))
+    assert torch.equal(prediction, before.prediction)
+    assert (features.numel() > 0) == (beta > 0)
+    members = {name: StoredTeacher(tmp_path / "outputs") for name in ("a", "b")}
+    run.distillation(replace(config, beta=0.0), SeveralTeachers(members, "mean"), 0, student)
+    assert all(member.batch(torch.arange(3)).features.numel() == 0 for member in members.values())
 
 
 # --- the third pattern

@@ -144,6 +144,19 @@ def test_a_step_follows_the_weighted_sum_of_the_parts(splits):
     torch.testing.assert_close(model.linear.weight, before - 0.1 * slope)
 
 
+def test_a_step_does_not_look_for_a_gpu(splits, monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: asked.append(1) or 0)
+    counts = []
+    for size in (len(splits.train), 8):
+        model = linear()
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        train_epoch(model, Supervised(), splits.train, optimizer, size, mixup=0.4)
+        counts.append(len(asked))
+        asked.clear()
+    assert counts[0] == counts[1] > 0
+
+
 def test_the_plain_objective_is_the_mse_at_weight_one():
     forecast, y = torch.tensor([[[1.0, 2.0], [3.0, 5.0]]]), torch.zeros(1, 2, 2)
     parts = Supervised()(Forecast(forecast, forecast), y, torch.tensor([0]))

@@ -180,8 +180,8 @@ if ours.empty:
 # %% [markdown]
 # ## Which piece does the work?
 # The recipe with one piece removed, added, or another in its place. A dot a seed. *Published schedule* is the rate of
-# page 05; *full length only* has no coarser scales; *equal weights*, *least squares* and *mean of these two* are other
-# ways to weigh the committee (page 12b); *first teacher alone* is the iTransformer.
+# page 05; *w/o coarser scales* matches full length alone; *equal weights*, *least squares* and *mean of these two* are
+# other ways to weigh the committee (page 12b); *first teacher alone* is the iTransformer.
 
 # %%
 few = runs.groupby("setting").filter(lambda group: group["variant"].nunique() > len(patient.EVERYWHERE))

@@ -63,6 +63,7 @@ tables.save(alarms.reset_index(), "14_nulls", f"{results}/tables", digits=1)
 # %%
 narrowing = chance.widths(runs, ours, theirs, Store(store))
 whole = narrowing.groupby("setting")["seeds"].transform("max") == narrowing["seeds"].max()
+whole &= narrowing["both"].notna()  # the same settings for all three: of too few blocks there are seeds alone
 plots.save(plots.chance.widths(narrowing[whole], label="width of the interval [points]"), "14_widths", figures)
 
 # %%

@@ -185,11 +185,14 @@ def write_canonical(frame: pd.DataFrame, path: str | Path) -> None:
 def canonical(frame: pd.DataFrame) -> bytes:
     """The bytes of that CSV: ISO dates, every digit, no missing cell.
 
-    Rows without dates are counted first where a channel would be taken for what it is called, such as "time".
+    Rows without dates are counted first where a channel would be taken for what it is called, such as "time" or 0.
     """
     first, *others = (str(name).strip().lower() for name in frame.columns)
     dated = isinstance(frame.index, pd.DatetimeIndex)
-    if not dated and (first in stamps.COUNTS or not {first, *others}.isdisjoint(stamps.TIMES)):
+    if dated and cells.is_data(str(frame.index.name)):
+        frame = frame.rename_axis(None)
+    alike = first in stamps.COUNTS or cells.is_data(first) or not {first, *others}.isdisjoint(stamps.TIMES)
+    if not dated and alike:
         frame = frame.set_axis(pd.RangeIndex(len(frame), name=stamps.ROW))
         dated = True
     return frame.to_csv(index=dated).encode()

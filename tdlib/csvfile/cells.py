@@ -298,17 +298,18 @@ def _delimiter(text: str) -> str:
     lines = [line for line in text.split("\n")[:100] if line.strip()]
     lines = lines[:-1] if len(text) == SNIFFED and len(lines) > 1 else lines  # the last is cut off
 
-    def score(sign: str) -> tuple[bool, float, int, bool]:
+    def score(sign: str) -> tuple[bool, float, bool, int, bool]:
         try:
             widths = [len(row) for row in csv.reader(lines, delimiter=sign, skipinitialspace=True)]
         except csv.Error:
             widths = []
         if not widths or widths[0] == 1:
             # a file of one column, unless another sign cuts most of its lines; one that cuts numbers alone is a decimal
-            return False, 0.5 if set(widths) == {1} else 0.4, 1, sign == ","
+            return False, 0.5 if set(widths) == {1} else 0.4, True, 1, sign == ","
         equal = len(set(widths)) == 1
         share = sum(width - widths[0] in (0, 1) for width in widths) / len(widths)
-        return equal, share if equal or sign != " " else 0, widths[0], sign in ";\t|"  # a name may hold a comma
+        share = share if equal or sign != " " else 0  # a date may hold blanks, a name a comma
+        return equal, share, sign != " ", widths[0], sign in ";\t|"
 
     scores = {sign: score(sign) for sign in DELIMITERS}
     return max(scores, key=scores.get)

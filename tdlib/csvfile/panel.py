@@ -59,4 +59,4 @@ def _dated(frame: pd.DataFrame, path: object, dayfirst: bool | None) -> tuple[pd
         gap = stamps.uneven(frame["ds"].drop_duplicates().sort_values(), "ds")
         require(not gap, f"{path}: {gap}")
         return frame, []
-    return frame.assign(ds=found), []
+    return frame.assign(ds=found), [stamps.said(found.sort_values(), "column 'ds'")]

@@ -44,7 +44,7 @@ def take(
         if pd.api.types.is_numeric_dtype(column):
             stamps = numbered(column)
             require(stamps is not None, f"{path}: the numbers of column {short(named)} are no time stamps")
-            return _rising(stamps, column, path), [*counted, _said(stamps, f"column {short(named)}")]
+            return _rising(stamps, column, path), [*counted, said(stamps, f"column {short(named)}")]
         stamps, remarks = dates.read(column, path, dayfirst)
         return _rising(stamps, column, path), [*counted, *remarks]
     first = frame.iloc[:, 0]
@@ -52,7 +52,7 @@ def take(
         if (parts := _parts(frame)) is not None:
             return _rising(*parts, path), [f"the columns {parts[1].name} are read as one, the time stamps"]
         if (stamps := _first_numbers(frame, path)) is not None:
-            return stamps, [_said(stamps.to_series(), _place(first, left_out))]
+            return stamps, [said(stamps.to_series(), _place(first, left_out))]
         if counted := _counter(frame, left_out):
             if first.name == ROW and not left_out and all(map(pd.api.types.is_numeric_dtype, frame.dtypes)):
                 return None, counted
@@ -142,6 +142,9 @@ def _first_numbers(frame: pd.DataFrame, path: object) -> pd.DatetimeIndex | None
     column, name = frame.iloc[:, 0], _name(frame)
     if len(frame.columns) == 1 or name not in TIMES:
         return None
+    text = column.astype("str")
+    if name in DATES and text.str[-1].nunique() > 1:  # days of Excel in steps of ten all end alike
+        dates.check_quarters(text, path)
     stamps = numbered(column, counted=name in DATES)
     if stamps is None or (not (stamps.is_unique and stamps.is_monotonic_increasing) and _elsewhere(frame)):
         return None
@@ -171,7 +174,7 @@ def _name(frame: pd.DataFrame) -> str:
     return re.sub("^unnamed: 0$", "", str(frame.columns[0]).lower())  # pandas' name for none
 
 
-def _said(stamps: pd.Series, which: str) -> str:
+def said(stamps: pd.Series, which: str) -> str:
     return f"{which} is read as time stamps, from {stamps.iloc[0]} to {stamps.iloc[-1]}"
 
 

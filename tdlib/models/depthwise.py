@@ -26,8 +26,8 @@ FEW = 3
 def depthwise(x: Tensor, weight: Tensor) -> Tensor:
     """Rows x [R, B, N], each with its kernel of `weight` [R, 1, K] -> [R, B, N], for an even K [R, B, N + 1].
 
-    Elsewhere than on a CPU, in an exported file, and where that is faster, it is torch's `conv1d`. Autocast leaves it
-    in full precision.
+    Elsewhere than on a CPU, in an exported file, and where that is faster, it is torch's `conv1d`. On a CPU autocast
+    leaves it in full precision; on a GPU it is a product like the others.
     """
     slow = weight.shape[2] > FEW or torch.is_autocast_enabled("cpu")  # torch's own
     if x.device.type == "cpu" and slow and not torch.compiler.is_compiling():

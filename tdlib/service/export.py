@@ -63,7 +63,7 @@ def _apart(step: offsets.BaseOffset | None) -> dict[str, str]:
     if step is None:
         return {}
     seconds = np.diff(pd.date_range("2001", periods=20, freq=step)) / np.timedelta64(1, "s")
-    closed = (gaps.CLOSED + 3.5) * 86400 if isinstance(step, offsets.BusinessDay) else 0
+    closed = (gaps.CLOSED + 3.5) * 86400 if isinstance(step, offsets.BusinessDay | offsets.BusinessHour) else 0
     return {"apart": json.dumps([0.6 * seconds.min(), max(1.9 * seconds.max(), closed)])}
 
 

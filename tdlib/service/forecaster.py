@@ -24,7 +24,7 @@ from tdlib.config import RunConfig
 from tdlib.csvfile import dates, panel
 from tdlib.deploy.onnx import Export
 from tdlib.files import check_place, write_atomically
-from tdlib.run import train_once, trained
+from tdlib.run import train_once, train_run, trained
 from tdlib.service import backtest, final, frames, intervals, plan, score
 from tdlib.service.progress import progress
 from tdlib.store import Store
@@ -151,6 +151,8 @@ class Forecaster:
                 self.model_, self.about_ = trained(self.runs_[self.chosen_], self.store_)
                 self.remarks_.append(f"{self.chosen_} keeps its weights of the training rows: on all rows, {fault}")
                 self.whole_ = False
+        for id in {run.id for config in self.configs_.values() for run in config.needed}:
+            shutil.rmtree(self.store_.outputs(id), ignore_errors=True)  # large, and nobody learns from them any more
         self.history_ = table.iloc[-self.lookback_ :]
         return self
 
@@ -160,6 +162,10 @@ class Forecaster:
             warnings.filterwarnings("ignore", re.escape(f"{config.dataset}: "), UserWarning)
             if not known or self.store_.read(known) is None:
                 train_once(config, self.store_, compute)
+                known = config.id
+            if self.store_.read(known) is not None and self.store_.read_weights(known) is None:  # lost, or not whole
+                with self.store_.lock(config.id):
+                    train_run(config, self.store_, compute)
                 known = config.id
             same = data.checksum(config.dataset) == self._written
         require(same, f"{config.dataset} was changed while it was fitted: only one fit of a name at a time")
@@ -296,6 +302,8 @@ class Forecaster:
             return False
         found = table.index[[0, rows - 1]].map(str)
         if isinstance(table.index, pd.DatetimeIndex):  # with later rows the zone may have become UTC
+            if table.index.tz is None:  # as of days, whose offset has changed since: they are read by their clock
+                ends = [re.sub(r"[+-]\d\d:\d\d$", "", end) for end in ends]
             how = {"utc": True, "format": "ISO8601", "errors": "coerce"}
             ends, found = (pd.to_datetime(stamps, **how) for stamps in (ends, found))
         here = table.iloc[rows - len(self.history_) : rows].to_numpy()
@@ -308,9 +316,14 @@ class Forecaster:
         return bool((off < REVISED).all())
 
     def save(self, folder: str | Path) -> None:
-        """Weights as safetensors, what describes them as JSON, and the last L rows: what `load` needs, and no more."""
+        """Weights as safetensors, what describes them as JSON, and the last L rows: what `load` needs, and no more.
+
+        ValueError for the folder of its runs, where the weights of the training rows have the same name.
+        """
         self._require_fit()
         place = Path(folder)
+        apart = not hasattr(self, "store_") or place.resolve() != self.store_.place.resolve()
+        require(apart, f"{place} holds this forecaster's runs, whose weights it would replace: name another folder")
         check_place(place, folder=True)
         Store(place).write_weights(self.id_, self.model_.state_dict(), self.about_)
         state = json.dumps(self._state(), indent=1).encode()

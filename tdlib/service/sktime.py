@@ -6,9 +6,11 @@ Shapes: T rows, H the farthest step of the forecasting horizon.
 import numpy as np
 import pandas as pd
 
+from tdlib import calendar
 from tdlib.checks import require, require_extra
 from tdlib.service import frames
 from tdlib.service.forecaster import Forecaster
+from tdlib.windows import borders
 
 require_extra("sktime", "sktime")
 
@@ -32,7 +34,7 @@ class TimeDistill(BaseForecaster):
 
     _tags = {  # noqa: RUF012, as sktime has them
         "y_inner_mtype": "pd.DataFrame",
-        "scitype:y": "both",
+        "capability:multivariate": True,
         "requires-fh-in-fit": True,
         "capability:exogenous": False,
         "capability:missing_values": False,
@@ -61,12 +63,16 @@ class TimeDistill(BaseForecaster):
     def _fit(self, y: pd.DataFrame, X: pd.DataFrame | None, fh) -> "TimeDistill":
         names = ("period", "teacher", "student", "minutes", "epochs", "seed")
         given = {name: getattr(self, name) for name in names}
+        stamps = y.index.to_timestamp() if isinstance(y.index, pd.PeriodIndex) else y.index
+        known = calendar.period(stamps) if isinstance(stamps, pd.DatetimeIndex) else 1
+        if self.period is None and 1 < known < borders("", len(y))[0]:
+            given["period"] = known
         horizon = int(max(fh.to_relative(self.cutoff).to_numpy().max(), 1))
         self.forecaster_, self.seen_ = Forecaster(self.lookback, horizon, **given).fit(self._rows(y)), y
         return self
 
     def _update(self, y: pd.DataFrame, X: pd.DataFrame | None = None, update_params: bool = True) -> "TimeDistill":
-        self.seen_ = y.combine_first(self.seen_)
+        self.seen_ = y.combine_first(self.seen_)[self.seen_.columns]  # in the order that was learned
         self._rows(self.seen_)
         return self
 
@@ -88,7 +94,7 @@ class TimeDistill(BaseForecaster):
     def _predict_interval(self, fh, X: pd.DataFrame | None, coverage: list[float]) -> pd.DataFrame:
         made = self._predict(fh, X)
         columns, parts = [], []
-        for place, name in enumerate(self._get_varnames()):
+        for place, name in enumerate(made.columns):
             for level in coverage:
                 # sktime asks for the median, a quantile, as the band of level 0
                 half = self.forecaster_.half_widths(100 * level)[self._steps(fh), place] if level else 0

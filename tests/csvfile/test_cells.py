@@ -261,6 +261,13 @@ def test_points_between_thousands_and_a_decimal_comma_in_every_cell_are_read():
     assert frame["a"].tolist() == [1234.56, -1300000.25]
 
 
+def test_a_comma_goes_before_the_blanks_of_dates_and_names():
+    hours = [f"01/13/2015 {hour:02}:00 AM,{hour}" for hour in range(1, 8)]
+    frame, _ = parse("\n".join(["Time,Load in MW", *hours]).encode(), "own.csv")
+    assert list(frame.columns) == ["Load in MW"]
+    assert (frame.index[0], frame.index.freqstr) == (pd.Timestamp("2015-01-13 01:00"), "h")
+
+
 # --- packaged
 
 

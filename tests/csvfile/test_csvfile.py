@@ -279,10 +279,15 @@ def test_a_frame_comes_back_from_its_canonical_form_exactly(step, name, tmp_path
     assert written(tmp_path, frame).index.freq == index.freq
 
 
-@pytest.mark.parametrize("first", ["load", "index", "time", "#"])
+@pytest.mark.parametrize("first", ["load", "index", "time", "#", "0", "2020", "00:00"])
 def test_a_frame_without_dates_comes_back_whatever_its_first_column_is_called(first, tmp_path):
     frame = pd.DataFrame({first: np.arange(30.0), "wind": np.arange(30.0) / 3})
     pd.testing.assert_frame_equal(written(tmp_path, frame), frame, check_exact=True)
+
+
+def test_a_frame_with_dates_comes_back_whatever_its_index_is_called(tmp_path):
+    frame = pd.DataFrame({"load": np.arange(30.0)}, pd.date_range("2020", periods=30, name=0))
+    pd.testing.assert_frame_equal(written(tmp_path, frame), frame.rename_axis(None), check_exact=True)
 
 
 def test_a_frame_has_its_calendar_and_the_name_of_its_column(csv):

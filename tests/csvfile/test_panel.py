@@ -35,6 +35,13 @@ def test_a_panel_becomes_a_column_for_each_series(shuffled):
     assert list(parse(blob(frame), "own.csv", Reading(columns=("a",))).values) == ["a"]
 
 
+def test_numbers_that_are_read_as_dates_are_told():
+    wide, remarks = parse(blob(long(a=range(1990, 2010), b=range(1990, 2010))), "own.csv")
+    assert wide.index[0] == pd.Timestamp("1990-01-01")
+    said = "column 'ds' is read as time stamps, from 1990-01-01 00:00:00 to 2009-01-01 00:00:00"
+    assert remarks == ("its long form holds 2 series, which become columns", said)
+
+
 def test_steps_may_be_numbers_and_dates_day_first():
     wide, _ = parse(blob(long(a=range(20), b=range(20))), "own.csv")
     assert isinstance(wide.index, pd.RangeIndex)

@@ -153,6 +153,13 @@ def test_years_are_time(name):
     assert remarks == ("the first column is read as time stamps, from 1960-01-01 00:00:00 to 1999-01-01 00:00:00",)
 
 
+@pytest.mark.parametrize("form", ["{}{}", "{}0{}"])
+def test_quarters_in_digits_are_told(form):
+    quarters = [int(form.format(year, quarter)) for year in range(2015, 2025) for quarter in (1, 2, 3, 4)]
+    words = sentence(parse, pd.DataFrame({"quarter": quarters, "a": range(40)}).to_csv(index=False).encode(), "own.csv")
+    assert words == f"own.csv: are {quarters[0]} and {quarters[1]} quarters? Write 2020-Q1, or 2020-01-01"
+
+
 def test_months_in_six_digits_are_time():
     assert list(read(MONTHS.strftime("%Y%m"))[0].index) == list(MONTHS)
 

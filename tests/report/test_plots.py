@@ -221,11 +221,12 @@ def test_the_pipeline_has_every_symbol_of_the_loss_and_boxes_that_do_not_overlap
 
 
 def test_a_null_is_filled_and_lower_where_it_is_called_a_difference():
-    table = pd.DataFrame({"system": ["MLP", "FITS"], "difference": [1.0, -2.0], "blocks": [True, False]})
+    systems = {"system": ["MLP", "FITS", "FITS"], "difference": [1.0, -2.0, 4.0]}
+    table = pd.DataFrame(systems | {"blocks": [1.0, 0.0, np.nan]})  # of too few blocks nothing is called
     axis = plots.chance.nulls(table, pd.Series([-3.0], name="distilled"), label="").axes[0]
     hollow, filled, effects = axis.lines[:3]
     apart = plots.chance.APART
-    assert (hollow.get_xdata().tolist(), hollow.get_ydata().tolist()) == ([-2.0], [1 + apart])
+    assert (hollow.get_xdata().tolist(), hollow.get_ydata().tolist()) == ([-2.0, 4.0], [1 + apart] * 2)
     assert (filled.get_xdata().tolist(), filled.get_ydata().tolist()) == ([1.0], [2 - apart])
     assert effects.get_ydata().tolist() == [0]
     assert [text.get_text() for text in axis.get_yticklabels()] == ["distilled", "FITS", "MLP"]

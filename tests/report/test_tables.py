@@ -304,6 +304,8 @@ def test_a_teacher_of_another_size_or_training_says_how_it_differs():
     sizes = tables.deviations_from_published(ENTRIES)
     assert sizes.to_dict() == {"iTransformer": "width 64, heads 4, epochs 3", "ModernTCN": "published"}
     assert sizes.name == "size and training"
+    micn = RunConfig("ETTh1", 720, 96, "micn", settings={"trend": "mean", "layers": 2})
+    assert "trend mean" in tables.deviations_from_published([("micn", micn)])["MICN"]
 
 
 def test_varied_runs_are_called_after_what_is_varied():

@@ -160,6 +160,7 @@ def test_the_script_sorts_or_refuses_rows_that_are_no_steps_apart(script, fitted
         ("D", "23h", "25h", ["12h", "2D"]),
         ("MS", "28D", "31D", ["14D", "59D"]),
         ("B", "1D", "7D", ["12h", "8D"]),  # four weekdays are closed, and a weekend
+        ("bh", "1h", "65h", ["30min", "8D"]),
         ("QE", "90D", "92D", ["31D", "181D"]),
         ("YS", "365D", "366D", ["92D", "730D"]),
         ("W-SUN", "7D", "7D", ["1D", "14D"]),

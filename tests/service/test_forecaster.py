@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,14 @@ def test_a_forecaster_is_kept_and_read_again(fitted, tmp_path):
         again.backtest()
 
 
+def test_a_forecaster_is_not_kept_among_its_runs_whose_weights_it_would_replace(frame, tmp_path):
+    made = Forecaster(24, 4, **SMALL, folder=tmp_path).fit(frame)
+    before = made.backtest(cutoffs=1)
+    with pytest.raises(ValueError, match="holds this forecaster's runs"):
+        made.save(tmp_path / "series/..")
+    pd.testing.assert_frame_equal(made.backtest(cutoffs=1), before)
+
+
 def test_a_damaged_or_missing_forecaster_is_named(fitted, tmp_path):
     with pytest.raises(ValueError, match="holds no forecaster"):
         Forecaster.load(tmp_path)
@@ -267,6 +276,21 @@ def test_days_of_a_zone_are_forecast_by_its_clock_and_loaded_again(frame, tmp_pa
     loaded = Forecaster.load(tmp_path).predict()
     np.testing.assert_allclose(loaded, found, rtol=1e-3)
     assert list(loaded.index) == list(found.index.tz_localize(None))
+
+
+def test_days_of_a_growing_file_are_known_again_when_their_offset_has_changed(fitted, frame):
+    made = Forecaster.__new__(Forecaster)
+    days = pd.date_range("2021-01-01", periods=408, freq="D")
+    made.__dict__ = fitted.__dict__ | {"rows_": [400, f"{days[0]}+01:00", f"{days[399]}+01:00"], "step_": "D"}
+    made.configs_ = {"Naive": made.configs_["Naive"]}
+    assert len(made.backtest(cutoffs=1, frame=longer(frame).set_axis(days))) == 1
+    with pytest.raises(ValueError, match=r"^backtest needs the 400 rows of fit"):
+        made.backtest(cutoffs=1, frame=longer(frame).set_axis(days + pd.Timedelta(hours=1)))
+
+
+def test_columns_without_names_are_numbers(frame):
+    made = Forecaster(24, 4, **SMALL).fit(pd.DataFrame(frame.to_numpy()))
+    assert list(made.predict(level=()).columns) == ["0", "1"]
 
 
 def test_rows_that_are_numbered_are_known_again(fitted, frame):
@@ -445,6 +469,20 @@ def test_models_that_diverge_are_left_out_and_named(frame, monkeypatch):
 def test_a_verdict_rests_on_blocks_of_whole_windows(fitted):
     """Of 73 test windows, each of 48 + 8 steps, there are not two that share no row."""
     assert "(too few windows for an interval)" in fitted.verdict_.words
+
+
+def test_weights_that_are_gone_are_trained_again(frame, tmp_path):
+    first = Forecaster(24, 4, **SMALL, folder=tmp_path).fit(frame, "own")
+    shutil.rmtree(tmp_path / "cache")
+    again = Forecaster(24, 4, **SMALL, folder=tmp_path).fit(frame, "own")
+    pd.testing.assert_frame_equal(again.scores_, first.scores_)
+    pd.testing.assert_frame_equal(again.predict(), first.predict())
+
+
+def test_what_a_student_learned_from_is_not_left_behind(frame, tmp_path):
+    made = Forecaster(24, 4, **SMALL, folder=tmp_path).fit(frame, "own")
+    assert list(tmp_path.glob("cache/*.safetensors")) and not list(tmp_path.glob("cache/*/*.npy"))
+    assert len(made.backtest(cutoffs=1, retrain=True)) == len(made.runs_)
 
 
 def test_a_store_that_was_moved_goes_on(frame, tmp_path):

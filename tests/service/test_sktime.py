@@ -31,6 +31,22 @@ def test_it_forecasts_at_the_steps_that_are_asked_for_with_bands():
 
 
 @pytest.mark.filterwarnings("ignore:The default of config ``remember_data``:FutureWarning")
+def test_columns_in_another_order_and_a_calendar_are_understood():
+    weeks = pd.date_range("2020-01-06", periods=152, freq="W-MON")
+    noise = np.random.default_rng(0).standard_normal((152, 2))
+    y = pd.DataFrame(noise + np.array([0, 100]), weeks, ["low", "high"])
+    found = []
+    for order in (["low", "high"], ["high", "low"]):
+        made = TimeDistill(24, None, "ridge", "rlinear", epochs=1).fit(y[:150], fh=[1, 2])
+        assert made.forecaster_.period_ == 52
+        made.update(y[150:][order])
+        found.append((made.predict()[["low", "high"]], made.predict_interval(coverage=0.8)[["low", "high"]]))
+    for one, other in zip(*found, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    assert (found[0][1]["high"] > 50).all(axis=None)
+
+
+@pytest.mark.filterwarnings("ignore:The default of config ``remember_data``:FutureWarning")
 @pytest.mark.parametrize(
     ("index", "words"),
     [

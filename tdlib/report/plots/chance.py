@@ -22,7 +22,7 @@ def nulls(table: pd.DataFrame, effects: pd.Series, *, label: str) -> Figure:
     systems = list(dict.fromkeys(table["system"]))
     figure, axis = plt.subplots(figsize=(7.0, 1.1 + 0.26 * (len(systems) + 1)))
     for beyond, words in ((False, "a seed against another"), (True, "the same, called\na difference by blocks")):
-        chosen = table[table["blocks"] == beyond]
+        chosen = table[(table["blocks"] == 1) == beyond]  # NaN where a segment has too few blocks to call anything
         fill, lift = (OTHERS[0], -APART) if beyond else ("none", APART)
         places = [len(systems) - systems.index(system) + lift for system in chosen["system"]]
         axis.plot(chosen["difference"], places, "o", color=OTHERS[0], markerfacecolor=fill, label=words)
