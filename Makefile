@@ -24,10 +24,10 @@ env: .venv/ready ## set up .venv with the pinned packages
 reproduce: env ## train a profile, execute every page, print the results [PROFILE=demo]
 	$(BIN)/python -m tdlib reproduce --profile $(PROFILE)
 
-runs: env ## train what a profile lacks into results/, resumable [PROFILE=laptop]
+runs: env ## train what a profile lacks into results/, resumable [PROFILE=demo]
 	$(BIN)/python -m tdlib runs --profile $(PROFILE) --store results
 
-figures: env ## draw every figure and table again from the committed rows, no training
+figures: env ## draw every figure and table again: trains no row, but page 10 measures this machine
 	$(BIN)/python -m tdlib figures
 
 pages: env ## execute the committed pages again from the committed rows
@@ -40,7 +40,7 @@ lint: env ## check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-test: lint ## every check that CI runs
+test: lint ## style and tests; those of clusters, extras, kills and the book have targets of their own
 	$(BIN)/pytest -n 2 --dist loadscope
 
 test-coverage: env ## the same tests, slower, and which lines none of them reaches

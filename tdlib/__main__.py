@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     help = "folder for the executed pages (default: notebooks, with parameters build/pages)"
     sub.add_argument("--out", type=_path, help=help)
     sub.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
-    sub = command("figures", _figures, "draw every figure and table again from the committed rows; trains nothing")
+    sub = command("figures", _figures, "draw every figure and table again; trains no row, but page 10 measures")
     page_names(sub)
     against = "set a fresh reproduction against the committed rows; exit code 1 if they differ"
     sub = command("compare", _compare, against)
@@ -150,7 +150,8 @@ def _own_series(command: Callable[..., argparse.ArgumentParser]) -> None:
     sub.add_argument("--minutes", type=float, default=5.0, help="that it may take on this machine (default: 5)")
     sub.add_argument("--epochs", type=int, help="at most this many for each model, however long that takes")
     sub.add_argument("--seed", type=int, default=2021)
-    sub.add_argument("--threads", type=int, help="torch's threads (default: one, or one a core, whichever is faster)")
+    threads = "torch's threads (default: one, or one a core, whichever is faster; one with --device or --precision)"
+    sub.add_argument("--threads", type=int, help=threads)
     sub.add_argument("--device", default="auto", choices=DEVICES, help="default: the first GPU, else the CPU")
     sub.add_argument("--precision", default="auto", choices=PRECISIONS, help="of matrix products")
     sub.add_argument("--report", type=_path, metavar="FILE", help="the page to write (default: beside the forecaster)")

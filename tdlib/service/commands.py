@@ -156,7 +156,8 @@ def _load(store: Path, csv: Path) -> Forecaster:
     place = folder(store, csv)
     _check_source(store, csv)
     there = os.path.isfile(place / STATE)
-    require(there, f"{store} has no forecaster for {csv}: `tdlib distill {shlex.quote(str(csv))}` makes one")
+    command = f"tdlib distill {shlex.quote(str(csv))}{_elsewhere(store)}"
+    require(there, f"{store} has no forecaster for {csv}: `{command}` makes one")
     return Forecaster.load(place, store=store)
 
 
@@ -245,7 +246,7 @@ def list_(options: argparse.Namespace) -> None:
     for name in sorted(_names(options.store) - {place.name for place in places}):
         damaged.append(f"{name}: not finished; `tdlib distill` goes on, `tdlib clean {shlex.quote(name)}` removes it")
     if not lines and not damaged:
-        print(f"{options.store} has no forecaster: `tdlib distill my.csv` makes one")
+        print(f"{options.store} has no forecaster: `tdlib distill my.csv{_elsewhere(options.store)}` makes one")
     if lines:
         print(pd.DataFrame(lines).set_index("series").to_string(float_format=DIGITS))
     for line in damaged:
