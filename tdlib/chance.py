@@ -90,8 +90,8 @@ def coverage(settings: int, seeds: int, *, blocks: float = 3.4, trials: int = 20
     """Of 95% intervals as `analysis.compare` makes them, the share that holds the true difference, in percent.
 
     On made-up errors whose true difference is 0: each of the `settings` that are pooled has an effect of its seeds
-    (deviation 1 from seed to seed) and of its `blocks` of windows (deviation 2, shared by the seeds), so that seeds and
-    time are about equally unsure. By default as many blocks as a test segment of hourly data holds.
+    (deviation 1 from seed to seed) and of its `blocks` of windows (deviation 2, shared by the seeds), so that one seed
+    is as unsure as the mean of four blocks. By default as many blocks as a test segment of hourly data holds.
     """
     length, count, random, held = 10, 1000, np.random.default_rng(0), 0
     windows = round(blocks * length)

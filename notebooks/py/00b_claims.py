@@ -51,7 +51,8 @@ evidence = claims.Evidence(profile, store, benchmarks=f"{results}/benchmarks", t
 # look-back + horizon windows are drawn, and settings (a data set with a horizon) are pooled with equal weights. What is
 # counted, measured or proved has no interval: its ends are the value itself, or as far apart as what is missing may
 # move it. Where a mean over settings would have another verdict without the one setting that moves it most, `ours` says
-# what it is *without* that one; of the worst of several means, without the one data set.
+# what it is *without* that one; of the worst of several means, without the one data set. Of win rates, and of wins that
+# are kept, this is not computed.
 
 # %%
 found = claims.table(CLAIMS, evidence)

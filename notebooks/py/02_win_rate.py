@@ -37,7 +37,8 @@ runs = rows.read(configs, profile, "main", store=store, train_missing=train_miss
 # %% [markdown]
 # ## On average, and window by window
 # Each number below is a share of test windows, averaged over the students' seeds; 50 means a draw. Intervals are in
-# `results/tables/02_win_rate.csv`. PatchTST, the third teacher of the paper's figure, is among the teachers of page 07:
+# `results/tables/02_win_rate.csv`, with the `seeds`, which the plain and the distilled MLP need not share. PatchTST,
+# the third teacher of the paper's figure, is among the teachers of page 07:
 # its rows stand here, too, where they are.
 
 # %%

@@ -154,8 +154,12 @@ for run in chosen[chosen["system"] == plain].drop_duplicates("setting").itertupl
         forecast, truth = (values * factor for values in pair)  # and with them their amplitudes
         share = losses.log_period_distribution(truth, dim=-1).exp().amax(-1).mean().item()
         far = losses.period_divergence(forecast, truth, floor=0.0).mean().item()
-        lines.append({"amplitudes": by, "horizon": run.horizon, "largest share": share, "KL": far})
-means = pd.DataFrame(lines).groupby(["amplitudes", "horizon"]).mean()
+        place = {"dataset": run.dataset, "amplitudes": by, "horizon": run.horizon}
+        lines.append(place | {"largest share": share, "KL": far})
+found = pd.DataFrame(lines)
+horizons = found.groupby("dataset")["horizon"].transform("nunique")
+found = found[horizons == horizons.max()].drop(columns="dataset")  # the same data sets at every horizon
+means = found.groupby(["amplitudes", "horizon"]).mean()
 print(means.round(2).to_string())
 
 # %% [markdown]

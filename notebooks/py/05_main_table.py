@@ -295,9 +295,10 @@ print(words.spread(costs, "its test MSE against that of the best on test"))
 # mean rank of those that are in every setting? Does the order agree with that of the mean MSE?
 
 # %% tags=["hide-cell"]
-errors = tables.by_system(students)["MSE"].unstack("system", sort=False).dropna(axis=1)
-ranks = errors.rank(axis=1)
-order = pd.DataFrame({"first": (ranks == 1).sum(), "mean rank": ranks.mean(), "mean MSE": errors.mean()})
+every = tables.by_system(students)["MSE"].unstack("system", sort=False)
+errors = every.dropna(axis=1)
+first, ranks = (every.rank(axis=1) == 1).sum(), errors.rank(axis=1)
+order = pd.DataFrame({"first": first, "mean rank": ranks.mean(), "mean MSE": errors.mean()})
 print(order.sort_values("mean rank").round(3).to_string())
 agree = order["mean rank"].rank().corr(order["mean MSE"].rank())
 print(f"{len(errors)} settings; the orders by mean rank and by mean MSE correlate by {agree:.2f}.")

@@ -56,8 +56,8 @@ runs = of_each(every, ablations)
 # %%
 references = [entry.ablation_references(teacher) for entry, teacher in studies]
 needed = [run for wanted in references for run in wanted]
-beside = rows.read(needed, profile, "main", store=store, train_missing=train_missing)
-beside = of_each(beside, references)
+untaught = rows.read(needed, profile, "main", store=store, train_missing=train_missing)
+beside = of_each(untaught, references)
 beside["system"] = beside["system"].mask(beside["part"] == "teacher", "teacher")
 lines = beside.pivot_table(index="system", columns="setting", values="test_mse", sort=False)
 lines = lines.reindex(columns=runs["setting"].unique())
@@ -121,7 +121,7 @@ plots.save(plots.training(history, title=f"{dataset}, {horizon} steps: the full 
 # ## In sentences, from these rows
 
 # %%
-print(words.looked_at(every))
+print(words.looked_at(pd.concat([every, untaught])))
 for (place, steps), group in ablation["test [%]"].groupby(level=["dataset", "horizon"], sort=False):
     others = group.droplevel([0, 1]).drop("full", errors="ignore")
     print(words.spread(others, f"{place} {steps}, variants against the full method"))

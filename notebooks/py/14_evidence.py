@@ -72,10 +72,10 @@ tables.save(wide.reset_index(), "14_widths", f"{results}/tables", digits=1)
 
 # %% [markdown]
 # ## How often does an interval hold the truth?
-# Made-up errors, whose true difference is 0 and whose seeds and time are about equally unsure, so that the answer is
-# known: of 200 intervals as pages 00b and 05 make them, the share that holds 0. It should be 95. Hourly data has 3.4
-# blocks at 96 steps (and 1.5 at 720, where no interval is given but over several settings); the others have 7 at 720
-# and 13 or 14 at 96; none has 40.
+# Made-up errors whose true difference is 0, so that the answer is known: of 200 intervals as pages 00b and 05 make
+# them, the share that holds 0. It should be 95. A block deviates by twice as much as a seed: one seed is as unsure as
+# the mean of four blocks. Hourly data has 3.4 blocks at 96 steps (and 1.5 at 720, where no interval is given but over
+# several settings); the others have 7 at 720 and 13 or 14 at 96; none has 40.
 
 # %%
 places = pd.MultiIndex.from_product([(3.4, 7, 13, 40), (1, 3, 10)], names=["blocks", "settings pooled"])
