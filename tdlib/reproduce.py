@@ -55,4 +55,4 @@ def _same(run: RunConfig, store: Store, committed: Store) -> bool:
         store.copy(run.id, committed)
         there = store.read(run.id)
     packed = {"arrays_sha256", "row_sha256"}  # another machine's zlib packs the arrays of a copy into other bytes
-    return row is not None and all(there[name] == value for name, value in row.items() if name not in packed)
+    return row is not None and all(there.get(name) == value for name, value in row.items() if name not in packed)
