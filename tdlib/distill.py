@@ -10,6 +10,7 @@ Shapes: B batch, H horizon, C channels, D student width, D_t teacher width.
 
 import functools
 import math
+from collections.abc import Iterable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -34,6 +35,11 @@ def weights(terms: tuple[str, ...], alpha: float, beta: float) -> dict[str, floa
     levels = {"supervised": 1.0, "forecast": alpha, "feature": beta}
     weighted = {term: levels[term.split("_")[-1]] for term in terms}
     return {term: weight for term, weight in weighted.items() if weight > 0}
+
+
+def of_features(terms: Iterable[str]) -> bool:
+    """Whether one of `terms` compares features."""
+    return any(term.endswith("feature") for term in terms)
 
 
 class Projector(nn.Sequential):
@@ -82,7 +88,7 @@ class Distillation(Objective):
         self.teacher, self.smooth, self.foresight, self.tilt = teacher, smooth, foresight, tilt
         self.weights = weights(terms, alpha, beta)
         require(bool(self.weights), "no part of the loss has a weight: see terms, alpha and beta")
-        features = any(term.endswith("feature") for term in self.weights)
+        features = of_features(self.weights)
         alone = teacher is not None and not isinstance(teacher, SeveralTeachers)
         require(alone or not features, "neither the truth nor several teachers have features: beta must be 0")
         self.projector = Projector(teacher_width, student_width) if features else None

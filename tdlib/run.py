@@ -23,7 +23,7 @@ from tdlib import calendar, committee, data, models
 from tdlib.checks import require
 from tdlib.compute import Compute
 from tdlib.config import PATIENCE, SMOOTH, RunConfig
-from tdlib.distill import Distillation
+from tdlib.distill import Distillation, of_features
 from tdlib.evaluate import evaluate
 from tdlib.models.pretrained import Foundation
 from tdlib.schema import agree, check_fit
@@ -38,10 +38,9 @@ _ALONE = threading.RLock()  # torch has one generator and one thread count in a 
 
 
 def train_once(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
-    """Train a run whose row is not there: an engine, or a second sweep, may give the same job to two workers."""
-    with _ALONE, store.lock(config.id):
-        if store.read(config.id, config.to_dict()) is None:
-            train_run(config, store, compute)
+    """Train a run whose row or weights are not there: an engine, or a second sweep, may give one job to two workers."""
+    with _ALONE:
+        _member(config, store, compute)
 
 
 def prepare_teacher(config: RunConfig, store: Store, compute: Compute = Compute()) -> None:
@@ -147,7 +146,7 @@ def distillation(
     config: RunConfig, teacher: StoredTeacher | LiveTeacher | SeveralTeachers | None, width: int, model: nn.Module
 ) -> Distillation:
     """The objective of a distilled run; `width` is that of the teacher's features, which it forgets if none asks."""
-    if not any(term.endswith("feature") for term in config.weights):
+    if not of_features(config.weights):
         for source in getattr(teacher, "teachers", {"": teacher}).values():  # the members of a committee
             if isinstance(source, StoredTeacher):
                 source.forget_features()

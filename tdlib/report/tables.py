@@ -285,9 +285,8 @@ def deviations_from_published(entries: list[tuple[str, RunConfig]]) -> pd.Series
             usual = paper.config(*place) if there else RunConfig(run.dataset, run.lookback, run.horizon, name)
             pairs = [(key, run.settings[key], value) for key, value in usual.settings.items()]
             pairs += [(key, getattr(run, key), getattr(usual, key)) for key in TRAINING["teacher"]]
-            words = [value if isinstance(value, str) else f"{value:g}" for _, value, _ in pairs]
-            known = zip(pairs, words, strict=True)
-            changed = [f"{key} {said}" for (key, value, published), said in known if value != published]
+            changed = [(key, value) for key, value, published in pairs if value != published]
+            changed = [f"{key} {value if isinstance(value, str) else format(value, 'g')}" for key, value in changed]
             sizes[models.title(name)] = ", ".join(changed) or "published"
     return pd.Series(sizes, name="size and training")
 

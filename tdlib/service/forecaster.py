@@ -24,7 +24,7 @@ from tdlib.config import RunConfig
 from tdlib.csvfile import dates, panel
 from tdlib.deploy.onnx import Export
 from tdlib.files import check_place, write_atomically
-from tdlib.run import train_once, train_run, trained
+from tdlib.run import train_once, trained
 from tdlib.service import backtest, final, frames, intervals, plan, score
 from tdlib.service.progress import progress
 from tdlib.store import Store
@@ -160,12 +160,8 @@ class Forecaster:
         """The id of a run's row, trained where it is not there; `known` is what it was called before a move."""
         with warnings.catch_warnings():  # of what was made of the file: `remarks_` say it
             warnings.filterwarnings("ignore", re.escape(f"{config.dataset}: "), UserWarning)
-            if not known or self.store_.read(known) is None:
+            if not known or self.store_.read(known) is None or self.store_.read_weights(known) is None:
                 train_once(config, self.store_, compute)
-                known = config.id
-            if self.store_.read(known) is not None and self.store_.read_weights(known) is None:  # lost, or not whole
-                with self.store_.lock(config.id):
-                    train_run(config, self.store_, compute)
                 known = config.id
             same = data.checksum(config.dataset) == self._written
         require(same, f"{config.dataset} was changed while it was fitted: only one fit of a name at a time")
