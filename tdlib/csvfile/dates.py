@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tdlib import calendar
-from tdlib.checks import require, short
+from tdlib.checks import short
 
 LAYOUTS = {
     "Y": ("%Y",),
@@ -68,9 +68,8 @@ def read(column: pd.Series, path: object, dayfirst: bool | None = None) -> tuple
 
 def check_quarters(text: pd.Series, path: object) -> None:
     """ValueError where all cells are a year and a number from 1 to 4."""
-    quarters = len(text) > 4 and text.str.fullmatch(QUARTER).all()
-    first, second = text.iloc[:2] if quarters else ("", "")
-    require(not quarters, f"{path}: are {first} and {second} quarters? Write 2020-Q1, or 2020-01-01")
+    if len(text) > 4 and text.str.fullmatch(QUARTER).all():
+        raise ValueError(f"{path}: are {text.iloc[0]} and {text.iloc[1]} quarters? Write 2020-Q1, or 2020-01-01")
 
 
 def most(text: pd.Series) -> int:

@@ -142,9 +142,9 @@ def _first_numbers(frame: pd.DataFrame, path: object) -> pd.DatetimeIndex | None
     column, name = frame.iloc[:, 0], _name(frame)
     if len(frame.columns) == 1 or name not in TIMES:
         return None
-    text = column.astype("str")
-    if name in DATES and text.str[-1].nunique() > 1:  # days of Excel in steps of ten all end alike
-        dates.check_quarters(text, path)
+    last = column % 10  # asked first: a million rows are numbers faster than text
+    if name in DATES and last.between(1, 4).all() and last.nunique() > 1:  # Excel's days in steps of ten all end alike
+        dates.check_quarters(column.astype("str"), path)
     stamps = numbered(column, counted=name in DATES)
     if stamps is None or (not (stamps.is_unique and stamps.is_monotonic_increasing) and _elsewhere(frame)):
         return None
